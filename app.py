@@ -1,0 +1,18 @@
+"""The explorer's entry point: `streamlit run app.py`. It only sets the page up and routes; pages/ has the pages."""
+
+from pathlib import Path
+
+import streamlit as st
+
+ICON = Path(__file__).parent / "assets" / "icon.svg"
+
+st.set_page_config(page_title="ODITS Explorer", page_icon=str(ICON), layout="wide")
+st.navigation(
+    [
+        st.Page("pages/words.py", title="Words", icon=":material/text_fields:", default=True),
+        st.Page("pages/objects.py", title="Objects", icon=":material/category:"),
+        st.Page("pages/counts.py", title="Object counts", icon=":material/bar_chart:"),
+        st.Page("pages/checkpoints.py", title="Checkpoints", icon=":material/inventory_2:"),
+        st.Page("pages/data.py", title="Data", icon=":material/database:"),
+    ]
+).run()

@@ -1,0 +1,71 @@
+"""Text embeddings of the SVT vocabulary at short contexts, against open_clip's `encode_text` at context 77.
+
+ViT-B/32's architecture with random weights: time and exactness do not depend on the weights' values. Both ways run in
+turn on the same words. The words are SVT's where the data set is at hand, else made up with the same number of letters.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.report import parser, report
+from odits.data import find_data_folder, read_dataset
+from odits.models.clip import encode_vocabulary
+
+
+def vocabulary_words(data: Path | None) -> list[str]:
+    """SVT's 5363 words, or as many made-up ones."""
+    folder = find_data_folder(data)
+    if folder is not None:
+        return list(read_dataset(folder).vocabulary().words)
+    rng = np.random.default_rng(0)
+    letters = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    return ["".join(rng.choice(letters, rng.integers(2, 13))) for _ in range(5363)]
+
+
+def main() -> None:
+    """Runs both ways in turn and reports the ratio of their times and the largest difference."""
+    arguments = parser(__doc__.splitlines()[0])
+    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    arguments.add_argument("--words", type=int, default=1024, help="how many words each round encodes")
+    arguments.add_argument("--rounds", type=int, default=3)
+    options = arguments.parse_args()
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32").eval()
+    tokenize = open_clip.get_tokenizer("ViT-B-32")
+    words = vocabulary_words(options.data)
+    chosen = [words[i] for i in np.random.default_rng(0).permutation(len(words))[: options.words]]
+    ratios, seconds = [], []
+    difference = 0.0
+    for _ in range(options.rounds):
+        start = time.perf_counter()
+        short = encode_vocabulary(model, tokenize, chosen)
+        middle = time.perf_counter()
+        with torch.inference_mode():
+            batches = [tokenize(chosen[i : i + 256]) for i in range(0, len(chosen), 256)]
+            full = torch.cat([model.encode_text(batch, normalize=True) for batch in batches])
+        end = time.perf_counter()
+        seconds.append((middle - start, end - middle))
+        ratios.append((end - middle) / (middle - start))
+        difference = max(difference, float((short - full).abs().max()))
+    figures = {
+        "words": len(chosen),
+        "rounds": options.rounds,
+        "short_context_seconds": float(np.median([pair[0] for pair in seconds])),
+        "encode_text_seconds": float(np.median([pair[1] for pair in seconds])),
+        "ratio": float(np.median(ratios)),
+        "max_difference": difference,
+    }
+    report(figures, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m odits`."""
+
+from odits.cli import main
+
+main()

@@ -1,0 +1,36 @@
+"""The command line. Each command reads its options, makes one call into the package, and prints the result."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from odits.cli import counts, crops, dataset, objects, pretrain, words
+from odits.errors import OditsError
+
+app = typer.Typer(
+    name="odits",
+    help="Which words describe a street view, which objects it holds, and which object makes which word likely.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("dataset")(dataset.dataset)
+app.command("words")(words.words)
+app.command("objects")(objects.objects)
+app.command("counts")(counts.counts)
+app.command("evaluate-crops")(crops.evaluate_crops)
+app.command("pretrain")(pretrain.pretrain)
+
+
+def main() -> None:
+    """Runs the command line: a user's mistake is one line on stderr and exit status 2, an interruption 130."""
+    try:
+        app()
+    except OditsError as error:
+        sys.stderr.write(f"odits: {error}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("odits: interrupted; what was finished is kept\n")
+        raise SystemExit(130) from None

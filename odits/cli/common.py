@@ -1,0 +1,93 @@
+"""What every command shares: options, JSON, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from odits.data import Dataset, Vocabulary, find_data_folder, read_dataset
+from odits.errors import OditsError
+
+Item = TypeVar("Item")
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder with train.xml, test.xml and img/ (SVT) or lexicons.csv. Default: $ODITS_DATA."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Checkpoint = Annotated[
+    str, typer.Option(help="embedded, an open_clip model such as ViT-B-32/openai, or a safetensors file.")
+]
+
+Segmenter = Annotated[str, typer.Option(help="embedded, sam:vit_b, sam:vit_l, sam:vit_h, or sam:FILE.")]
+
+
+def load_data(folder: Path | None) -> Dataset:
+    """The data set of `--data` or $ODITS_DATA; its warnings go to stderr.
+
+    Raises:
+        OditsError: there is none.
+    """
+    found = find_data_folder(folder)
+    if found is None:
+        raise OditsError("No data set: name its folder with --data or in ODITS_DATA.")
+    dataset = read_dataset(found)
+    for warning in dataset.warnings:
+        say(warning)
+    return dataset
+
+
+def load_vocabulary(reference: str, data: Path | None) -> Vocabulary:
+    """The vocabulary "svt" (union of the data set's lexicons), or that of a text file."""
+    return load_data(data).vocabulary() if reference == "svt" else Vocabulary.from_file(Path(reference))
+
+
+def say(message: str) -> None:
+    """A line for people, on stderr."""
+    sys.stderr.write(message + "\n")
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
+    """A table for people on stdout: numbers to the right, text to the left."""
+    table = Table(title=title, title_justify="left")
+    kept = [list(row) for row in rows]
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) for row in kept)
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in kept:
+        table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
+    Console().print(table)
+
+
+def track(items: Sequence[Item], description: str) -> Iterator[Item]:
+    """The items one by one, with a progress bar on stderr."""
+    with progress_bar() as bar:
+        yield from bar.track(items, description=description)
+
+
+def progress_bar() -> Progress:
+    """A progress bar on stderr."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

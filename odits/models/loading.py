@@ -1,0 +1,115 @@
+"""Word models from references: the embedded checkpoint, open_clip's by name, or a file."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.pretrained import get_pretrained_cfg
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from odits.errors import OditsError
+from odits.models.catalog import EMBEDDED, describe_checkpoint, file_digest, read_metadata
+from odits.models.clip import ClipModel
+from odits.models.embedded import ARCHITECTURE, create_untrained, new_model, register_architecture, tokenizer
+from odits.models.hub import Progress, fetch_pretrained
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device for "auto" (CUDA, then Apple's MPS, then CPU), "cpu", "cuda" or "mps".
+
+    Raises:
+        OditsError: it is not there.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = next(name for name in ("cuda", "mps", "cpu") if present[name])
+    if not present.get(device, False):
+        raise OditsError(f"There is no device '{device}' here; use --device auto or cpu.")
+    return torch.device(device)
+
+
+def load_word_model(reference: str, device: str = "auto", progress: Progress | None = None) -> ClipModel:
+    """The word model a reference stands for, on the device and ready to predict.
+
+    Args:
+        reference: "embedded"; "ARCHITECTURE/TAG" of open_clip, such as "ViT-B-32/openai" (downloaded once); a
+            safetensors file that names its architecture; or "ARCHITECTURE@FILE" for one that does not.
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: called with (bytes so far, bytes in all) during a download.
+
+    Raises:
+        OditsError: no such checkpoint, a damaged or foreign file, or a network that is not there.
+    """
+    register_architecture()
+    if reference == EMBEDDED:
+        info = describe_checkpoint(reference)
+        return _from_file(info.path, ARCHITECTURE, info.name, device)
+    architecture, separator, file = reference.partition("@")
+    if separator and architecture in open_clip.list_models():
+        return _from_file(Path(file).expanduser(), architecture, f"{architecture} ({Path(file).name})", device)
+    architecture, separator, tag = reference.partition("/")
+    if separator and architecture in open_clip.list_models():
+        if tag not in open_clip.list_pretrained_tags_by_model(architecture):
+            known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture))
+            raise OditsError(f"open_clip knows no weights '{tag}' for {architecture}; it knows {known}.")
+        return _from_file(fetch_pretrained(architecture, tag, progress), architecture, reference, device, tag)
+    path = Path(reference).expanduser()
+    if not path.is_file():
+        raise OditsError(
+            f"There is no checkpoint '{reference}': name a file, 'embedded', or an open_clip model as ViT-B-32/openai."
+        )
+    if path.suffix != ".safetensors":
+        raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
+    metadata = read_metadata(path)
+    architecture = metadata.get("architecture", "")
+    if architecture not in open_clip.list_models():
+        raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
+    return _from_file(path, architecture, metadata.get("name", path.stem), device)
+
+
+def _from_file(path: Path, architecture: str, name: str, device: str, tag: str | None = None) -> ClipModel:
+    target = resolve_device(device)
+    state = read_state(path)
+    options: dict[str, Any] = dict(get_pretrained_cfg(architecture, tag)) if tag else {}
+    if architecture == ARCHITECTURE:
+        model, tokenize = new_model(), tokenizer()
+    else:
+        model = create_untrained(
+            architecture, force_quick_gelu=bool(options.get("quick_gelu")), pretrained_text=False
+        )
+        tokenize = open_clip.get_tokenizer(architecture)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise OditsError(f"{path.name} does not hold weights of {architecture}.") from error
+    settings = {key: options[key] for key in ("mean", "std", "interpolation", "resize_mode") if options.get(key)}
+    preprocess = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**{"size": model.visual.image_size, **settings}), is_train=False
+    )
+    return ClipModel(model.to(target), tokenize, preprocess, name, file_digest(path))
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file, or of a pickle that holds nothing but tensors.
+
+    Raises:
+        OditsError: the file is absent, damaged, or a pickle with code in it.
+    """
+    if not path.is_file():
+        raise OditsError(f"There is no file {path}.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise OditsError(f"{path.name} is damaged, or holds more than weights; use safetensors.") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise OditsError(f"{path.name} does not hold the weights of one model.")
+    return {key.removeprefix("module."): value for key, value in state.items()}

@@ -1,0 +1,92 @@
+"""Which segmenters there are, and one by its reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from odits.errors import OditsError
+from odits.files import cache_home
+from odits.models.sam import SamParameters
+from odits.predictions import Segmenter
+from odits.weights import Progress, fetch, no_progress
+
+SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
+
+
+@dataclass(frozen=True)
+class SegmenterChoice:
+    """One segmenter that users can choose.
+
+    Attributes:
+        reference: what `load_segmenter` takes.
+        title: as shown to users.
+        file: the weights' official file name, empty where none are needed.
+        megabytes: the size of the download.
+        note: a sentence that says what it is.
+    """
+
+    reference: str
+    title: str
+    file: str
+    megabytes: int
+    note: str
+
+    @property
+    def path(self) -> Path | None:
+        """Where its weights lie or would lie."""
+        return cache_home() / "weights" / self.file if self.file else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it works without a download."""
+        return self.path is None or self.path.is_file()
+
+
+SEGMENTERS = (
+    SegmenterChoice(
+        "embedded",
+        "Text regions + colour regions (not SAM)",
+        "",
+        0,
+        "Works offline: lines of text by rapidocr's detector, and regions of one colour by classical image processing.",
+    ),
+    SegmenterChoice("sam:vit_b", "SAM ViT-B", "sam_vit_b_01ec64.pth", 375, "Segment Anything, the smallest model."),
+    SegmenterChoice("sam:vit_l", "SAM ViT-L", "sam_vit_l_0b3195.pth", 1250, "Segment Anything, the middle model."),
+    SegmenterChoice("sam:vit_h", "SAM ViT-H", "sam_vit_h_4b8939.pth", 2564, "Segment Anything, the largest model."),
+)
+
+
+def load_segmenter(
+    reference: str,
+    parameters: SamParameters | None = None,
+    device: str = "auto",
+    progress: Progress = no_progress,
+) -> Segmenter:
+    """The segmenter that `reference` names; SAM's official weights are downloaded where they are missing.
+
+    Args:
+        reference: "embedded", "sam:vit_b", "sam:vit_l", "sam:vit_h", or "sam:" and the path of a weights file.
+        parameters: for SAM; the embedded segmenter has parameters of its own.
+        device: "auto", "cpu", "cuda" or "mps"; for SAM.
+        progress: called with (bytes here, bytes in all) during a download.
+
+    Raises:
+        OditsError: an unknown reference, no network, or a file that is not SAM's.
+    """
+    choice = next((choice for choice in SEGMENTERS if choice.reference == reference), None)
+    if reference == "embedded":
+        from odits.models.regions import RegionSegmenter
+
+        return RegionSegmenter()
+    from odits.models.sam import SamSegmenter
+
+    if choice is not None and choice.path is not None:
+        digest = Path(choice.file).stem.rpartition("_")[2]
+        # The digest is checked when the file arrives; a file that is there came through that check.
+        path = choice.path if choice.ready else fetch(f"{SAM_URL}/{choice.file}", choice.path, digest, progress)
+        return SamSegmenter(path, parameters, device)
+    if reference.startswith("sam:") and len(reference) > 4:
+        return SamSegmenter(Path(reference[4:]).expanduser(), parameters, device)
+    known = ", ".join(choice.reference for choice in SEGMENTERS)
+    raise OditsError(f"There is no segmenter {reference!r}: use one of {known}, or sam:FILE.")

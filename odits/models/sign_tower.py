@@ -1,0 +1,128 @@
+"""The image tower of the embedded sign-reading model, registered with timm so that open_clip builds it by name.
+
+A convolutional trunk reads an image of any size; its feature map is cut into windows of one word each; a gate says how
+much each window looks like a well-framed word; a small transformer reads the best windows; the gate averages their
+features. A 32x128 crop is exactly one window, so crops and whole scenes go through the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from timm.models import register_model
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CROP_HEIGHT, CROP_WIDTH = 32, 128
+"""Pixels of one window: the size of a tight word crop."""
+
+SCENE_LEVELS = ((1.0, 1.0), (1.0, 0.5), (0.5, 0.5), (0.5, 0.25), (0.25, 0.25), (0.25, 0.125))
+"""(vertical, horizontal) scale factors: words of 25 to 100 pixels, long ones squeezed."""
+
+WINDOW_TOKENS = 32  # feature columns of one window (stride 4)
+SEGMENTS = 4  # the window's features are averaged in this many parts, so that the order of letters survives pooling
+
+
+def _conv(inputs: int, outputs: int, stride: int | tuple[int, int] = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _conv(channels, channels)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same channels (B, C, H, W) after two convolutions and the way around them."""
+        return F.relu(x + self.second(self.first(x)), inplace=True)
+
+
+class SignTower(nn.Module):
+    """Image (B, 3, H, W), normalised, H and W multiples of 32 and at least 32x128 -> features (B, num_features).
+
+    Args:
+        widths: channels after strides 2, 4 and 8.
+        width: channels of the tokens the transformer reads.
+        layers: transformer layers.
+        levels: (vertical, horizontal) scale factors at which a scene is searched.
+        top_windows: how many windows of a scene are read by the transformer.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, int, int] = (32, 80, 144),
+        width: int = 192,
+        layers: int = 2,
+        levels: Sequence[tuple[float, float]] = SCENE_LEVELS,
+        top_windows: int = 48,
+    ) -> None:
+        super().__init__()
+        self.levels = tuple(levels)
+        self.top_windows = top_windows
+        self.num_features = SEGMENTS * width
+        self.default_cfg: dict[str, object] = {}  # read by open_clip's timm adapter
+        c1, c2, c3 = widths
+        self.trunk = nn.Sequential(
+            _conv(3, c1, 2), _conv(c1, c1), _conv(c1, c2, 2), _Residual(c2), _conv(c2, c3, (2, 1)), _Residual(c3)
+        )
+        self.column = nn.Conv2d(c3, width, (CROP_HEIGHT // 8, 1))
+        self.position = nn.Parameter(torch.zeros(WINDOW_TOKENS, width))
+        layer = nn.TransformerEncoderLayer(
+            width, width // 64, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.reader = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(width)
+        self.gate = nn.Sequential(nn.Linear(8 * width, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
+        nn.init.normal_(self.position, std=0.02)
+
+    def reset_classifier(self, num_classes: int, **_: object) -> None:
+        """Part of timm's interface: the tower never has a classifier of its own."""
+
+    def read(self, windows: Tensor) -> Tensor:
+        """Token features (N, 32, width) of windows (N, 32, width): what the word looks like at each column."""
+        return self.norm(self.reader(windows + self.position))
+
+    def gate_logits(self, windows: Tensor) -> Tensor:
+        """Log-odds (N,) that each window (N, 32, width) holds one well-framed word."""
+        return self.gate(windows.unflatten(1, (8, -1)).mean(2).flatten(1)).squeeze(1)
+
+    def windows(self, image: Tensor) -> Tensor:
+        """Every window of every level, before reading: (B, windows, 32, width)."""
+        if image.shape[-2:] == (CROP_HEIGHT, CROP_WIDTH):
+            return self.column(self.trunk(image)).squeeze(2).transpose(1, 2).unsqueeze(1)
+        found = []
+        height, width = image.shape[-2:]
+        for vertical, horizontal in self.levels:
+            size = (max(CROP_HEIGHT, int(height * vertical)), max(CROP_WIDTH, int(width * horizontal)))
+            scaled = image if size == (height, width) else F.interpolate(image, size, mode="area")
+            columns = F.conv2d(self.trunk(scaled), self.column.weight, self.column.bias, stride=(2, 1))
+            cut = columns.unfold(3, WINDOW_TOKENS, WINDOW_TOKENS // 2)  # B, C, rows, n, 32
+            found.append(cut.permute(0, 2, 3, 4, 1).flatten(1, 2))
+        return torch.cat(found, dim=1)
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """Features (N, num_features) of read windows (N, 32, width)."""
+        return tokens.unflatten(1, (SEGMENTS, -1)).mean(2).flatten(1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Features (B, num_features) of normalised images (B, 3, H, W)."""
+        windows = self.windows(image)
+        batch, count = windows.shape[:2]
+        if count == 1:
+            return self.pool(self.read(windows[:, 0]))
+        logits = self.gate_logits(windows.flatten(0, 1)).view(batch, count)
+        logits, index = logits.topk(min(self.top_windows, count), dim=1)
+        best = windows.gather(1, index[..., None, None].expand(-1, -1, *windows.shape[2:]))
+        features = self.pool(self.read(best.flatten(0, 1))).view(batch, -1, self.num_features)
+        return (logits.softmax(dim=1).unsqueeze(-1) * features).sum(1)
+
+
+@register_model
+def odits_sign_tower(pretrained: bool = False, **kwargs: object) -> SignTower:
+    """timm's entry point; weights come with the whole model, never through timm."""
+    known = {"widths", "width", "layers", "levels", "top_windows"}
+    return SignTower(**{name: value for name, value in kwargs.items() if name in known})  # type: ignore[arg-type]

@@ -1,0 +1,241 @@
+"""Statistics of object counts: summary, density, and the Anderson-Darling tests (section 3.3.1 of the thesis)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odits.errors import OditsError
+
+ALPHA = 5.0
+"""The significance level of the thesis's decision rule (3.3.1), in percent."""
+
+MIN_SIZE = 8
+"""Fewest counts that are tested: below this the test has next to no power."""
+
+
+class StatisticsError(OditsError):
+    """Counts from which the statistic can't be computed, and why."""
+
+
+@dataclass(frozen=True)
+class CountStatistics:
+    """The summary of object counts that Figs. 3.4 and 3.5 mark.
+
+    Attributes:
+        counts: objects of each image, at least one image.
+        mean, median: in objects.
+        mode: the most frequent count; the smallest of several.
+        std: sample standard deviation (n − 1); NaN for a single image, where it isn't defined.
+    """
+
+    counts: tuple[int, ...]
+    mean: float
+    median: float
+    mode: int
+    std: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes for JSON; an undefined standard deviation is None."""
+        return {
+            "counts": list(self.counts),
+            "mean": self.mean,
+            "median": self.median,
+            "mode": self.mode,
+            "std": _finite(self.std),
+        }
+
+
+@dataclass(frozen=True)
+class TestedDistribution:
+    """A family of distributions with its critical values for parameters that are estimated from the sample.
+
+    Attributes:
+        title: as it stands in a sentence.
+        levels: significance levels in percent, falling.
+        asymptotic: critical values for an endless sample (Stephens 1974, 1977; D'Agostino 1986).
+        correction: what they are divided by for n counts.
+    """
+
+    title: str
+    levels: tuple[float, ...]
+    asymptotic: tuple[float, ...]
+    correction: Callable[[int], float]
+
+
+# SciPy 1.17 gives either critical values, with a warning that they go away, or a p-value; so its tables are kept here.
+DISTRIBUTIONS = {
+    "norm": TestedDistribution(
+        "a normal distribution",
+        (15.0, 10.0, 5.0, 2.5, 1.0),
+        (0.561, 0.631, 0.752, 0.873, 1.035),
+        lambda n: 1 + 0.75 / n + 2.25 / n**2,
+    ),
+    "expon": TestedDistribution(
+        "an exponential distribution",
+        (15.0, 10.0, 5.0, 2.5, 1.0),
+        (0.916, 1.062, 1.321, 1.591, 1.959),
+        lambda n: 1 + 0.6 / n,
+    ),
+    "gumbel_r": TestedDistribution(
+        "a Gumbel distribution",
+        (25.0, 10.0, 5.0, 2.5, 1.0),
+        (0.474, 0.637, 0.757, 0.877, 1.038),
+        lambda n: 1 + 0.2 / math.sqrt(n),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class AndersonDarling:
+    """One Anderson-Darling test. H0: the counts come from the distribution, its parameters estimated from them.
+
+    Attributes:
+        distribution: a key of `DISTRIBUTIONS`.
+        statistic: A²; infinite where the distribution gives no room to a count that occurs.
+        significance_levels: in percent, falling.
+        critical_values: one for each level; H0 is rejected at a level where the statistic is larger.
+        p_value: interpolated between the levels, so never outside them: the ends mean "or less" and "or more".
+        rejected: at 5 % (3.3.1).
+        sentence: the verdict for people.
+    """
+
+    distribution: str
+    statistic: float
+    significance_levels: tuple[float, ...]
+    critical_values: tuple[float, ...]
+    p_value: float
+    rejected: bool
+    sentence: str
+
+    @property
+    def critical_value(self) -> float:
+        """The critical value at 5 %."""
+        return self.critical_values[self.significance_levels.index(ALPHA)]
+
+    @property
+    def p_text(self) -> str:
+        """The p-value for people: "0.034", or "≤ 0.01" and "≥ 0.15" at the ends of the table."""
+        return _p_text(self.p_value, self.significance_levels)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The test for JSON, with the critical value at 5 %; an infinite statistic is None."""
+        return {
+            "distribution": self.distribution,
+            "statistic": _finite(self.statistic),
+            "critical_value": self.critical_value,
+            "p_value": self.p_value,
+            "rejected": self.rejected,
+            "significance_levels": list(self.significance_levels),
+            "critical_values": list(self.critical_values),
+            "sentence": self.sentence,
+        }
+
+
+def describe_counts(counts: Sequence[int]) -> CountStatistics:
+    """Mean, median, mode and standard deviation of object counts, one count an image.
+
+    Raises:
+        StatisticsError: there are none, or one is negative or not a whole number.
+    """
+    values = _checked(counts)
+    numbers, occurrences = np.unique(values, return_counts=True)
+    return CountStatistics(
+        counts=tuple(int(value) for value in values),
+        mean=float(values.mean()),
+        median=float(np.median(values)),
+        mode=int(numbers[np.argmax(occurrences)]),
+        std=float(values.std(ddof=1)) if len(values) > 1 else math.nan,
+    )
+
+
+def anderson_darling(counts: Sequence[int], distribution: str = "norm") -> AndersonDarling:
+    """The test of object counts against "norm", "expon" or "gumbel_r" at every significance level of its table.
+
+    Raises:
+        StatisticsError: fewer than 8 counts, all of them equal, one negative or not whole, or another distribution.
+    """
+    from scipy import stats
+
+    values = _checked(counts)
+    if distribution not in DISTRIBUTIONS:
+        raise StatisticsError(f"There is no test against {distribution!r}: choose {', '.join(DISTRIBUTIONS)}.")
+    if len(values) < MIN_SIZE:
+        raise StatisticsError(f"An Anderson-Darling test needs at least {MIN_SIZE} images; there are {len(values)}.")
+    if values.min() == values.max():
+        raise StatisticsError(f"All images have {values[0]:g} objects, so there is no distribution to test.")
+    if distribution == "expon" and values.min() == 0:
+        # log F(0) is minus infinity, and so A² is infinite: an exponential variable is never exactly 0
+        return verdict(distribution, math.inf, len(values))
+    tested = stats.anderson(values, distribution, method="interpolate")
+    return verdict(distribution, float(tested.statistic), len(values))
+
+
+def verdict(distribution: str, statistic: float, size: int) -> AndersonDarling:
+    """What a statistic A² of `size` counts means: critical values, p-value and verdict; for published results too.
+
+    The thesis's Table 3.3 has 20.4421 for 100 images against "expon"; its critical value 1.333 is from an older table.
+    """
+    tested = DISTRIBUTIONS[distribution]
+    # three decimals, as in Stephens' tables and in SciPy
+    critical = tuple(round(value / tested.correction(size), 3) for value in tested.asymptotic)
+    p_value = float(np.interp(statistic, critical, [level / 100 for level in tested.levels]))
+    limit = critical[tested.levels.index(ALPHA)]
+    rejected = statistic > limit
+    p_shown = _p_text(p_value, tested.levels, equals="= ")
+    if math.isinf(statistic):
+        sentence = (
+            f"The counts do not come from {tested.title}: an image has no objects, which it leaves no room for "
+            f"(A² is infinite, p {p_shown})."
+        )
+    else:
+        sentence = (
+            f"The counts {'do not come' if rejected else 'may come'} from {tested.title} at the {ALPHA:g} % level: "
+            f"A² = {statistic:.4f} {'>' if rejected else '≤'} {limit:.3f}, p {p_shown}."
+        )
+    return AndersonDarling(distribution, statistic, tested.levels, critical, p_value, rejected, sentence)
+
+
+def density_curve(counts: Sequence[int], points: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    """x and y, float64 (points,): a Gaussian kernel estimate of the density of counts, bandwidth by Scott's rule.
+
+    What the kernels would put below 0 is reflected at 0, so the curve's area over x ≥ 0 is 1.
+
+    Raises:
+        StatisticsError: fewer than two different counts, or one negative or not whole.
+    """
+    from scipy import stats
+
+    values = _checked(counts)
+    if values.min() == values.max():
+        raise StatisticsError("A density curve needs at least two different counts.")
+    kernel = stats.gaussian_kde(values)
+    reach = 4 * float(np.sqrt(kernel.covariance[0, 0]))
+    x = np.linspace(max(0.0, values.min() - reach), values.max() + reach, points)
+    return x, kernel(x) + kernel(-x)
+
+
+def _checked(counts: Sequence[int]) -> np.ndarray:
+    """The counts as float64 (n,), n ≥ 1."""
+    values = np.asarray(counts, dtype=np.float64).ravel()
+    if not len(values):
+        raise StatisticsError("There are no object counts: no image was segmented.")
+    if not np.all(np.isfinite(values)) or np.any(values < 0) or np.any(values != np.rint(values)):
+        raise StatisticsError("Object counts must be whole numbers of 0 or more.")
+    return values
+
+
+def _p_text(p_value: float, levels: tuple[float, ...], equals: str = "") -> str:
+    if p_value <= min(levels) / 100:
+        return f"≤ {min(levels) / 100:g}"
+    if p_value >= max(levels) / 100:
+        return f"≥ {max(levels) / 100:g}"
+    return f"{equals}{p_value:.3f}"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,111 @@
+"""What every page looks like: its heading, its panes, its downloads, and how a mistake is told."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from odits.errors import OditsError
+from pages._shared import state
+
+CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+"""Plotly's settings for every chart."""
+
+_STYLE = """
+<style>
+[data-testid="stMainBlockContainer"] {padding-top: 3.25rem; padding-bottom: 4rem; max-width: 1500px}
+/* rows of panes: side by side where there is room, below each other where there is not */
+[class*="st-key-panes"] > div, [class*="st-key-panes"] > [data-testid="stLayoutWrapper"] {flex: 1 1 23rem; min-width: 0}
+[class*="st-key-fit"] img {max-height: 70vh; width: auto !important; max-width: 100%; border-radius: 6px}
+[data-testid="stMetricValue"] {font-size: 1.6rem}
+[data-testid="stMetricLabel"] p {opacity: .75}
+</style>
+"""
+
+
+@contextmanager
+def page(title: str, lead: str) -> Iterator[None]:
+    """A page with its title and one sentence of what it is for; whatever goes wrong inside becomes one sentence."""
+    st.html(_STYLE)
+    st.title(title, anchor=False)
+    st.caption(lead)
+    with guarded():
+        state.adopt_url()
+        yield
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """A part of a page whose mistakes are told in one sentence while the rest of the page goes on."""
+    try:
+        yield
+    except OditsError as error:
+        complain(str(error))
+    except Exception as error:
+        logging.getLogger("odits").exception("unexpected error on a page")
+        complain(f"Something unexpected went wrong ({type(error).__name__}); the terminal that runs the app has details.")
+
+
+def complain(sentence: str) -> None:
+    """Shows a mistake."""
+    st.error(plain(sentence), icon=":material/error:")
+
+
+def plain(text: str) -> str:
+    """Text in which Markdown finds nothing to format: for names of files and words that come from outside."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$<>:])", r"\\\1", text)
+
+
+@contextmanager
+def panes(key: str) -> Iterator[DeltaGenerator]:
+    """A row whose children stand side by side and wrap on narrow screens; each child is a container of its own."""
+    row = st.container(horizontal=True, key=f"panes-{key}", gap="medium")
+    with row:
+        yield row
+
+
+def chart(figure: go.Figure, key: str, alt: str, **settings: Any) -> Any:
+    """A Plotly chart in the theme of the page; `alt` says in words what it shows."""
+    return st.plotly_chart(figure, key=key, config=CHART, alt=alt, **settings)
+
+
+def chart_download(figure: go.Figure, name: str, key: str) -> None:
+    """A button that saves a figure as a web page of its own that needs no network."""
+    st.download_button(
+        "Chart",
+        lambda: figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}),
+        file_name=f"{name}.html",
+        mime="text/html",
+        icon=":material/download:",
+        key=f"{key}-html",
+        on_click="ignore",
+        help="A web page with the interactive chart, readable without a network. "
+        "The camera in the chart's corner saves a PNG.",
+    )
+
+
+def table_download(table: pd.DataFrame, name: str, key: str, label: str = "Table", index: bool = False) -> None:
+    """A button that saves a table as CSV."""
+    st.download_button(
+        label,
+        lambda: table.to_csv(index=index).encode("utf-8-sig"),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key=f"{key}-csv",
+        on_click="ignore",
+        help="Comma-separated values (CSV)",
+    )
+
+
+def file_stem(name: str) -> str:
+    """A name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "odits"

@@ -1,0 +1,92 @@
+"""What a link reopens: the state that all pages share, kept under keys of our own and mirrored in the URL.
+
+Widgets lose their values when another page shows; so a widget's value is copied to our key as soon as it changes, and
+put back into the widget before it is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+PREFIX = "odits."
+_PUBLISHED = "odits-url"
+_ACTED = "odits-acted"
+LONGEST = 1500
+"""Characters of one value that a link carries; browsers and proxies cut longer addresses."""
+
+
+def get(name: str, default: Any = None) -> Any:
+    """The value kept under a name, for every page of this session."""
+    return st.session_state.get(PREFIX + name, default)
+
+
+def put(name: str, value: Any) -> None:
+    """Keeps a value for every page of this session."""
+    st.session_state[PREFIX + name] = value
+
+
+def act(name: str, value: Any) -> None:
+    """Keeps a value that the user just chose: it goes before what the URL says."""
+    st.session_state[_ACTED] = True
+    put(name, value)
+
+
+def adopt_url() -> None:
+    """Takes over what the URL says where the user, and not this app, changed it: a link, or the browser's back."""
+    address = st.query_params.to_dict()
+    acted = st.session_state.pop(_ACTED, False)
+    if acted or not address or address == st.session_state.get(_PUBLISHED):
+        return
+    for name, value in address.items():
+        put(name, value)
+
+
+def publish(*names: str) -> None:
+    """Writes the named values into the URL; empty and very long ones are left out."""
+    values = {name: str(get(name)) for name in names if get(name) not in (None, "")}
+    values = {name: value for name, value in values.items() if len(value) <= LONGEST}
+    if values != st.query_params.to_dict():
+        st.query_params.from_dict(values)
+    st.session_state[_PUBLISHED] = values
+
+
+def bind(name: str, value: Any) -> dict[str, Any]:
+    """Arguments `key`, `on_change` and `args` of a widget whose value is kept under a name and now is `value`."""
+    key = f"widget-{name}"
+    st.session_state[key] = value
+    put(name, value)
+    return {"key": key, "on_change": _keep, "args": (name, key)}
+
+
+def _keep(name: str, key: str) -> None:
+    act(name, st.session_state[key])
+
+
+def choose(
+    label: str,
+    options: Sequence[str],
+    name: str,
+    title: Callable[[str], str] = str,
+    default: str | None = None,
+    **settings: Any,
+) -> str:
+    """The option chosen in a select box that remembers, under a name, across pages and links.
+
+    Args:
+        label: above the box.
+        options: what can be chosen; what a link asks for and is not among them gives way to the default.
+        name: where it is kept, and what it is called in the URL.
+        title: how an option is written.
+        default: chosen at first; otherwise the first option.
+        settings: of `st.selectbox`.
+    """
+    chosen = get(name)
+    if chosen not in options:
+        if chosen and settings.get("accept_new_options"):
+            options = [*options, chosen]
+        else:
+            chosen = default if default in options else options[0]
+    return st.selectbox(label, options, format_func=title, **bind(name, chosen), **settings) or options[0]

@@ -1,0 +1,68 @@
+"""Pretraining learns, resumes where it stopped, and writes a checkpoint that describes itself."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from odits.models.catalog import read_metadata
+from odits.training.pretrain import PretrainConfig, RenderedBatches, learning_rate, plain_share, pretrain, save_model
+from odits.training.rendering import SignRenderer, usable_fonts
+from tests.training.test_rendering import MATPLOTLIB_FONTS
+
+WORDS = ["bar", "cafe", "hotel", "pizza", "books", "market", "garden", "motel", "photo", "salon", "bank", "shoes"]
+CONFIG = PretrainConfig(steps=4, batch=6, misframed=2, workers=0, warmup=2, plain_steps=4, every=2)
+
+
+@pytest.fixture(scope="module")
+def renderer() -> SignRenderer:
+    return SignRenderer(usable_fonts([MATPLOTLIB_FONTS]), WORDS)
+
+
+def test_batches_depend_on_seed_and_number_alone(renderer: SignRenderer) -> None:
+    first, again = (RenderedBatches(renderer, CONFIG)[3] for _ in range(2))
+    assert first["words"] == again["words"]
+    assert torch.equal(first["images"], again["images"])
+    assert len(set(first["words"])) == CONFIG.batch
+    assert not set(first["rivals"]) & set(first["words"])
+    assert first["images"].shape == (CONFIG.batch + CONFIG.misframed, 32, 128, 3)
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(renderer: SignRenderer, tmp_path: Path) -> None:
+    whole = pretrain(renderer, tmp_path / "whole", CONFIG).state_dict()
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(line: dict[str, float]) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        pretrain(renderer, tmp_path / "cut", CONFIG, stop)
+    assert torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["step"] == 2
+    resumed = pretrain(renderer, tmp_path / "cut", CONFIG).state_dict()
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    seen: list[float] = []
+    pretrain(renderer, tmp_path / "whole", CONFIG, lambda line: seen.append(line["step"]))
+    assert seen == []  # nothing is left to do
+
+
+def test_schedules() -> None:
+    config = PretrainConfig(steps=1000, warmup=100, decay=0.3, plain_steps=500)
+    rates = [learning_rate(step, config) for step in range(1001)]
+    assert max(rates) == config.learning_rate
+    assert rates[0] < rates[50] < rates[99]
+    assert rates[1000] == 0
+    assert np.all(np.diff(rates[700:]) <= 0)
+    assert plain_share(0, config) == 1
+    assert plain_share(10**6, config) == 0.05
+
+
+def test_the_checkpoint_says_what_it_is(renderer: SignRenderer, tmp_path: Path) -> None:
+    model = pretrain(renderer, tmp_path / "run", dataclasses.replace(CONFIG, steps=1))
+    save_model(model, tmp_path / "model.safetensors", {"steps": "1"})
+    metadata = read_metadata(tmp_path / "model.safetensors")
+    assert metadata["architecture"] == "odits-signs"
+    assert metadata["steps"] == "1"
