@@ -100,25 +100,30 @@ def _download(url: str, file: IO[bytes], name: str, progress: Progress) -> bool:
         if not resumed:
             if response.status == 206:
                 raise WeightsError(f"{name} cannot be downloaded: the server sent another part than was asked for.")
-            file.truncate(0)
+            if start:
+                file.truncate(0)
             start = 0
         file.seek(start)
         length = int(response.headers.get("Content-Length") or 0)
         total = start + length if length else 0
         done = start
         progress(done, total)
-        try:
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                progress(done, total)
-        except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
-            file.flush()
-            raise WeightsError(_broken_off(name, done, total)) from error
+        while chunk := _read(response, name, done, total):
+            file.write(chunk)
+            done += len(chunk)
+            progress(done, total)
         file.flush()
     if done < total:
         raise WeightsError(_broken_off(name, done, total))
     return resumed
+
+
+def _read(response: Any, name: str, done: int, total: int) -> bytes:
+    """The next bytes, empty at the end; what fails here is the network, not the disk."""
+    try:
+        return response.read(CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise WeightsError(_broken_off(name, done, total)) from error
 
 
 def _broken_off(name: str, done: int, total: int) -> str:

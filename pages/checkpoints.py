@@ -41,13 +41,24 @@ def show(info: CheckpointInfo) -> None:
     st.subheader(plain(info.name), anchor=False)
     with st.container(horizontal=True):
         st.link_button(
-            "Read words with it", f"/?model={info.architecture}&checkpoint={info.reference}", icon=":material/text_fields:"
+            "Read words with it",
+            f"/?model={info.architecture}&checkpoint={info.reference}",
+            icon=":material/text_fields:",
         )
         st.download_button(
-            "Weights", info.path.read_bytes, file_name=info.path.name, mime="application/octet-stream",
-            icon=":material/download:", on_click="ignore",
+            "Weights",
+            info.path.read_bytes,
+            file_name=info.path.name,
+            mime="application/octet-stream",
+            icon=":material/download:",
+            on_click="ignore",
         )
-    facts = {"architecture": info.architecture, "digest (SHA-256)": info.digest, "file": info.path.name, **info.metadata}
+    facts = {
+        "architecture": info.architecture,
+        "digest (SHA-256)": info.digest,
+        "file": info.path.name,
+        **info.metadata,
+    }
     table = pd.DataFrame({"property": list(facts), "value": [str(value) for value in facts.values()]})
     st.dataframe(table, hide_index=True, column_config={"property": st.column_config.TextColumn(width="small")})
     card = model_card(info)
@@ -64,7 +75,11 @@ def choose(found: list[CheckpointInfo]) -> CheckpointInfo:
     asked = state.get("shown")
     place = references.index(asked) if asked in references else 0
     event = st.dataframe(
-        overview(found), hide_index=True, on_select="rerun", selection_mode="single-row-required", key="checkpoint-table",
+        overview(found),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row-required",
+        key="checkpoint-table",
         selection_default={"selection": {"rows": [place]}},
     )
     rows = event["selection"]["rows"]

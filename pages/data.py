@@ -1,2 +1,189 @@
+"""Data: the facts and figures of the data set's words and images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
-st.title("soon")
+
+from odits.data import Dataset
+from odits.dataset_facts import dataset_facts, image_sizes, split_facts, word_frequencies
+from odits.figures.dataset import (
+    frequent_words_figure,
+    image_sizes_figure,
+    lexicon_lengths_figure,
+    word_frequency_figure,
+)
+from odits.figures.theme import SPLIT_TITLES
+from pages._shared import state
+from pages._shared.layout import chart, chart_download, page, plain, table_download
+from pages._shared.pictures import GET_SVT, demo_dataset, find_dataset
+
+
+@st.cache_data(max_entries=4, show_spinner="Counting words …")
+def facts_of(root: str, images: int, _dataset: Dataset) -> dict[str, Any]:
+    """Table 2.1, the overlap counts and one row a split."""
+    return {**dataset_facts(_dataset), "splits": split_facts(_dataset)}
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def word_table(root: str, images: int, _dataset: Dataset) -> pd.DataFrame:
+    """How often each word occurs in each split, the most frequent first."""
+    columns = {
+        SPLIT_TITLES[split].lower(): word_frequencies(_dataset.split(split)) for split in (*_dataset.splits, "all")
+    }
+    table = pd.DataFrame(columns).fillna(0).astype(int).rename_axis("word").reset_index()
+    return table.sort_values("both", ascending=False, kind="stable", ignore_index=True)
+
+
+@st.cache_data(max_entries=4, show_spinner="Measuring images …")
+def image_table(root: str, images: int, _dataset: Dataset) -> pd.DataFrame:
+    """One row an image: its split, its size in pixels, and how many words it has."""
+    sizes = image_sizes(_dataset.records)
+    return pd.DataFrame(
+        {
+            "image": [record.name for record in _dataset.records],
+            "split": [record.split for record in _dataset.records],
+            "width": [width for width, _ in sizes],
+            "height": [height for _, height in sizes],
+            "lexicon words": [len(set(record.lexicon)) for record in _dataset.records],
+            "visible words": [", ".join(item.word for item in record.boxed) for record in _dataset.records],
+        }
+    )
+
+
+def show(figure: go.Figure, caption: str, name: str, alt: str) -> None:
+    """A figure with its caption and its download."""
+    chart(figure, name, alt)
+    with st.container(horizontal=True, vertical_alignment="center", key=f"under-{name}"):
+        chart_download(figure, name, name)
+        st.caption(caption)
+
+
+def overview(facts: dict[str, Any], name: str) -> None:
+    """The numbers of images and words, and the frequencies of Table 2.1."""
+    with st.container(horizontal=True, key="numbers"):
+        st.metric("Images", f"{facts['splits'][-1]['images']:,}")
+        st.metric("Different words", f"{facts['all_unique']:,}")
+        st.metric("In both splits", f"{facts['common_unique']:,}")
+        st.metric("Visible words, boxed", f"{facts['splits'][-1]['boxed_words']:,}")
+    splits = pd.DataFrame(facts["splits"])
+    shown = pd.DataFrame(
+        {
+            "Split": splits["split"].map(SPLIT_TITLES),
+            "Images": splits["images"],
+            "Different words": splits["unique_words"],
+            "Words in a lexicon": [
+                f"{low} to {high}" for low, high in splits[["shortest_lexicon", "longest_lexicon"]].values
+            ],
+            "Visible words": splits["boxed_words"],
+        }
+    )
+    st.dataframe(shown, hide_index=True, key="splits-table")
+    table_download(shown, f"{name}-splits", "splits")
+    frequency = facts["frequency"]
+    st.subheader("How often a word occurs", anchor=False)
+    words = pd.DataFrame([frequency]).rename(
+        columns={"count": "words", "std": "standard deviation", "min": "least", "50%": "median", "max": "most"}
+    )
+    st.dataframe(words.round(3), hide_index=True, key="frequency-table")
+    common = ", ".join(f"{word} ({number})" for word, number in facts["most_common"])
+    st.caption(
+        f"{facts['at_most_20']:,} of the {facts['all_unique']:,} words occur at most 20 times. "
+        f"The most frequent are {plain(common)}. Every occurrence counts, repeats in one lexicon too."
+    )
+    table_download(words, f"{name}-frequencies", "frequencies")
+
+
+def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
+    """The figures of lexicons and words."""
+    density = (
+        st.segmented_control(
+            "Scale",
+            ["frequency", "density"],
+            default="frequency",
+            required=True,
+            label_visibility="collapsed",
+            key="scale",
+        )
+        == "density"
+    )
+    st.subheader("The most frequent words", anchor=False)
+    show(
+        frequent_words_figure(dataset, density),
+        "The 20 most frequent words of the lexicons.",
+        f"{name}-frequent-words",
+        "The 20 most frequent words of each split",
+    )
+    st.subheader("Words in a lexicon", anchor=False)
+    show(
+        lexicon_lengths_figure(dataset, density),
+        "Each image has a lexicon: the names of businesses nearby.",
+        f"{name}-lexicon-lengths",
+        "Histograms of the number of different words in a lexicon",
+    )
+    st.subheader("Rare and frequent words", anchor=False)
+    show(
+        word_frequency_figure(dataset),
+        "Most words occur once or twice, a few a hundred times. Both axes are logarithmic.",
+        f"{name}-word-frequency",
+        "Density of word frequencies",
+    )
+    st.subheader("All words", anchor=False)
+    table = word_table(*key, dataset)
+    st.dataframe(table, hide_index=True, height=320, key="words-table")
+    table_download(table, f"{name}-words", "words")
+
+
+def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
+    """The figure of image sizes, and the table of images."""
+    table = image_table(*key, dataset)
+    sizes = {
+        split: list(zip(rows["width"], rows["height"], strict=True))
+        for split, rows in table.groupby("split", sort=False)
+    }
+    show(
+        image_sizes_figure(sizes),
+        "Widths and heights of the images.",
+        f"{name}-image-sizes",
+        "Histograms of image sizes",
+    )
+    st.dataframe(table, hide_index=True, height=420, key="images-table")
+    table_download(table, f"{name}-images", "images")
+
+
+TABS = {"overview": "Overview", "words": "Words", "images": "Images"}
+
+with page("Data", "What the images and their words look like before any model sees them."):
+    found = find_dataset()
+    dataset = found or demo_dataset()
+    if found is None:
+        st.info(GET_SVT, icon=":material/database:")
+    if dataset is None:
+        st.caption("There is nothing else to show: the demo images are missing too.")
+    else:
+        if found is None:
+            st.caption("Until then, this page shows the demo images.")
+        with st.container(horizontal=True):
+            tab = st.segmented_control(
+                "Part",
+                list(TABS),
+                format_func=TABS.__getitem__,
+                required=True,
+                label_visibility="collapsed",
+                **state.bind("tab", state.get("tab") if state.get("tab") in TABS else "overview"),
+            )
+        state.publish("tab")
+        name = dataset.name.lower().replace(" ", "-")
+        key = (str(dataset.root), len(dataset.records))
+        if tab == "words":
+            words(dataset, key, name)
+        elif tab == "images":
+            images(dataset, key, name)
+        else:
+            overview(facts_of(*key, dataset), plain(name))
+        if dataset.warnings:
+            with st.expander(f"{len(dataset.warnings)} things were mended or left out", icon=":material/info:"):
+                st.markdown("\n".join(f"- {plain(warning)}" for warning in dataset.warnings))

@@ -52,7 +52,9 @@ def show_prediction(prediction: WordPrediction, picture: Picture, limit: float, 
         table_download(ranking(prediction, picture), stem, f"table-{key}", "All words")
     with st.expander("The numbers"):
         st.dataframe(
-            ranking(prediction, picture, TOP), hide_index=True, key=f"numbers-{key}",
+            ranking(prediction, picture, TOP),
+            hide_index=True,
+            key=f"numbers-{key}",
             column_config={"probability": st.column_config.NumberColumn(format="%.7f")},
         )
 
@@ -82,7 +84,12 @@ with page("Words", "Which words describe the picture: written on its signs, or s
             references.append(choose_model("2", "ViT-B-32"))
     picture = choose_picture(pictures_of(collection, dataset))
     state.publish(
-        "images", "image", "model", "checkpoint", "vocabulary", *(["words"] if kind == "typed" else []),
+        "images",
+        "image",
+        "model",
+        "checkpoint",
+        "vocabulary",
+        *(["words"] if kind == "typed" else []),
         *(["compare", "model2", "checkpoint2"] if two else []),
     )
     if picture is not None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from odits.cli import counts, crops, dataset, objects, pretrain, words
+from odits.cli import counts, crops, dataset, evaluate, objects, pretrain, words
 from odits.errors import OditsError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("dataset")(dataset.dataset)
 app.command("words")(words.words)
 app.command("objects")(objects.objects)
 app.command("counts")(counts.counts)
+app.command("evaluate")(evaluate.evaluate)
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)
 

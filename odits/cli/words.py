@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,7 @@ def words(
             bar.update(task, completed=done, total=total, visible=True)
 
         speaker = load_word_model(checkpoint, device, downloaded)
-    found = []
+    found: list[dict[str, Any]] = []
     for path, image in zip(images, opened, strict=True):
         prediction = speaker.predict(image, asked)
         found.append(

@@ -139,7 +139,7 @@ def _mark(figure: go.Figure, summary: CountStatistics, span: tuple[float, float]
             xshift=4 if side == "right" else -4,
             text=f"{mark.title} {mark.value:.4g}",
             showarrow=False,
-            font={"size": SMALL_SIZE, "color": mark.color},
+            font={"size": SMALL_SIZE},
         )
     if math.isfinite(summary.std) and summary.std > 0:
         _mark_deviation(figure, summary, span)
@@ -166,7 +166,7 @@ def _mark_deviation(figure: go.Figure, summary: CountStatistics, span: tuple[flo
         xanchor="center",
         text=f"mean ± standard deviation {summary.std:.4g}",
         showarrow=False,
-        font={"size": SMALL_SIZE, "color": GREY},
+        font={"size": SMALL_SIZE},
     )
 
 

@@ -17,14 +17,15 @@ from odits.statistics import StatisticsError, density_curve
 MAX_LABEL = 16
 
 
-def lexicon_lengths_figure(dataset: Dataset, density: bool = False) -> go.Figure:
+def lexicon_lengths_figure(dataset: Dataset, density: bool = False, splits: Sequence[str] | None = None) -> go.Figure:
     """Fig. 2.1: how many different words a lexicon has, one panel each for train, eval and both.
 
     Args:
-        dataset: any data set; a panel is shown for each split that has images.
+        dataset: any data set with images.
         density: shares per word of length, with a kernel density curve, rather than numbers of images.
+        splits: the panels, of "train", "eval" and "all"; default all that have images.
     """
-    splits = _shown(dataset)
+    splits = _shown(dataset, splits)
     figure = _panels(splits, "different words in the lexicon", "density" if density else "images")
     lengths = {split: lexicon_lengths(dataset.split(split)) for split in splits}
     everything = np.concatenate([np.asarray(values) for values in lengths.values()])
@@ -39,15 +40,18 @@ def lexicon_lengths_figure(dataset: Dataset, density: bool = False) -> go.Figure
     return styled(figure, 360, legend=False)
 
 
-def frequent_words_figure(dataset: Dataset, density: bool = False, count: int = 20) -> go.Figure:
+def frequent_words_figure(
+    dataset: Dataset, density: bool = False, splits: Sequence[str] | None = None, count: int = 20
+) -> go.Figure:
     """Fig. 2.2: the most frequent words of the lexicons, one panel each for train, eval and both.
 
     Args:
-        dataset: any data set; a panel is shown for each split that has images.
+        dataset: any data set with images.
         density: shares of all occurrences rather than numbers of them.
+        splits: the panels, of "train", "eval" and "all"; default all that have images. Three want 700 pixels of width.
         count: words in each panel.
     """
-    splits = _shown(dataset)
+    splits = _shown(dataset, splits)
     figure = _panels(splits, "share of all words" if density else "occurrences", None, shared_y=False)
     for column, split in enumerate(splits, start=1):
         frequencies = word_frequencies(dataset.split(split))
@@ -140,11 +144,13 @@ def image_sizes_figure(sizes: Mapping[str, Sequence[tuple[int, int]]]) -> go.Fig
     return styled(figure, 380, legend=len(given) > 1)
 
 
-def _shown(dataset: Dataset) -> tuple[str, ...]:
-    """The panels: each split that has images, and all of them together where there are two."""
-    if not dataset.records:
-        raise OditsError(f"{dataset.name} has no images to show.")
-    return (*dataset.splits, "all") if len(dataset.splits) > 1 else dataset.splits
+def _shown(dataset: Dataset, splits: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The panels: those asked for, else each split that has images, and all of them together where there are two."""
+    present = (*dataset.splits, "all") if len(dataset.splits) > 1 else dataset.splits
+    chosen = tuple(splits) if splits else present
+    if not chosen or not all(dataset.split(split) for split in chosen):
+        raise OditsError(f"{dataset.name} has no images to show{' in ' + ' or '.join(chosen) if chosen else ''}.")
+    return chosen
 
 
 def _panels(splits: Sequence[str], x_title: str, y_title: str | None, shared_y: bool = True) -> go.Figure:

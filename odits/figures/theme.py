@@ -6,14 +6,14 @@ import html
 
 import plotly.graph_objects as go
 
-# Okabe and Ito's colours, those that are too bright for white darkened: at least 3:1 against white and against the
-# themes' backgrounds, and told apart under deuteranopia, protanopia and tritanopia.
+# Okabe and Ito's hues, shaded so that each has at least 3:1 against white and against the dark theme's background, and
+# that any two are well apart (CIE76 above 15) for ordinary eyes and under protanopia, deuteranopia and tritanopia.
 BLUE = "#2A86C8"
 VERMILION = "#D55E00"
-GREEN = "#00946C"
-PURPLE = "#C26A9C"
-AMBER = "#B97F00"
-GREY = "#748290"
+GREEN = "#207343"
+PURPLE = "#AC349B"
+AMBER = "#D27F4A"
+GREY = "#677B80"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, AMBER, GREY)
 
 INK = "#717E8B"

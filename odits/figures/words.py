@@ -1,4 +1,4 @@
-"""The most probable words of an image as a bar chart."""
+"""The most probable words of an image as a bar chart (Fig. 2.7 of the thesis)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from odits.figures.theme import BLUE, GREY, VERMILION, plain, styled
 from odits.predictions import WordProbability
 
 MAX_LABEL = 18
@@ -14,7 +15,7 @@ MAX_LABEL = 18
 
 
 class WordMark(NamedTuple):
-    """How words of one standing are drawn: by colour, by pattern and by a sign before the word."""
+    """How words of one standing are drawn: by colour, by pattern, and by a sign before the word."""
 
     title: str
     sign: str
@@ -22,10 +23,9 @@ class WordMark(NamedTuple):
     pattern: str
 
 
-# Okabe and Ito's colours, safe for colour-blind eyes; each is legible on white and on the dark theme's background.
-BOXED = WordMark("Visible in the picture", "■", "#D55E00", "")
-LEXICON = WordMark("In the picture's lexicon", "◆", "#2A86C8", "/")
-OTHER = WordMark("Any other word", "", "#8A97A3", "")
+BOXED = WordMark("visible in the picture", "■", VERMILION, "")
+LEXICON = WordMark("in its lexicon", "◆", BLUE, "/")
+OTHER = WordMark("other", "", GREY, "")
 
 
 def word_mark(word: str, lexicon: Collection[str] = (), boxed: Collection[str] = ()) -> WordMark:
@@ -46,66 +46,65 @@ def top_words_figure(
 
     Args:
         words: words with probabilities in 0..1, best first.
-        lexicon: words known to belong to the image; they are striped, blue and marked with a diamond.
-        boxed: words known to be visible in the image; they are solid, orange and marked with a square.
+        lexicon: words known to belong to the image: blue, striped, with a diamond before the word.
+        boxed: words known to be visible in the image: orange, solid, with a square before the word.
         limit: the probability at the right end of the axis; charts to be compared share it. By default the largest.
     """
-    marks = [word_mark(word, lexicon, boxed) for word, _ in words]
-    figure = go.Figure()
+    marks = [word_mark(item.word, lexicon, boxed) for item in words]
     known = bool(lexicon) or bool(boxed)
+    shown = {BOXED: bool(boxed), LEXICON: bool(lexicon), OTHER: known}
+    figure = go.Figure()
     for mark in (BOXED, LEXICON, OTHER):
         rows = [row for row, found in enumerate(marks) if found is mark]
-        if not rows and not known:
-            continue
-        figure.add_bar(
-            orientation="h",
-            y=rows or [None],
-            x=[words[row].probability for row in rows] or [None],
-            name=mark.title,
-            text=[f"{words[row].probability:.1%}" for row in rows],
-            textposition="outside",
-            cliponaxis=False,
-            marker={
-                "color": mark.color,
-                "cornerradius": 3,
-                "line": {"width": 1, "color": mark.color},
-                "pattern": {"shape": mark.pattern, "fillmode": "replace", "size": 6, "solidity": 0.45},
-            },
-            customdata=[[row + 1, words[row].word, mark.title.lower()] for row in rows],
-            hovertemplate="<b>%{customdata[1]}</b><br>rank %{customdata[0]}, %{customdata[2]}"
-            "<br>probability %{x:.7f}<extra></extra>",
-        )
-    most = limit if limit is not None else max((word.probability for word in words), default=1.0)
-    figure.update_layout(
-        height=90 + 34 * max(len(words), 1),
-        bargap=0.3,
-        margin={"l": 8, "r": 8, "t": 36, "b": 40},
-        showlegend=known,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left", "title": None},
-        barmode="overlay",
-    )
+        if rows or shown[mark]:
+            _add_bars(figure, words, rows, mark, known)
+    most = limit if limit is not None else max((item.probability for item in words), default=1.0)
+    figure.update_layout(bargap=0.3, barmode="overlay", margin={"t": 8, "b": 84 if known else 8})
     figure.update_yaxes(
         tickmode="array",
         tickvals=list(range(len(words))),
-        ticktext=[_label(word.word, mark) for word, mark in zip(words, marks, strict=True)],
-        range=[len(words) - 0.5, -0.5],
-        automargin=True,
+        ticktext=[_label(item.word, mark) for item, mark in zip(words, marks, strict=True)],
+        range=[max(len(words), 1) - 0.5, -0.5],
         showgrid=False,
-        zeroline=False,
         ticklabelstandoff=6,
         fixedrange=True,
     )
-    figure.update_xaxes(
-        title="probability",
-        tickformat=".0%" if most > 0.05 else ".1%",
-        range=[0, 1.18 * most or 1.0],
-        fixedrange=True,
-        nticks=6,
+    # room for the number after the longest bar
+    span = [0, min(1.22 * most, 1.22) or 1.0]
+    figure.update_xaxes(title="probability", tickformat=".3~%", range=span, nticks=6, showgrid=True, fixedrange=True)
+    return styled(figure, 64 + 33 * max(len(words), 1) + (46 if known else 0), legend=known)
+
+
+def percent(probability: float) -> str:
+    """A probability to three digits, however small: "61.4 %", "0.0312 %"."""
+    return f"{100 * probability:.3g} %" if probability >= 1e-6 else f"{100 * probability:.1e} %"
+
+
+def _add_bars(
+    figure: go.Figure, words: Sequence[WordProbability], rows: Sequence[int], mark: WordMark, known: bool
+) -> None:
+    """Adds the bars of one standing; an empty set still gets its place in the legend."""
+    standing = f", {mark.title}" if known else ""
+    figure.add_bar(
+        orientation="h",
+        y=list(rows) or [None],
+        x=[words[row].probability for row in rows] or [None],
+        name=f"{mark.sign} {mark.title}".strip(),
+        text=[percent(words[row].probability) for row in rows],
+        textposition="outside",
+        cliponaxis=False,
+        marker={
+            "color": mark.color,
+            "cornerradius": 3,
+            "line": {"width": 1.5, "color": mark.color},
+            "pattern": {"shape": mark.pattern, "fillmode": "replace", "size": 6, "solidity": 0.45},
+        },
+        customdata=[[row + 1, plain(words[row].word)] for row in rows],
+        hovertemplate="<b>%{customdata[1]}</b><br>probability %{x:.7f}<br>rank %{customdata[0]}"
+        f"{standing}<extra></extra>",
     )
-    return figure
 
 
 def _label(word: str, mark: WordMark) -> str:
-    short = word if len(word) <= MAX_LABEL else word[: MAX_LABEL - 1] + "…"
-    escaped = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f"{mark.sign} {escaped}" if mark.sign else escaped
+    short = plain(word if len(word) <= MAX_LABEL else word[: MAX_LABEL - 1] + "…")
+    return f"{mark.sign} {short}" if mark.sign else short

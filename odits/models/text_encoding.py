@@ -23,7 +23,7 @@ def is_causal(model: nn.Module) -> bool:
 
 
 def _pool_type(tower: Any) -> str:
-    return getattr(tower, "text_pool_type", None) or getattr(tower, "pool_type", "")
+    return str(getattr(tower, "text_pool_type", None) or getattr(tower, "pool_type", ""))
 
 
 def encode_tokens(model: nn.Module, tokens: Tensor) -> Tensor:

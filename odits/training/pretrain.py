@@ -72,17 +72,20 @@ class RenderedBatches(Dataset[dict[str, Any]]):
         words = self._words(rng)
         plain = plain_share(index, self.config)
         crops = [(self.renderer.plain if rng.random() < plain else self.renderer.crop)(word, rng) for word in words]
-        crops += [self.renderer.misframed(words[rng.integers(len(words))], rng) for _ in range(self.config.misframed)]
+        crops += [
+            self.renderer.misframed(words[int(rng.integers(len(words)))], rng) for _ in range(self.config.misframed)
+        ]
         return {"images": torch.from_numpy(np.stack(crops)), "words": words, "rivals": self._rivals(words, rng)}
 
     def _words(self, rng: np.random.Generator) -> list[str]:
         """Distinct words of a batch; some are made of two halves or of digits, so that spelling has to be read."""
-        source, chosen = self.renderer.words, {}
+        source = self.renderer.words
+        chosen: dict[str, None] = {}
         while len(chosen) < self.config.batch:
             word = source[int(len(source) * rng.random() ** 1.5)]  # common words come first in the list
             draw = rng.random()
             if draw < 0.12:
-                other = source[rng.integers(len(source))]
+                other = source[int(rng.integers(len(source)))]
                 word = word[: rng.integers(1, len(word) + 1)] + other[rng.integers(0, len(other)) :]
             elif draw < 0.14:
                 word = str(rng.integers(1, 10 ** int(rng.integers(2, 5))))
@@ -92,7 +95,8 @@ class RenderedBatches(Dataset[dict[str, Any]]):
 
     def _rivals(self, words: Sequence[str], rng: np.random.Generator) -> list[str]:
         """Words spelled like the batch's own at the start or at the end: negatives without an image."""
-        taken, rivals = set(words), {}
+        taken = set(words)
+        rivals: dict[str, None] = {}
         for word in words[: len(words) // 2]:
             ordered, place = self._similar[rng.integers(2)]
             if word in place:

@@ -107,7 +107,7 @@ class SignRenderer:
         return _degrade(_cut(canvas, box), rng)
 
     def _font(self, rng: np.random.Generator) -> ImageFont.FreeTypeFont:
-        key = (self.fonts[rng.integers(len(self.fonts))], int(rng.choice((30, 44))))
+        key = (self.fonts[int(rng.integers(len(self.fonts)))], int(rng.choice((30, 44))))
         if key not in self._loaded:
             self._loaded[key] = ImageFont.truetype(str(key[0]), key[1])
         return self._loaded[key]
@@ -136,7 +136,7 @@ class SignRenderer:
         """Other words of the same sign around the box, drawn into the mask."""
         gap = rng.uniform(0.15, 0.6) * (box[3] - box[1])
         for side in rng.permutation(4)[: rng.integers(1, 4)]:
-            other, _ = _draw_word(_cased(self.words[rng.integers(len(self.words))], rng), font, rng)
+            other, _ = _draw_word(_cased(self.words[int(rng.integers(len(self.words)))], rng), font, rng)
             scale = (box[3] - box[1]) / other.shape[0] * rng.uniform(0.5, 1.1)
             other = cv2.resize(other, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             height, width = other.shape
@@ -176,9 +176,9 @@ def _draw_word(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator
     spacing = 0.0 if rng.random() < 0.7 else rng.uniform(-0.04, 0.35) * font.size
     if spacing:
         advances = [font.getlength(letter) + spacing for letter in text]
-        width = int(sum(advances)) + font.size
+        width = int(sum(advances) + font.size)
     else:
-        width = int(font.getlength(text)) + font.size
+        width = int(font.getlength(text) + font.size)
     image = Image.new("L", (max(width, 8), int(font.size * 2)), 0)
     pen = ImageDraw.Draw(image)
     x, y = font.size / 2, font.size / 4
@@ -276,7 +276,7 @@ def _paint(mask: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> np.nd
     canvas = image.astype(np.float32)
     coverage = mask.astype(np.float32)[..., None] / 255
     if rng.random() < 0.25:  # shadow or depth of raised letters
-        shift = np.float32([[1, 0, rng.uniform(-5, 5)], [0, 1, rng.uniform(-4, 5)]])
+        shift = np.array([[1, 0, rng.uniform(-5, 5)], [0, 1, rng.uniform(-4, 5)]], np.float32)
         shadow = cv2.GaussianBlur(cv2.warpAffine(mask, shift, (width, height)), (0, 0), rng.uniform(0.4, 2.5))
         canvas *= 1 - shadow[..., None].astype(np.float32) / 255 * rng.uniform(0.3, 0.9)
     if rng.random() < 0.18:  # outline
@@ -296,8 +296,8 @@ def _paint(mask: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> np.nd
         canvas *= cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
     image = np.clip(canvas, 0, 255).astype(np.uint8)
     if rng.random() < 0.12:  # a wire or a branch in front
-        ends = [(int(rng.integers(0, width)), int(rng.integers(0, height))) for _ in range(2)]
-        cv2.line(image, *ends, _colour(rng).tolist(), int(rng.integers(1, 4)), cv2.LINE_AA)
+        start, end = ((int(rng.integers(0, width)), int(rng.integers(0, height))) for _ in range(2))
+        cv2.line(image, start, end, _colour(rng).tolist(), int(rng.integers(1, 4)), cv2.LINE_AA)
     return image
 
 
@@ -370,5 +370,5 @@ def _degrade(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         crop = np.repeat(crop.mean(2, keepdims=True).astype(np.uint8), 3, axis=2)
     if rng.random() < 0.5:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
-        crop = cv2.imdecode(cv2.imencode(".jpg", crop, quality)[1], cv2.IMREAD_COLOR)
+        crop = np.asarray(cv2.imdecode(cv2.imencode(".jpg", crop, quality)[1], cv2.IMREAD_COLOR))
     return cv2.resize(crop, (CROP_WIDTH, CROP_HEIGHT), interpolation=cv2.INTER_LINEAR)

@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.pages_manager import PagesManager
 
 from odits.errors import OditsError
 from pages._shared import state
@@ -21,12 +22,14 @@ CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d",
 
 _STYLE = """
 <style>
-[data-testid="stMainBlockContainer"] {padding-top: 3.25rem; padding-bottom: 4rem; max-width: 1500px}
+[data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 4rem; max-width: 1500px}
 /* rows of panes: side by side where there is room, below each other where there is not */
-[class*="st-key-panes"] > div, [class*="st-key-panes"] > [data-testid="stLayoutWrapper"] {flex: 1 1 23rem; min-width: 0}
-[class*="st-key-fit"] img {max-height: 70vh; width: auto !important; max-width: 100%; border-radius: 6px}
+[class*="st-key-panes"] > div {flex: 1 1 23rem; min-width: 0}
+[class*="st-key-panes"] > div:has(> .st-key-pane-overlay) {flex-grow: 1.6}
+[class*="st-key-fit"] img {max-height: 64vh; width: auto !important; max-width: 100%; border-radius: 6px}
+.st-key-fit-crop img {max-height: 9rem}
+.st-key-stepper > div:has([data-testid="stSelectbox"]), .st-key-stepper > [data-testid="stElementContainer"]:has([data-testid="stSelectbox"]) {flex: 1 1 8rem; max-width: 20rem}
 [data-testid="stMetricValue"] {font-size: 1.6rem}
-[data-testid="stMetricLabel"] p {opacity: .75}
 </style>
 """
 
@@ -34,12 +37,24 @@ _STYLE = """
 @contextmanager
 def page(title: str, lead: str) -> Iterator[None]:
     """A page with its title and one sentence of what it is for; whatever goes wrong inside becomes one sentence."""
+    _hand_over()
     st.html(_STYLE)
     st.title(title, anchor=False)
     st.caption(lead)
     with guarded():
         state.adopt_url()
         yield
+
+
+def _hand_over() -> None:
+    """Starts again through app.py where Streamlit ran the page without it.
+
+    Streamlit routes a folder named pages/ by itself until an entry point has called st.navigation once; so the first
+    visit of a fresh server would miss app.py if it came by a link to a page.
+    """
+    if getattr(PagesManager, "uses_pages_directory", False):
+        PagesManager.uses_pages_directory = False
+        st.rerun()
 
 
 @contextmanager
@@ -51,7 +66,9 @@ def guarded() -> Iterator[None]:
         complain(str(error))
     except Exception as error:
         logging.getLogger("odits").exception("unexpected error on a page")
-        complain(f"Something unexpected went wrong ({type(error).__name__}); the terminal that runs the app has details.")
+        complain(
+            f"Something unexpected went wrong ({type(error).__name__}); the terminal that runs the app has details."
+        )
 
 
 def complain(sentence: str) -> None:

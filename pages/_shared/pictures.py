@@ -23,9 +23,10 @@ MAX_UPLOADED_BYTES = 512 * 2**20
 _UPLOADS, _PROBLEMS, _ROUND = "odits-uploads", "odits-upload-problems", "odits-upload-round"
 
 GET_SVT = (
-    "The Street View Text data set (SVT) is not here. It is free for research: get the ICDAR/UCSD archive *SVT*, unpack "
-    "it so that `data/svt1` holds `train.xml`, `test.xml` and `img/`, or name its folder in the environment variable "
-    "`ODITS_DATA`, and start the app again."
+    "The Street View Text data set (SVT) is not here. It is free for research: get the archive `svt.zip` of *The Street "
+    "View Text Dataset* (UCSD; also listed by ICDAR's robust reading competitions), and unpack it so that "
+    "`data/svt1` holds `train.xml`, `test.xml` and `img/`. Or name its folder in the environment variable `ODITS_DATA`, "
+    "and start the app again."
 )
 
 
@@ -151,7 +152,12 @@ def _uploader() -> None:
     """Takes files in; they stay until they are removed, whichever page shows."""
     key = f"odits-upload-{st.session_state.get(_ROUND, 0)}"
     st.file_uploader(
-        "Add images", FILE_TYPES, accept_multiple_files=True, key=key, on_change=_take_in, args=(key,),
+        "Add images",
+        FILE_TYPES,
+        accept_multiple_files=True,
+        key=key,
+        on_change=_take_in,
+        args=(key,),
         label_visibility="collapsed",
     )
     for problem in st.session_state.pop(_PROBLEMS, ()):
@@ -220,17 +226,30 @@ def choose_picture(pictures: list[Picture]) -> Picture | None:
     if asked not in names:
         asked = names[0]
     index = names.index(asked)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="stepper", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", key="stepper", gap="small"):
         st.button(
-            "Previous", icon=":material/arrow_back:", shortcut="Left", key="previous", disabled=index == 0,
-            on_click=state.act, args=("image", names[max(index - 1, 0)]),
+            "Previous",
+            shortcut="Left",
+            key="previous",
+            disabled=index == 0,
+            on_click=state.act,
+            args=("image", names[max(index - 1, 0)]),
         )
         st.button(
-            "Next", icon=":material/arrow_forward:", shortcut="Right", key="next", disabled=index == len(names) - 1,
-            on_click=state.act, args=("image", names[min(index + 1, len(names) - 1)]),
+            "Next",
+            shortcut="Right",
+            key="next",
+            disabled=index == len(names) - 1,
+            on_click=state.act,
+            args=("image", names[min(index + 1, len(names) - 1)]),
         )
         chosen = st.selectbox(
-            "Image", names, label_visibility="collapsed", width=320, format_func=plain_name, **state.bind("image", asked)
+            "Image",
+            names,
+            label_visibility="collapsed",
+            width="stretch",
+            format_func=plain_name,
+            **state.bind("image", asked),
         )
         st.caption(f"{index + 1} of {len(names)}", width="content")
     return pictures[names.index(chosen)]

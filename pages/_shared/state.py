@@ -51,6 +51,7 @@ def publish(*names: str) -> None:
     if values != st.query_params.to_dict():
         st.query_params.from_dict(values)
     st.session_state[_PUBLISHED] = values
+    st.session_state.pop(_ACTED, None)
 
 
 def bind(name: str, value: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from odits.data import Dataset, Vocabulary
@@ -23,15 +25,19 @@ def choose_vocabulary(dataset: Dataset | None) -> str:
         titles["demo"] = "Demo images, all words"
     titles |= {"lexicon": "This image's own lexicon", "typed": "Words I type", "file": "A text file of words"}
     kind = state.choose(
-        "Vocabulary", list(titles), "vocabulary", lambda key: titles.get(key, key), help="The words a model chooses from."
+        "Vocabulary",
+        list(titles),
+        "vocabulary",
+        lambda key: titles.get(key, key),
+        help="The words a model chooses from.",
     )
     if kind == "typed":
         state.put("words", state.get("words") or TYPED_AT_FIRST)
-        st.text_area(
-            "Words, separated by commas or line breaks", height=120, **state.bind("words", state.get("words"))
-        )
+        st.text_area("Words, separated by commas or line breaks", height=120, **state.bind("words", state.get("words")))
     if kind == "file":
-        st.file_uploader("One word a line, or separated by commas", ["txt", "csv"], key="file-words", on_change=_take_in)
+        st.file_uploader(
+            "One word a line, or separated by commas", ["txt", "csv"], key="file-words", on_change=_take_in
+        )
         kept = st.session_state.get(_FILE)
         if isinstance(kept, Vocabulary):
             st.caption(f"{len(kept):,} words")
@@ -45,7 +51,8 @@ def vocabulary_of(kind: str, dataset: Dataset | None, picture: Picture | None) -
     if kind in ("svt", "eval") and dataset is not None:
         return _of_dataset(str(dataset.root), len(dataset.records), "all" if kind == "svt" else "eval", dataset)
     if kind == "demo" and (demo := demo_dataset()) is not None:
-        return _of_dataset(str(demo.root), len(demo.records), "all", demo)
+        words = _of_dataset(str(demo.root), len(demo.records), "all", demo)
+        return replace(words, name="demo images, all words")
     if kind == "lexicon":
         if picture is None or not picture.lexicon:
             raise OditsError("This image has no lexicon of its own. Choose another vocabulary on the left.")

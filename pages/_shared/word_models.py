@@ -18,6 +18,7 @@ from pages._shared.layout import plain
 
 if TYPE_CHECKING:
     from odits.models.clip import ClipModel
+    from odits.models.views import View
 
 SIGNS = "odits-signs"
 BY_NAME = {"ViT-B-32": ("openai", "laion2b_s34b_b79k"), "ViT-B-16": ("openai",), "ViT-L-14": ("openai",)}
@@ -42,7 +43,12 @@ def choose_model(suffix: str = "", default: str = SIGNS) -> str:
     found = checkpoints()
     architectures = list(dict.fromkeys([SIGNS, *BY_NAME, *(info.architecture for info in found if info.architecture)]))
     architecture = state.choose(
-        "Model", architectures, f"model{suffix}", _architecture_title, default, accept_new_options=True,
+        "Model",
+        architectures,
+        f"model{suffix}",
+        _architecture_title,
+        default,
+        accept_new_options=True,
         help="Type any other architecture that open_clip knows.",
     )
     titles = {info.reference: _checkpoint_title(info) for info in found if info.architecture == architecture}
@@ -57,7 +63,11 @@ def choose_model(suffix: str = "", default: str = SIGNS) -> str:
     if asked in foreign or (asked and "/" in asked and asked.split("/")[0] in set(architectures) - {architecture}):
         state.put(f"checkpoint{suffix}", None)
     chosen = state.choose(
-        "Checkpoint", list(titles), f"checkpoint{suffix}", lambda key: titles.get(key, key), accept_new_options=True,
+        "Checkpoint",
+        list(titles),
+        f"checkpoint{suffix}",
+        lambda key: titles.get(key, key),
+        accept_new_options=True,
         help="Type another of open_clip's tags, or the path of a weights file.",
     )
     if chosen in titles or chosen.startswith(f"{architecture}/"):
@@ -86,7 +96,8 @@ def load(reference: str) -> ClipModel:
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _load(reference: str, digest: str) -> ClipModel:
-    from odits.models.loading import load_word_model  # deferred: brings torch in, which the first page must not wait for
+    # deferred: it brings torch in, which the first page must not wait for
+    from odits.models.loading import load_word_model
 
     return load_word_model(reference)
 
@@ -110,7 +121,9 @@ def _fetch(reference: str) -> None:
     place = st.empty()
 
     def advance(done: int, total: int) -> None:
-        place.progress(min(done / total, 1.0), f"Downloading {reference}: {done / 2**20:,.0f} of {total / 2**20:,.0f} MB")
+        place.progress(
+            min(done / total, 1.0), f"Downloading {reference}: {done / 2**20:,.0f} of {total / 2**20:,.0f} MB"
+        )
 
     try:
         fetch_pretrained(architecture, tag, advance)
@@ -118,20 +131,27 @@ def _fetch(reference: str) -> None:
         place.empty()
 
 
-def predict(reference: str, image: Image.Image, digest: str, vocabulary: Vocabulary, crop: bool = False) -> WordPrediction:
+def predict(
+    reference: str, image: Image.Image, digest: str, vocabulary: Vocabulary, crop: bool = False
+) -> WordPrediction:
     """What a model says about an image, or about the crop of one object; the same question is computed once."""
     model = load(reference)
-    view = "crop" if crop else "scene"
+    view: View = "crop" if crop else "scene"
     found = _probabilities(digest, model.checkpoint, vocabulary.digest, view, model, image, vocabulary)
     return WordPrediction(vocabulary, found, model.name, model.checkpoint)
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
 def _probabilities(
-    digest: str, checkpoint: str, vocabulary_digest: str, view: str,
-    _model: ClipModel, _image: Image.Image, _vocabulary: Vocabulary,
+    digest: str,
+    checkpoint: str,
+    vocabulary_digest: str,
+    view: View,
+    _model: ClipModel,
+    _image: Image.Image,
+    _vocabulary: Vocabulary,
 ) -> np.ndarray:
-    return _model.probabilities([_image], _vocabulary, view)[0]  # type: ignore[arg-type]
+    return _model.probabilities([_image], _vocabulary, view)[0]
 
 
 def say_who(prediction: WordPrediction) -> None:

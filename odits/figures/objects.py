@@ -1,0 +1,276 @@
+"""The objects of an image as a figure to hover over and click on."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+import plotly.graph_objects as go
+import supervision as sv
+from PIL import Image
+from plotly.colors import sample_colorscale
+
+from odits.errors import OditsError
+from odits.figures.theme import faded, template
+from odits.objects import PALETTE, areas_of, index_map, kinds_of, masks_of
+
+ColorBy = Literal["object", "kind", "area", "confidence"]
+COLOR_BY: tuple[ColorBy, ...] = ("object", "kind", "area", "confidence")
+SHOWN_SIDE = 1280
+HIT_POINTS = 90
+SCALE = "Viridis"
+
+
+class KindStyle(NamedTuple):
+    """How objects of one kind are named and coloured."""
+
+    title: str
+    color: str
+
+
+# From Okabe and Ito's palette: told apart by colour-blind eyes, and on light and dark pictures.
+KINDS = {
+    "text": KindStyle("Text", "#D55E00"),
+    "region": KindStyle("Colour region", "#56B4E9"),
+    "mask": KindStyle("SAM mask", "#009E73"),
+}
+OTHER_KIND = KindStyle("Object", "#CC79A7")
+
+
+def objects_figure(
+    image: Image.Image,
+    detections: sv.Detections,
+    *,
+    opacity: float = 0.45,
+    outline: bool = True,
+    color_by: ColorBy = "object",
+    selected: int | None = None,
+) -> go.Figure:
+    """The image with its objects over it, filled and outlined; hovering names the object.
+
+    Axes are the image's pixels, y downwards. Clicks: a chart selects points, not areas, so each object carries a grid
+    of invisible points; their `customdata` is `[index]`. With `event = st.plotly_chart(figure, on_select="rerun",
+    selection_mode="points")`, `selected_object(event.selection.points)` is the object that was clicked.
+
+    Args:
+        image: RGB, of the size of the masks.
+        detections: as `odits.predictions.Segmenter` gives them; may be empty.
+        opacity: of the fill, 0 (none) to 1.
+        outline: whether outlines are drawn.
+        color_by: "object" (neighbours differ), "kind" (with a legend), "area" or "confidence" (with a colour bar).
+        selected: index of an object to bring out; the others step back.
+    """
+    if color_by not in COLOR_BY:
+        raise OditsError(f"Objects can be coloured by {', '.join(COLOR_BY)}, but not by {color_by!r}.")
+    opacity = float(np.clip(opacity, 0, 1))
+    figure = go.Figure()
+    kinds, colors = kinds_of(detections), object_colors(detections, color_by)
+    named: set[str] = set()
+    # Large ones first, so that small ones lie on them; the selected one above all.
+    order = np.argsort(-areas_of(detections), kind="stable").tolist()
+    for index in sorted(order, key=lambda index: index == selected):
+        style, is_selected = KINDS.get(kinds[index], OTHER_KIND), index == selected
+        quiet = selected is not None and not is_selected
+        x, y = _outline(masks_of(detections)[index])
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            fill="toself",
+            fillcolor=faded(colors[index], opacity * (0.35 if quiet else 1) if not is_selected else max(opacity, 0.6)),
+            line={
+                "color": "#FFFFFF" if is_selected else faded(colors[index], 0.5 if quiet else 1),
+                "width": 4 if is_selected else (1.5 if outline else 0),
+            },
+            hoverinfo="skip",
+            name=f"{style.title} ({kinds.count(kinds[index])})",
+            legendgroup=kinds[index],
+            showlegend=color_by == "kind" and kinds[index] not in named,
+        )
+        named.add(kinds[index])
+    _add_hit_points(figure, detections, kinds, colors)
+    if color_by in ("area", "confidence") and len(detections):
+        _add_color_bar(figure, detections, color_by)
+    _lay_out(figure, image, empty=len(detections) == 0)
+    return figure
+
+
+def selected_object(points: Sequence[Mapping[str, Any]]) -> int | None:
+    """The index of the object that was clicked, from the points of Streamlit's selection; None where none was."""
+    for point in points:
+        data = point.get("customdata")
+        # Plotly's own JSON has a list; arrays that came through JavaScript's typed ones are a dict {"0": …}.
+        value = data.get("0") if isinstance(data, Mapping) else data[0] if isinstance(data, Sequence) and data else data
+        if isinstance(value, int | float) and value >= 0:
+            return int(value)
+    return None
+
+
+def object_colors(detections: sv.Detections, color_by: ColorBy) -> list[str]:
+    """A colour "#RRGGBB" for each object."""
+    if color_by == "object":
+        return [PALETTE[index % len(PALETTE)] for index in range(len(detections))]
+    if color_by == "kind" or len(detections) == 0:
+        return [KINDS.get(kind, OTHER_KIND).color for kind in kinds_of(detections)]
+    values, (low, high) = _values(detections, color_by)
+    places = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    return [_hex(color) for color in sample_colorscale(SCALE, places.tolist(), colortype="tuple")]
+
+
+def _values(detections: sv.Detections, color_by: ColorBy) -> tuple[np.ndarray, tuple[float, float]]:
+    """What the colour says, and the ends of its scale; areas by their logarithm, for they span decades."""
+    if color_by == "confidence":
+        confidence = detections.confidence
+        return (np.zeros(len(detections)) if confidence is None else np.asarray(confidence, float)), (0.0, 1.0)
+    logs = np.log10(np.maximum(areas_of(detections), 1).astype(float))
+    return logs, (float(np.floor(logs.min())), float(np.ceil(logs.max())))
+
+
+def _add_hit_points(figure: go.Figure, detections: sv.Detections, kinds: list[str], colors: list[str]) -> None:
+    """Invisible points inside each object, at least one, which answer to hovering and clicking."""
+    if len(detections) == 0:
+        return
+    top, masks, area = index_map(detections), masks_of(detections), areas_of(detections)
+    height, width = top.shape
+    step = max(1, round(max(height, width) / HIT_POINTS))
+    rows, columns = np.mgrid[step // 2 : height : step, step // 2 : width : step]
+    owner = top[rows, columns]
+    confidence = np.full(len(detections), np.nan) if detections.confidence is None else detections.confidence
+    for index in range(len(detections)):
+        mine = owner == index
+        x, y = columns[mine].tolist(), rows[mine].tolist()
+        if not x:  # thinner than the grid: the point deepest inside
+            middle = _deepest(masks[index])
+            x, y = [middle[0]], [middle[1]]
+        title = KINDS.get(kinds[index], OTHER_KIND).title
+        sure = "" if np.isnan(confidence[index]) else f"<br>confidence {confidence[index]:.3f}"
+        figure.add_scatter(
+            x=[v + 0.5 for v in x],
+            y=[v + 0.5 for v in y],
+            mode="markers",
+            marker={"size": 10, "color": "rgba(0,0,0,0)"},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+            customdata=[[index]] * len(x),
+            hovertemplate=(
+                f"<b>Object {index + 1}</b> · {title}<br>area {area[index]:,} px "
+                f"({area[index] / top.size:.1%}){sure}<extra></extra>"
+            ),
+            hoverlabel={"bgcolor": colors[index], "font": {"color": _readable_on(colors[index])}},
+            name=f"Object {index + 1}",
+            legendgroup=kinds[index],
+            showlegend=False,
+        )
+
+
+def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: ColorBy) -> None:
+    """A colour bar, hung on a trace without points."""
+    _, (low, high) = _values(detections, color_by)
+    bar: dict[str, Any] = {"title": {"text": "Confidence"}, "thickness": 14, "len": 0.9}
+    if color_by == "area":
+        ticks = np.arange(low, high + 1)
+        bar |= {
+            "title": {"text": "Area (px)"},
+            "tickvals": ticks.tolist(),
+            "ticktext": [f"{10**t:,.0f}" for t in ticks],
+        }
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={"color": [low], "cmin": low, "cmax": high, "colorscale": SCALE, "showscale": True, "colorbar": bar},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _lay_out(figure: go.Figure, image: Image.Image, empty: bool) -> None:
+    width, height = image.size
+    hidden = {"visible": False, "constrain": "domain"}
+    figure.update_layout(
+        template=template(),
+        images=[
+            {
+                "source": jpeg_uri(image),
+                "xref": "x",
+                "yref": "y",
+                "x": 0,
+                "y": 0,
+                "sizex": width,
+                "sizey": height,
+                "sizing": "stretch",
+                "layer": "below",
+            }
+        ],
+        xaxis={**hidden, "range": [0, width]},
+        yaxis={**hidden, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
+        height=int(np.clip(900 * height / width, 320, 760)),
+        margin={"l": 0, "r": 0, "t": 34, "b": 0},
+        hovermode="closest",
+        hoverdistance=14,
+        clickmode="event+select",
+        dragmode="pan",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1, "x": 0, "itemsizing": "constant"},
+    )
+    if empty:
+        figure.add_annotation(
+            x=0.5,
+            y=0.5,
+            xref="paper",
+            yref="paper",
+            text="No objects were found in this image",
+            showarrow=False,
+            font={"size": 18, "color": "#FFFFFF"},
+            bgcolor="rgba(0,0,0,0.65)",
+            borderpad=8,
+        )
+
+
+def jpeg_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
+    """The image as a JPEG data URI, reduced to `side` pixels on its longer side."""
+    small = image.convert("RGB")
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _outline(mask: np.ndarray) -> tuple[list[float | None], list[float | None]]:
+    """x and y of the mask's simplified outlines, holes included, each closed and parted from the next by None."""
+    scale = max(1.0, max(mask.shape) / SHOWN_SIDE)
+    small = mask.astype(np.uint8)
+    if scale > 1:
+        small = cv2.resize(small, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_NEAREST)
+        if not small.any():
+            small, scale = mask.astype(np.uint8), 1.0
+    factor_x, factor_y = mask.shape[1] / small.shape[1], mask.shape[0] / small.shape[0]
+    contours, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    large = [contour for contour in contours if cv2.contourArea(contour) >= 12]
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for contour in large or [max(contours, key=len)]:
+        points = cv2.approxPolyDP(contour, 1.2, True)[:, 0].astype(float)
+        closed = np.vstack([points, points[:1]])
+        x += [None] * bool(x) + ((closed[:, 0] + 0.5) * factor_x).round(1).tolist()
+        y += [None] * bool(y) + ((closed[:, 1] + 0.5) * factor_y).round(1).tolist()
+    return x, y
+
+
+def _deepest(mask: np.ndarray) -> tuple[int, int]:
+    """(x, y) of the mask's pixel that is farthest from its border."""
+    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    row, column = divmod(int(inside.argmax()), mask.shape[1])
+    return column, row
+
+
+def _hex(color: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(255 * part):02X}" for part in color)
+
+
+def _readable_on(color: str) -> str:
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"

@@ -1,0 +1,181 @@
+"""Which segmenter finds the objects, and what it found: kept in memory and on disk, so that nothing is done twice."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, fields
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from odits.errors import OditsError
+from odits.models.segmenters import SEGMENTERS, SegmenterChoice
+from odits.predictions import Segmenter
+from pages._shared import state
+from pages._shared.layout import plain
+from pages._shared.pictures import Opened, Picture
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+    from odits.models.sam import SamParameters
+
+OWN_FILE = "sam:file"
+_SHOWN = {
+    "points_per_side": "Points per side",
+    "pred_iou_thresh": "Least predicted quality",
+    "stability_score_thresh": "Least stability",
+    "min_mask_region_area": "Smallest hole or island",
+    "points_per_batch": "Points per batch",
+    "stability_score_offset": "Stability offset",
+    "box_nms_thresh": "Overlap that counts as double",
+    "crop_n_layers": "Crop layers",
+    "crop_nms_thresh": "Overlap between crops",
+    "crop_overlap_ratio": "How far crops overlap",
+    "crop_n_points_downscale_factor": "Fewer points in crops by",
+    "output_mode": "How masks are kept",
+}
+
+
+def choose_segmenter() -> tuple[str, SamParameters | None]:
+    """The reference of the segmenter that is to work, and SAM's parameters where it is SAM."""
+    titles = {choice.reference: _title(choice) for choice in SEGMENTERS} | {OWN_FILE: "SAM, a weights file of mine"}
+    kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key))
+    note = next((choice.note for choice in SEGMENTERS if choice.reference == kind), "")
+    if note:
+        st.caption(note)
+    reference = kind
+    if kind == OWN_FILE:
+        path = st.text_input("Path of the weights file", **state.bind("weights", state.get("weights") or ""))
+        reference = f"sam:{path.strip()}"
+    return reference, None if kind == "embedded" else _sam_parameters()
+
+
+def _title(choice: SegmenterChoice) -> str:
+    return choice.title if choice.ready else f"{choice.title} ({choice.megabytes:,} MB download)"
+
+
+def _sam_parameters() -> SamParameters:
+    """SAM's parameters as set by the user; Table 3.2's at first."""
+    from odits.models.sam import OUTPUT_MODES, SamParameters
+
+    found = {item.name: item for item in fields(SamParameters)}
+    values: dict[str, Any] = {}
+    with st.expander("SAM's parameters", icon=":material/tune:"):
+        for name, title in _SHOWN.items():
+            values[name] = _parameter(found[name], title, OUTPUT_MODES)
+        st.button("Back to the thesis's values", on_click=_reset, type="tertiary")
+    return SamParameters(**values)
+
+
+def _parameter(item: Field[Any], title: str, modes: tuple[str, ...]) -> Any:
+    default = item.default if item.default is not MISSING else None
+    help_text = item.metadata.get("help")
+    name = f"sam-{item.name}"
+    kept = state.get(name, default)
+    if item.name == "output_mode":
+        return st.selectbox(title, modes, help=help_text, **state.bind(name, kept if kept in modes else default))
+    if isinstance(default, float):
+        value = _number(kept, float, default)
+        return st.number_input(title, 0.0, 10.0, step=0.01, format="%.3f", help=help_text, **state.bind(name, value))
+    value = _number(kept, int, default)
+    return st.number_input(title, 0, 1_048_576, step=1, help=help_text, **state.bind(name, value))
+
+
+def _number(kept: Any, kind: type, default: Any) -> Any:
+    """What a link says, where it is a number in range."""
+    try:
+        value = kind(kept)
+        return value if 0 <= value <= (10 if kind is float else 1_048_576) else default
+    except (TypeError, ValueError):
+        return default
+
+
+def _reset() -> None:
+    for name in _SHOWN:
+        state.act(f"sam-{name}", None)
+        st.session_state.pop(f"odits.sam-{name}", None)
+
+
+def link_names(parameters: SamParameters | None) -> list[str]:
+    """The names that a link needs to reopen the choice; parameters that are the thesis's own are left out."""
+    if parameters is None:
+        return ["segmenter"]
+    changed = [item.name for item in fields(parameters) if getattr(parameters, item.name) != item.default]
+    return ["segmenter", "weights", *(f"sam-{name}" for name in changed)]
+
+
+def load(reference: str, parameters: SamParameters | None) -> Segmenter:
+    """The segmenter, loaded once and kept; downloads with a progress bar. Raises OditsError."""
+    if reference == "sam:":
+        raise OditsError("Give the path of SAM's weights on the left.")
+    if reference == "embedded":
+        return _load(reference)
+    choice = next((choice for choice in SEGMENTERS if choice.reference == reference), None)
+    if choice is not None and not choice.ready:
+        _download(choice)
+    loaded: Any = _load(reference)
+    return loaded.with_parameters(parameters)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _load(reference: str) -> Segmenter:
+    from odits.models.segmenters import load_segmenter
+
+    return load_segmenter(reference)
+
+
+def _download(choice: SegmenterChoice) -> None:
+    """Fetches SAM's weights where the user asks for it, with progress."""
+    from pathlib import Path
+
+    from odits.models.segmenters import SAM_URL
+    from odits.weights import fetch
+
+    if not st.button(f"Download {choice.title} ({choice.megabytes:,} MB)", type="primary", icon=":material/download:"):
+        raise OditsError(f"The weights of {choice.title} are not on this machine yet. Download them, or choose others.")
+    bar = st.progress(0.0, f"Downloading {choice.file}")
+
+    def advance(done: int, total: int) -> None:
+        share = done / (total or choice.megabytes * 10**6)
+        bar.progress(min(share, 1.0), f"Downloading {choice.file}: {done / 10**6:,.0f} MB")
+
+    try:
+        fetch(f"{SAM_URL}/{choice.file}", choice.path or Path(choice.file), Path(choice.file).stem[-6:], advance)
+    finally:
+        bar.empty()
+
+
+def find_objects(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.Detections:
+    """The objects of a picture: kept in memory for the last few, on disk for all."""
+    return _objects(opened.digest, segmenter.key, segmenter, picture)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _objects(digest: str, key: str, _segmenter: Segmenter, _picture: Picture) -> sv.Detections:
+    from odits.object_store import stored_objects
+
+    return stored_objects(_picture.source, _segmenter)
+
+
+@st.cache_resource(show_spinner=False)
+def known_counts() -> dict[tuple[str, str], int]:
+    """Numbers of objects by (segmenter's key, picture's key), for every session of this server."""
+    return {}
+
+
+def count_objects(segmenter: Segmenter, picture: Picture) -> int:
+    """The number of objects of a picture; nothing is computed twice."""
+    from odits.object_store import stored_count, stored_objects
+
+    counts, key = known_counts(), (segmenter.key, picture.key)
+    if key not in counts:
+        if isinstance(picture.source, bytes):
+            counts[key] = len(stored_objects(picture.source, segmenter))
+        else:
+            counts[key] = stored_count(picture.source, segmenter)
+    return counts[key]
+
+
+def say_segmenter(segmenter: Segmenter) -> None:
+    """The line that says who found the objects."""
+    st.caption(f"Objects by {plain(segmenter.name)}")

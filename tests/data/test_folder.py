@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from odits.data import read_dataset
+from odits.errors import OditsError
+
+
+def write(folder: Path, table: str, images: tuple[str, ...] = ("a.jpg", "b.png", "sub/c.jpg")) -> Path:
+    for name in images:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 10)).save(path)
+    (folder / "lexicons.csv").write_text(table, encoding="utf-8")
+    return folder
+
+
+def test_words_separated_by_space_comma_or_semicolon(tmp_path: Path) -> None:
+    table = 'file,words,split\nb.png,"BAR, GRILL,BAR",eval\na.jpg,HOTEL INN,train\n\nsub/c.jpg,CAFÉ;Deli; ,\n'
+    dataset = read_dataset(write(tmp_path, table))
+    assert [(record.name, record.split, record.lexicon) for record in dataset.records] == [
+        ("a.jpg", "train", ("HOTEL", "INN")),
+        ("b.png", "eval", ("BAR", "GRILL", "BAR")),
+        ("sub/c.jpg", "eval", ("CAFÉ", "Deli")),
+    ]
+    assert dataset.warnings == ()
+    assert dataset.name == tmp_path.name
+    assert dataset.find("sub/c").name == "sub/c.jpg"
+    assert dataset.vocabulary().words == ("HOTEL", "INN", "BAR", "GRILL", "CAFÉ", "Deli")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "file,words\na.jpg,BAR GRILL\n",
+        "\ufeffFile , Words\r\na.jpg,BAR GRILL\r\n",
+        "file;words\na.jpg;BAR,GRILL\n",
+        "file\twords\na.jpg\tBAR;GRILL\n",
+        "split,words,file\ntest,BAR GRILL,a.jpg\n",
+        "file,words\na.jpg,BAR\na.jpg,GRILL\n",
+    ],
+)
+def test_tables_that_mean_the_same(tmp_path: Path, table: str) -> None:
+    dataset = read_dataset(write(tmp_path, table))
+    assert [(record.split, record.lexicon) for record in dataset.records] == [("eval", ("BAR", "GRILL"))]
+    assert dataset.warnings == ()
+
+
+def test_paths_must_stay_inside_links_included(tmp_path: Path) -> None:
+    Image.new("RGB", (9, 9)).save(tmp_path / "secret.jpg")
+    folder = tmp_path / "data"
+    names = ["a.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "link.jpg", "out/secret.jpg", "sub/../a.jpg"]
+    write(folder, "file,words\n" + "".join(f"{name},BAR\n" for name in names))
+    (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    (folder / "out").symlink_to(tmp_path, target_is_directory=True)
+    dataset = read_dataset(folder)
+    assert [record.name for record in dataset.records] == ["a.jpg"]
+    assert len(dataset.warnings) == 4 and all("not a path inside" in warning for warning in dataset.warnings)
+
+
+def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
+    write(tmp_path, "file,words\nlink.jpg,BAR\n")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
+    assert len(read_dataset(tmp_path).records) == 1
+
+
+def test_missing_image_and_empty_lexicon_are_one_warning_each(tmp_path: Path) -> None:
+    dataset = read_dataset(write(tmp_path, "file,words\na.jpg,BAR\ngone.jpg,INN\nb.png,\n"))
+    assert [record.name for record in dataset.records] == ["a.jpg", "b.png"]
+    assert len(dataset.warnings) == 2
+    assert "line 3" in dataset.warnings[0] and "gone.jpg" in dataset.warnings[0]
+    assert "line 4" in dataset.warnings[1] and "empty" in dataset.warnings[1]
+
+
+def test_a_file_in_two_splits_stays_in_the_first(tmp_path: Path) -> None:
+    dataset = read_dataset(write(tmp_path, "file,words,split\na.jpg,BAR,train\na.jpg,INN,eval\n"))
+    assert [(record.split, record.lexicon) for record in dataset.records] == [("train", ("BAR", "INN"))]
+    assert len(dataset.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [
+        ("", "first line|No image"),
+        ("a.jpg,BAR\n", "must name the columns"),
+        ("file,words\n", "No image"),
+        ("file,words,split\na.jpg,BAR,holdout\n", "line 2: the split is 'holdout'"),
+        ("file,words\na.jpg,BAR,GRILL\n", "line 2: more fields"),
+        ("file,words\na.jpg," + "X" * 200_000 + "\n", "line 2: field larger"),
+    ],
+)
+def test_tables_that_are_wrong_are_one_sentence(tmp_path: Path, table: str, part: str) -> None:
+    with pytest.raises(OditsError, match=part) as caught:
+        read_dataset(write(tmp_path, table))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "lexicons.csv").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(OditsError, match="UTF-8"):
+        read_dataset(tmp_path)

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from odits.data.images import ImageError, image_digest, image_size, open_image
+
+
+def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def gradient(width: int = 40, height: int = 30) -> Image.Image:
+    rows, columns = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([columns * 6, rows * 8, columns * 0 + 90], axis=-1).astype(np.uint8))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "BMP", "TIFF", "PPM"])
+def test_lossless_formats_give_the_pixels_back(format: str) -> None:
+    options = {"lossless": True} if format == "WEBP" else {}
+    opened = open_image(encoded(gradient(), format, **options))
+    assert opened.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(opened), np.asarray(gradient()))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "GIF", "MPO"])
+def test_lossy_formats_give_nearly_the_pixels_back(format: str) -> None:
+    opened = open_image(encoded(gradient().resize((400, 300)), format))
+    difference = np.abs(np.asarray(opened, int) - np.asarray(gradient().resize((400, 300)), int))
+    assert opened.mode == "RGB" and difference.mean() < 12
+
+
+def test_bytes_paths_and_streams_are_the_same_image(tmp_path: Path) -> None:
+    data = encoded(gradient())
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    stream = io.BytesIO(data)
+    stream.read(10)
+    digests = {image_digest(open_image(source)) for source in (data, path, str(path), stream)}
+    assert len(digests) == 1
+    assert not stream.closed
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.new("RGB", (64, 32), "black")
+    image.paste("red", (0, 0, 16, 16))
+    path = tmp_path / "turned.jpg"
+    image.save(path, exif=exif, quality=95, subsampling=0)
+    opened = open_image(path)
+    assert opened.size == image_size(path) == ((32, 64) if orientation >= 5 else (64, 32))
+    right, bottom = opened.width - 4, opened.height - 4
+    corner = {1: (4, 4), 2: (right, 4), 3: (right, bottom), 4: (4, bottom)}
+    corner |= {5: (4, 4), 6: (right, 4), 7: (right, bottom), 8: (4, bottom)}
+    red, green, _ = opened.getpixel(corner[orientation])
+    assert red > 200 and green < 60
+    assert opened.getexif().get(0x0112, 1) == 1
+
+
+def test_broken_exif_does_not_cost_the_picture() -> None:
+    data = encoded(gradient(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff broken")
+    assert open_image(data).size == (40, 30)
+
+
+def test_cmyk() -> None:
+    opened = open_image(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100))
+    red, green, blue = opened.getpixel((4, 4))
+    assert red > 230 and green < 30 and blue < 30
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bit_grey_is_scaled_not_cut(format: str) -> None:
+    ramp = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    opened = np.asarray(open_image(encoded(Image.fromarray(ramp), format)))
+    np.testing.assert_array_equal(opened[..., 0].ravel(), np.arange(256))
+
+
+def test_dark_sixteen_bit_grey_stays_dark() -> None:
+    dark = Image.fromarray(np.full((4, 4), 200, np.uint16))
+    assert np.asarray(open_image(encoded(dark, "PPM"))).max() == 1
+    assert np.asarray(open_image(encoded(dark, "PNG"))).max() == 1
+
+
+def test_floating_point_grey_between_zero_and_one() -> None:
+    values = np.array([[0.0, 0.5], [1.0, np.nan]], np.float32)
+    opened = np.asarray(open_image(encoded(Image.fromarray(values), "TIFF")))[..., 0]
+    assert opened.tolist() == [[0, 128], [255, 0]]
+
+
+def test_signed_wide_grey_is_stretched() -> None:
+    values = np.array([[-100, 0], [100, 100_000]], np.int32)
+    opened = np.asarray(open_image(encoded(Image.fromarray(values), "TIFF")))[..., 0]
+    assert opened[0, 0] == 0 and opened[1, 1] == 255
+
+
+def test_transparency_lies_over_white() -> None:
+    image = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    image.putpixel((1, 1), (0, 0, 255, 255))
+    image.putpixel((2, 2), (0, 0, 0, 128))
+    opened = open_image(encoded(image))
+    assert opened.getpixel((0, 0)) == (255, 255, 255)
+    assert opened.getpixel((1, 1)) == (0, 0, 255)
+    assert opened.getpixel((2, 2)) == (127, 127, 127)
+
+
+def test_grey_with_alpha_and_palettes_with_a_transparent_colour() -> None:
+    assert open_image(encoded(Image.new("LA", (4, 4), (0, 0)))).getpixel((0, 0)) == (255, 255, 255)
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 10, 200, 30])
+    assert open_image(encoded(palette)).getpixel((0, 0)) == (10, 200, 30)
+    assert open_image(encoded(palette, transparency=1)).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_black_and_white() -> None:
+    image = Image.new("1", (4, 4), 1)
+    image.putpixel((0, 0), 0)
+    opened = open_image(encoded(image))
+    assert opened.getpixel((0, 0)) == (0, 0, 0) and opened.getpixel((1, 1)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
+def test_first_frame_of_several(format: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "lime", "blue")]
+    options = {"lossless": True} if format == "WEBP" else {}
+    opened = open_image(encoded(frames[0], format, save_all=True, append_images=frames[1:], **options))
+    assert opened.getpixel((8, 8)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
+def test_every_cut_through_a_file_is_one_sentence_that_names_it(format: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    data = encoded(noise, format)
+    for length in (1, 9, len(data) // 4, len(data) // 2):
+        with pytest.raises(ImageError) as caught:
+            open_image(data[:length], "shop.img")
+        assert "shop.img" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_damaged_bytes_never_raise_anything_else() -> None:
+    rng = np.random.default_rng(1)
+    with warnings.catch_warnings():
+        # Pillow warns about broken metadata; here only exceptions count
+        warnings.simplefilter("ignore")
+        for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"):
+            good = np.frombuffer(encoded(gradient(), format), np.uint8)
+            for _ in range(40):
+                bad = good.copy()
+                bad[rng.integers(0, len(bad), 6)] = rng.integers(0, 256, 6)
+                with contextlib.suppress(ImageError):
+                    assert open_image(bad.tobytes()).mode == "RGB"
+
+
+def test_empty_missing_folder_and_text(tmp_path: Path) -> None:
+    empty, text = tmp_path / "empty.png", tmp_path / "text.jpg"
+    empty.write_bytes(b"")
+    text.write_text("not a picture")
+    for path, part in (
+        (empty, "0 bytes"),
+        (text, "not an image"),
+        (tmp_path, "not a file"),
+        (tmp_path / "no", "no image"),
+    ):
+        for opener in (open_image, image_size):
+            with pytest.raises(ImageError, match=part) as caught:
+                opener(path)
+            assert path.name in str(caught.value)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match="not a file"):
+        open_image(tmp_path / "pipe.png")
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (10_000, 10_000), (8_001, 8_000)])
+def test_too_many_pixels(size: tuple[int, int]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ImageError, match="huge has more than 64 megapixels"):
+            open_image(png_header(*size), "huge")
+
+
+def test_64_megapixels_are_not_too_many() -> None:
+    with pytest.raises(ImageError, match="damaged or cut off"):
+        open_image(png_header(8_000, 8_000), "large.png")
+
+
+def test_other_formats_are_not_opened() -> None:
+    with pytest.raises(ImageError, match="not an image"):
+        open_image(encoded(gradient(), "ICO"))
+
+
+def test_metadata_is_left_behind() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("comment", "x")
+    assert open_image(encoded(gradient(), pnginfo=info)).info == {}
+
+
+def test_a_name_with_a_line_break_stays_one_line() -> None:
+    with pytest.raises(ImageError) as caught:
+        open_image(b"", "a\nb.png")
+    assert "\n" not in str(caught.value)
+
+
+def test_digest_tells_pixels_and_shapes_apart() -> None:
+    black = Image.new("RGB", (4, 2))
+    assert image_digest(black) == image_digest(Image.new("RGB", (4, 2)))
+    assert image_digest(black) != image_digest(Image.new("RGB", (2, 4)))
+    assert image_digest(black) != image_digest(Image.new("RGB", (4, 2), (0, 0, 1)))
