@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import supervision as sv
-from pycocotools import mask as coco
 
 from odits.data.images import open_image
 from odits.files import cache_home, write_atomically
+from odits.objects import areas_of, kinds_of, mask_from_rle, masks_of, object_rle
 from odits.predictions import Segmenter
 
 
@@ -55,38 +55,35 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 def to_document(detections: sv.Detections) -> dict[str, Any]:
     """Detections as a JSON document: COCO boxes (x, y, width, height) and run-length-encoded masks."""
-    objects = []
-    masks = detections.mask if detections.mask is not None else np.empty((0, 1, 1), bool)
-    for index, mask in enumerate(masks):
-        encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
-        x0, y0, x1, y1 = (float(value) for value in detections.xyxy[index])
-        objects.append(
-            {
-                "bbox": [x0, y0, x1 - x0, y1 - y0],
-                "segmentation": {"size": list(map(int, encoded["size"])), "counts": encoded["counts"].decode("ascii")},
-                "score": float(detections.confidence[index]) if detections.confidence is not None else 1.0,
-                "area": int(detections.data["area"][index]),
-                "kind": str(detections.data["kind"][index]),
-            }
+    confidence = np.ones(len(detections)) if detections.confidence is None else detections.confidence
+    objects = [
+        {
+            "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
+            "segmentation": object_rle(detections, index),
+            "score": float(confidence[index]),
+            "area": int(area),
+            "kind": kind,
+        }
+        for index, ((x0, y0, x1, y1), area, kind) in enumerate(
+            zip(detections.xyxy, areas_of(detections), kinds_of(detections), strict=True)
         )
-    return {"size": list(masks.shape[1:]), "objects": objects}
+    ]
+    return {"size": [int(side) for side in masks_of(detections).shape[1:]], "objects": objects}
 
 
 def from_document(document: dict[str, Any]) -> sv.Detections:
     """Detections as a segmenter returns them, from a stored document."""
     objects = document["objects"]
     height, width = document["size"]
-    masks = [
-        coco.decode({**entry["segmentation"], "counts": entry["segmentation"]["counts"].encode()}) for entry in objects
-    ]
+    masks = [mask_from_rle(entry["segmentation"]) for entry in objects]
     boxes = np.array([entry["bbox"] for entry in objects], np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return sv.Detections(
         xyxy=boxes,
-        mask=np.stack(masks).astype(bool) if masks else np.empty((0, height, width), bool),
+        mask=np.stack(masks) if masks else np.empty((0, height, width), bool),
         confidence=np.array([entry["score"] for entry in objects], np.float32),
         data={
             "area": np.array([entry["area"] for entry in objects], np.int64),
-            "kind": np.array([entry["kind"] for entry in objects], str),
+            "kind": np.array([entry["kind"] for entry in objects], np.str_),
         },
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from odits.errors import OditsError
 from odits.figures.counts import object_counts_figure
@@ -37,11 +38,10 @@ def stop() -> None:
     st.session_state[RUNNING] = False
 
 
-def count(pictures: Sequence[Picture], segmenter: Segmenter) -> None:
+def count(pictures: Sequence[Picture], segmenter: Segmenter, place: DeltaGenerator) -> None:
     """Counts the objects of every picture that was not counted yet, with progress, until done or stopped."""
-    place = st.empty()
     with place.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, "Looking for objects …", width=420)
+        bar = st.progress(0.0, "Looking for objects …")
         st.button("Stop", on_click=stop, icon=":material/stop_circle:", key="stop")
     problems = []
     for done, picture in enumerate(pictures):
@@ -56,6 +56,24 @@ def count(pictures: Sequence[Picture], segmenter: Segmenter) -> None:
         complain(problem)
     if len(problems) > 3:
         complain(f"{len(problems) - 3} more images could not be read.")
+
+
+def offer(place: DeltaGenerator, total: int, left: int) -> None:
+    """The button that starts counting, or goes on with it."""
+    fresh = left == total
+    with place.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Count objects in {total:,} images" if fresh else f"Go on with the other {left:,} images",
+            type="primary",
+            on_click=start,
+            icon=":material/play_circle:",
+            key="start",
+        )
+        st.caption(
+            "You can stop at any time and go on later."
+            if fresh
+            else f"{total - left:,} of {total:,} images are counted; this is what they show."
+        )
 
 
 def show_test(tests: Sequence[AndersonDarling]) -> None:
@@ -121,31 +139,13 @@ with page("Object counts", "How many objects the images have, and which distribu
         )
     else:
         segmenter = load(reference, parameters)
-        missing = [picture for picture in pictures if (segmenter.key, picture.key) not in known_counts()]
-        if missing and st.session_state.get(RUNNING):
-            count(pictures, segmenter)
-        found = {
-            picture.name: known_counts()[segmenter.key, picture.key]
-            for picture in pictures
-            if (segmenter.key, picture.key) in known_counts()
-        }
-        left = len(pictures) - len(found)
+        counts = known_counts()
         st.caption(f"Objects by {plain(segmenter.name)}")
-        if left:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.button(
-                    f"Count objects in {len(pictures):,} images"
-                    if not found
-                    else f"Go on with the other {left:,} images",
-                    type="primary",
-                    on_click=start,
-                    icon=":material/play_circle:",
-                    key="start",
-                )
-                st.caption(
-                    "Takes about a second an image; you can stop and go on later."
-                    if not found
-                    else f"{len(found):,} of {len(pictures):,} images are counted; this is what they show."
-                )
+        place = st.empty()
+        if st.session_state.get(RUNNING):
+            count(pictures, segmenter, place)
+        found = {item.name: counts[segmenter.key, item.key] for item in pictures if (segmenter.key, item.key) in counts}
+        if len(found) < len(pictures):
+            offer(place, len(pictures), len(pictures) - len(found))
         if found:
             show_counts(list(found), list(found.values()))

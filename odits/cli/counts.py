@@ -32,27 +32,13 @@ def counts(
                 "segmenter": finder.name,
                 "split": split,
                 "images": [record.name for record in records],
-                "counts": counted,
-                "mean": described.mean,
-                "median": described.median,
-                "mode": described.mode,
-                "std": described.std,
-                "anderson": {
-                    name: {
-                        "statistic": test.statistic,
-                        "critical_value": test.critical_value,
-                        "p_value": test.p_value,
-                        "rejected": test.rejected,
-                    }
-                    for name, test in tests.items()
-                },
+                **described.as_dict(),
+                "anderson": {name: test.as_dict() for name, test in tests.items()},
             }
         )
         return
     say(f"{len(counted)} images, segmented by {finder.name}")
     described_rows = [(name, float(getattr(described, name))) for name in ("mean", "median", "mode", "std")]
     print_table(("statistic", "value"), described_rows, "Objects in an image")
-    rows = [
-        (name, t.statistic, t.critical_value, t.p_value, "yes" if t.rejected else "no") for name, t in tests.items()
-    ]
+    rows = [(name, t.statistic, t.critical_value, t.p_text, "yes" if t.rejected else "no") for name, t in tests.items()]
     print_table(("distribution", "A²", "critical value (5 %)", "p", "rejected"), rows, "Anderson-Darling")

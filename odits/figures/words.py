@@ -77,7 +77,7 @@ def top_words_figure(
 
 def percent(probability: float) -> str:
     """A probability to three digits, however small: "61.4 %", "0.0312 %"."""
-    return f"{100 * probability:.3g} %" if probability >= 1e-6 else f"{100 * probability:.1e} %"
+    return f"{100 * probability:.3g} %" if probability >= 1e-6 or not probability else f"{100 * probability:.1e} %"
 
 
 def _add_bars(
@@ -85,10 +85,12 @@ def _add_bars(
 ) -> None:
     """Adds the bars of one standing; an empty set still gets its place in the legend."""
     standing = f", {mark.title}" if known else ""
+    y: list[int | None] = list(rows)
+    x: list[float | None] = [words[row].probability for row in rows]
     figure.add_bar(
         orientation="h",
-        y=list(rows) or [None],
-        x=[words[row].probability for row in rows] or [None],
+        y=y or [None],
+        x=x or [None],
         name=f"{mark.sign} {mark.title}".strip(),
         text=[percent(words[row].probability) for row in rows],
         textposition="outside",

@@ -13,15 +13,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from odits.files import write_atomically
-from odits.models.embedded import ARCHITECTURE, CHARACTERS, new_model, normalise, tokenizer
+from odits.models.embedded import CHARACTERS, new_model, normalise, tokenizer
 from odits.models.text_encoding import encode_tokens
 from odits.training.rendering import SignRenderer
+from odits.training.saving import save_model as save_model
 
 
 @dataclass(frozen=True)
@@ -151,13 +150,6 @@ def batch_losses(
     contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits[:, :count].T, target)) / 2
     accuracy = float((logits.argmax(1) == target).float().mean())
     return Losses(contrast, gate, head.loss(tokens, words), accuracy)
-
-
-def save_model(model: Any, path: Path, metadata: dict[str, str]) -> None:
-    """Writes the model as a checkpoint that says what it is: safetensors with its architecture in the header."""
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    header = {"format": "pt", "architecture": ARCHITECTURE, "name": "ODITS Signs", **metadata}
-    write_atomically(path, save(state, header))
 
 
 def learning_rate(step: int, config: PretrainConfig) -> float:

@@ -23,10 +23,9 @@ MAX_UPLOADED_BYTES = 512 * 2**20
 _UPLOADS, _PROBLEMS, _ROUND = "odits-uploads", "odits-upload-problems", "odits-upload-round"
 
 GET_SVT = (
-    "The Street View Text data set (SVT) is not here. It is free for research: get the archive `svt.zip` of *The Street "
-    "View Text Dataset* (UCSD; also listed by ICDAR's robust reading competitions), and unpack it so that "
-    "`data/svt1` holds `train.xml`, `test.xml` and `img/`. Or name its folder in the environment variable `ODITS_DATA`, "
-    "and start the app again."
+    "The Street View Text data set (SVT) is not here. It is free for research: get the archive `svt.zip` of *The "
+    "Street View Text Dataset* (UCSD; ICDAR lists it too) and unpack it so that `data/svt1` holds `train.xml`, `test.xml` "
+    "and `img/`; or name its folder in the environment variable `ODITS_DATA`. Then start the app again."
 )
 
 
@@ -249,7 +248,7 @@ def choose_picture(pictures: list[Picture]) -> Picture | None:
             label_visibility="collapsed",
             width="stretch",
             format_func=plain_name,
-            **state.bind("image", asked),
+            **state.bind("image", asked, f"-{asked}"),
         )
         st.caption(f"{index + 1} of {len(names)}", width="content")
     return pictures[names.index(chosen)]

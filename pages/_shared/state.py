@@ -54,9 +54,13 @@ def publish(*names: str) -> None:
     st.session_state.pop(_ACTED, None)
 
 
-def bind(name: str, value: Any) -> dict[str, Any]:
-    """Arguments `key`, `on_change` and `args` of a widget whose value is kept under a name and now is `value`."""
-    key = f"widget-{name}"
+def bind(name: str, value: Any, version: str = "") -> dict[str, Any]:
+    """Arguments `key`, `on_change` and `args` of a widget whose value is kept under a name and now is `value`.
+
+    A value that something else changes too, such as a button, needs a `version` that changes with it: otherwise a
+    browser that has not heard of the change yet would report its old value as the user's choice.
+    """
+    key = f"widget-{name}{version}"
     st.session_state[key] = value
     put(name, value)
     return {"key": key, "on_change": _keep, "args": (name, key)}

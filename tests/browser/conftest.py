@@ -1,0 +1,126 @@
+"""A running app and a real browser for the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+REPOSITORY = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+WAIT = 120_000
+"""Milliseconds that a page may take on a busy machine, the first loading of a model included."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium or Chrome; skips where there is none, and fails instead where ODITS_REQUIRE_BROWSER=1."""
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if executable is None:
+        reason = "No Chromium or Chrome was found: install one, or name it in CHROMIUM."
+        if os.environ.get("ODITS_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+Serve = Callable[[Path], str]
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """A function that starts the app of a folder and returns its address; all are stopped in the end."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(folder: Path) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        home = tmp_path_factory.mktemp("home")
+        log = home / "server.log"
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            f"--server.port={port}",
+            "--server.headless=true",
+        ]
+        environment = os.environ | {"ODITS_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+        with log.open("wb") as output:
+            running.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output))
+        address = f"http://localhost:{port}"
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                return address
+            except OSError:
+                time.sleep(0.2)
+        pytest.fail(f"The app did not start:\n{log.read_text(errors='replace')}")
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def app(browser: Browser, serve: Serve) -> str:
+    """The address of the app of this repository."""
+    return serve(REPOSITORY)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh tab of 1440 pixels."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(WAIT)
+    yield context.new_page()
+    context.close()
+
+
+def settle(page: Page) -> None:
+    """Waits until the app has run to its end."""
+    page.wait_for_selector("h1")
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_timeout(300)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+
+def visit(page: Page, address: str) -> None:
+    """Opens an address and waits until all of it is there."""
+    page.goto(address)
+    settle(page)
+
+
+def mistakes(page: Page) -> list[str]:
+    """The texts of all error boxes on the page."""
+    found = page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]')
+    return found.all_inner_texts()
