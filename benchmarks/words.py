@@ -33,7 +33,7 @@ def main() -> None:
     torch.manual_seed(0)
     network = create_untrained("ViT-B-32").eval()
     preprocess = open_clip.image_transform(network.visual.image_size, is_train=False)
-    model = ClipModel(network, open_clip.get_tokenizer("ViT-B-32"), preprocess, "ViT-B-32, random", "benchmark-random-0")
+    model = ClipModel(network, open_clip.get_tokenizer("ViT-B-32"), preprocess, "random weights", "random-0")
     vocabulary = Vocabulary.from_words(vocabulary_words(options.data), "benchmark")
     image = open_image(next(iter(sorted(DEMO.glob("*.jpg")))))
     model.predict(image, vocabulary)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-import supervision as sv
 from PIL import Image
 
 from odits.data.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # it costs a second of the app's start
+    import supervision as sv
 
 
 class WordProbability(NamedTuple):

@@ -33,7 +33,7 @@ class Run(Protocol):
         """
 
     def checkpoint(self, path: Path, name: str, metadata: Mapping[str, str]) -> None:
-        """Nothing; the safetensors file is kept with the run as checkpoint `name`, an older one of the name replaced."""
+        """Nothing; the safetensors file is kept with the run as checkpoint `name`, in the place of an older one."""
 
     def finish(self, status: Status) -> None:
         """Nothing; the run is closed.

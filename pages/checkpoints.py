@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -42,7 +43,7 @@ def show(info: CheckpointInfo) -> None:
     with st.container(horizontal=True):
         st.link_button(
             "Read words with it",
-            f"/?model={info.architecture}&checkpoint={info.reference}",
+            "/?" + urlencode({"model": info.architecture, "checkpoint": info.reference}),
             icon=":material/text_fields:",
         )
         st.download_button(

@@ -63,8 +63,8 @@ def show_overlay(picture: Picture, opened: Opened, detections: sv.Detections, se
     from odits.figures.objects import objects_figure
     from odits.objects import overlay_image
 
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="drawing"):
-        opacity = st.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="opacity", width=190)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="drawing"):
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="opacity", width=150)
         color_by = st.segmented_control("Colour by", list(COLORS), default="kind", required=True, key="color-by")
         outline = st.toggle("Outlines", True, key="outline")
     figure = objects_figure(

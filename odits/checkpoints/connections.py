@@ -45,7 +45,7 @@ def redact(text: str) -> str:
     for name in CREDENTIALS:
         if value := os.environ.get(name, ""):
             text = text.replace(value, "***")
-    return re.sub(r"(?<=://)[^/\s@]*@", "***@", text)
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
 
 
 def require_reachable(address: str, who: str) -> None:

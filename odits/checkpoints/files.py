@@ -81,3 +81,9 @@ def inside(root: Path, relative: str) -> Path:
     if found == home or not found.is_relative_to(home):
         raise StoreError(f"'{relative}' leaves its folder and is refused.")
     return found
+
+
+def sync_file(path: Path) -> None:
+    """Makes the file's content durable before it is renamed into place."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())

@@ -8,7 +8,6 @@ import os
 import re
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import unquote
 from odits.checkpoints.connections import ANSWER_S, answer_within, read_secrets, reason, redact, require_reachable
 from odits.checkpoints.files import link_or_copy
 from odits.checkpoints.store import StoreError, safe_name
+from odits.errors import OditsError
 from odits.files import cache_home
 from odits.models.catalog import file_digest
 
@@ -35,7 +35,6 @@ _CLIENT_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
-_opening = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Mlflow:
         """Turns every failure inside the block into one sentence without credentials."""
         try:
             yield
-        except StoreError:
+        except OditsError:
             raise
         except Exception as error:
             # "from None": the client's own error can hold the address with its password
@@ -105,9 +104,8 @@ def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
     store = Mlflow(None, uri, "mlflow" if uri == resolve_uri("") else f"mlflow:{shown}", title)
 
     def connect() -> Any:
-        with _opening:  # two threads at once would both make the tables
-            client = MlflowClient(uri, registry_uri=uri)
-            client.search_experiments(max_results=1)
+        client = MlflowClient(uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
         return client
 
     if file:
@@ -155,7 +153,9 @@ def log_checkpoint(mlflow: Mlflow, run: str, path: Path, name: str, metadata: Ma
     stem = safe_name(name.removesuffix(".safetensors"))
     artifact = f"{CHECKPOINT_FOLDER}/{stem}.safetensors"
     digest, size = file_digest(path), path.stat().st_size
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".upload-") as folder:
+    uploads = cache_home() / "uploads"
+    uploads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=uploads) as folder:
         named = Path(folder) / f"{stem}.safetensors"
         link_or_copy(path, named)  # the artifact takes the local file's name
         mlflow.client.log_artifact(run, str(named), CHECKPOINT_FOLDER)

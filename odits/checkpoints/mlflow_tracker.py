@@ -39,9 +39,8 @@ class MlflowTracker:
             with mlflow.speaking():
                 run = self._resume(mlflow, resume) if resume else self._create(mlflow, name)
                 has = set(mlflow.client.get_run(run).data.params) if resume else set()
-                log_texts(
-                    mlflow, run, {k: v for k, v in parameters.items() if key(k) not in has}, {**tags, "odits.name": name}
-                )
+                fresh = {label: value for label, value in parameters.items() if key(label) not in has}
+                log_texts(mlflow, run, fresh, {**tags, "odits.name": name})
         except StoreError as error:
             raise TrackingError(str(error)) from None
         return MlflowRun(mlflow, run, resumed=resume is not None)
@@ -77,6 +76,7 @@ class MlflowRun:
         self._mlflow, self._resumed = mlflow, resumed
         self._pending: deque[Callable[[], None]] = deque()
         self._lock = threading.RLock()
+        self._refused: list[str] = []
         self._again_at = 0.0
         self._logged: dict[str, set[int]] = {}
 
@@ -105,7 +105,10 @@ class MlflowRun:
         self._send(lambda: self._log_checkpoint(path, name, kept))
 
     def _log_checkpoint(self, path: Path, name: str, metadata: Mapping[str, str]) -> None:
-        log_checkpoint(self._mlflow, self.id, path, name, metadata)
+        if path.is_file():
+            log_checkpoint(self._mlflow, self.id, path, name, metadata)
+        else:  # gone while it waited for the store: nothing that could be sent again
+            self._refused.append(f"{path.name} is no longer there")
 
     def finish(self, status: Status) -> None:
         """Closes the run; says what did not reach the store."""
@@ -113,10 +116,11 @@ class MlflowRun:
             self._pending.append(lambda: self._mlflow.client.set_terminated(self.id, status.upper()))
             self._again_at = 0.0
             error = self._drain()
-            if error is not None:
-                left = len(self._pending)
+            lost = [*self._refused, *([reason(error)] if error is not None else [])]
+            if lost:
                 raise TrackingError(
-                    f"{self._mlflow.title} did not take the last {left} entries of run {self.id}: {reason(error)}"
+                    f"{self._mlflow.title} lacks {len(self._refused) + len(self._pending)} entries of run {self.id}: "
+                    + "; ".join(lost[:3])
                 )
 
     def _send(self, action: Callable[[], None]) -> None:
@@ -135,6 +139,15 @@ class MlflowRun:
             try:
                 self._pending[0]()
             except Exception as error:
-                return error
+                if not _is_refusal(error):
+                    return error
+                self._refused.append(reason(error))
             self._pending.popleft()
         return None
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the store answered and will never take this entry, so that it must not hold up the others."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, MlflowException) and error.get_http_status_code() in (400, 404, 409, 413, 422)

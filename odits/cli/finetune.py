@@ -11,7 +11,7 @@ import typer
 from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar, say
 from odits.errors import OditsError
 from odits.files import cache_home
-from odits.training.finetune_config import LOSSES, NAMED_EPOCHS, OPTIMIZERS, PARTS, FinetuneConfig
+from odits.training.finetune_config import LOSSES, NAMED_EPOCHS, OPTIMIZERS, PARTS, TEMPERATURES, FinetuneConfig
 
 
 def _choices(known: dict[str, str]) -> str:
@@ -33,6 +33,7 @@ def finetune(
     betas: Annotated[tuple[float, float], typer.Option(help="Decay of the gradient's two moments.")] = (0.9, 0.98),
     epsilon: Annotated[float, typer.Option(min=0)] = 1e-6,
     weight_decay: Annotated[float, typer.Option(min=0)] = 0.2,
+    temperature: Annotated[str, typer.Option(help=_choices(TEMPERATURES))] = "learned",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same bytes.")] = 0,
     keep: Annotated[str, typer.Option(help="Epochs whose checkpoint is kept whatever the loss.")] = ",".join(
         map(str, NAMED_EPOCHS)
@@ -54,8 +55,8 @@ def finetune(
     On several processes: torchrun --nproc-per-node 2 -m odits finetune ...
     """
     config = FinetuneConfig(
-        train, loss, batch, draws, optimizer, learning_rate, *betas, epsilon, weight_decay, seed, epochs,
-        _numbers(keep), chunk,
+        train, loss, batch, draws, optimizer, learning_rate, *betas, epsilon, weight_decay, temperature,
+        seed, epochs, _numbers(keep), chunk,
     )  # fmt: skip
     dataset = load_data(data)
     from odits.models.loading import load_word_model
@@ -74,7 +75,9 @@ def finetune(
     key = config.digest(part, clip.checkpoint, data_digest(usable_records(dataset, "train")))
     folder = out or cache_home() / "checkpoints" / f"{_plain(checkpoint).replace('/', '-')}-{part}-{loss}-{key}"
     first = os.environ.get("RANK", "0") == "0"
-    with progress_bar() as bar:
+    bar = progress_bar()
+    bar.disable = not first
+    with bar:
         preparing = bar.add_task("preparing images", total=None, visible=False)
         training = bar.add_task("training", total=epochs)
 

@@ -43,8 +43,9 @@ class CheckpointInfo:
 
 
 def find_checkpoints() -> list[CheckpointInfo]:
-    """The embedded checkpoint, then every readable one in ODITS_HOME/checkpoints, by name."""
-    return [describe_checkpoint(EMBEDDED), *_local_checkpoints()]
+    """The embedded checkpoint, where it is there, then every readable one in ODITS_HOME/checkpoints, by name."""
+    embedded = [describe_checkpoint(EMBEDDED)] if EMBEDDED_WEIGHTS.is_file() else []
+    return [*embedded, *_local_checkpoints()]
 
 
 def _local_checkpoints() -> Iterator[CheckpointInfo]:

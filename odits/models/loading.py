@@ -79,9 +79,7 @@ def _from_file(path: Path, architecture: str, name: str, device: str, tag: str |
     if architecture == ARCHITECTURE:
         model, tokenize = new_model(), tokenizer()
     else:
-        model = create_untrained(
-            architecture, force_quick_gelu=bool(options.get("quick_gelu")), pretrained_text=False
-        )
+        model = create_untrained(architecture, force_quick_gelu=bool(options.get("quick_gelu")), pretrained_text=False)
         tokenize = open_clip.get_tokenizer(architecture)
     try:
         model.load_state_dict(state)

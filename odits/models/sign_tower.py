@@ -1,24 +1,23 @@
 """The image tower of the embedded sign-reading model, registered with timm so that open_clip builds it by name.
 
-A convolutional trunk reads an image of any size; its feature map is cut into windows of one word each; a gate says how
-much each window looks like a well-framed word; a small transformer reads the best windows; the gate averages their
-features. A 32x128 crop is exactly one window, so crops and whole scenes go through the same weights.
+A scene is searched for words by a small locator (`odits.models.locator`); each place found is cut out as a window of
+32x128 pixels; a convolutional trunk and a small transformer read the windows; a gate says how much each looks like one
+well-framed word, and averages their features. A 32x128 crop is exactly one window, so crops and whole scenes go through
+the same weights.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from timm.models import register_model
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from odits.models.locator import WordLocator
 
 CROP_HEIGHT, CROP_WIDTH = 32, 128
 """Pixels of one window: the size of a tight word crop."""
-
-SCENE_LEVELS = ((1.0, 1.0), (1.0, 0.5), (0.5, 0.5), (0.5, 0.25), (0.25, 0.25), (0.25, 0.125))
-"""(vertical, horizontal) scale factors: words of 25 to 100 pixels, long ones squeezed."""
 
 WINDOW_TOKENS = 32  # feature columns of one window (stride 4)
 SEGMENTS = 4  # the window's features are averaged in this many parts, so that the order of letters survives pooling
@@ -48,8 +47,7 @@ class SignTower(nn.Module):
         widths: channels after strides 2, 4 and 8.
         width: channels of the tokens the transformer reads.
         layers: transformer layers.
-        levels: (vertical, horizontal) scale factors at which a scene is searched.
-        top_windows: how many windows of a scene are read by the transformer.
+        windows_per_scene: how many places of a scene are read.
     """
 
     def __init__(
@@ -57,12 +55,11 @@ class SignTower(nn.Module):
         widths: tuple[int, int, int] = (32, 80, 144),
         width: int = 192,
         layers: int = 2,
-        levels: Sequence[tuple[float, float]] = SCENE_LEVELS,
-        top_windows: int = 48,
+        windows_per_scene: int = 24,
     ) -> None:
         super().__init__()
-        self.levels = tuple(levels)
-        self.top_windows = top_windows
+        self.windows_per_scene = windows_per_scene
+        self.locator = WordLocator()
         self.num_features = SEGMENTS * width
         self.default_cfg: dict[str, object] = {}  # read by open_clip's timm adapter
         c1, c2, c3 = widths
@@ -91,18 +88,16 @@ class SignTower(nn.Module):
         return self.gate(windows.unflatten(1, (8, -1)).mean(2).flatten(1)).squeeze(1)
 
     def windows(self, image: Tensor) -> Tensor:
-        """Every window of every level, before reading: (B, windows, 32, width)."""
+        """The windows of a batch of images before reading: (B, windows, 32, width); one for 32x128 crops."""
         if image.shape[-2:] == (CROP_HEIGHT, CROP_WIDTH):
-            return self.column(self.trunk(image)).squeeze(2).transpose(1, 2).unsqueeze(1)
-        found = []
-        height, width = image.shape[-2:]
-        for vertical, horizontal in self.levels:
-            size = (max(CROP_HEIGHT, int(height * vertical)), max(CROP_WIDTH, int(width * horizontal)))
-            scaled = image if size == (height, width) else F.interpolate(image, size, mode="area")
-            columns = F.conv2d(self.trunk(scaled), self.column.weight, self.column.bias, stride=(2, 1))
-            cut = columns.unfold(3, WINDOW_TOKENS, WINDOW_TOKENS // 2)  # B, C, rows, n, 32
-            found.append(cut.permute(0, 2, 3, 4, 1).flatten(1, 2))
-        return torch.cat(found, dim=1)
+            return self._columns(image).unsqueeze(1)
+        boxes = self.locator.find(image, self.windows_per_scene)
+        cut = roi_align(image, list(boxes), (CROP_HEIGHT, CROP_WIDTH), sampling_ratio=3, aligned=True)
+        return self._columns(cut).unflatten(0, boxes.shape[:2])
+
+    def _columns(self, crops: Tensor) -> Tensor:
+        """Features (N, 32, width) of the columns of crops (N, 3, 32, 128)."""
+        return self.column(self.trunk(crops)).squeeze(2).transpose(1, 2)
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Features (N, num_features) of read windows (N, 32, width)."""
@@ -112,17 +107,14 @@ class SignTower(nn.Module):
         """Features (B, num_features) of normalised images (B, 3, H, W)."""
         windows = self.windows(image)
         batch, count = windows.shape[:2]
-        if count == 1:
-            return self.pool(self.read(windows[:, 0]))
-        logits = self.gate_logits(windows.flatten(0, 1)).view(batch, count)
-        logits, index = logits.topk(min(self.top_windows, count), dim=1)
-        best = windows.gather(1, index[..., None, None].expand(-1, -1, *windows.shape[2:]))
-        features = self.pool(self.read(best.flatten(0, 1))).view(batch, -1, self.num_features)
-        return (logits.softmax(dim=1).unsqueeze(-1) * features).sum(1)
+        flat = windows.flatten(0, 1)
+        features = self.pool(self.read(flat)).view(batch, count, self.num_features)
+        weights = self.gate_logits(flat).view(batch, count).softmax(dim=1)
+        return (weights.unsqueeze(-1) * features).sum(1)
 
 
 @register_model
 def odits_sign_tower(pretrained: bool = False, **kwargs: object) -> SignTower:
     """timm's entry point; weights come with the whole model, never through timm."""
-    known = {"widths", "width", "layers", "levels", "top_windows"}
+    known = {"widths", "width", "layers", "windows_per_scene"}
     return SignTower(**{name: value for name, value in kwargs.items() if name in known})  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ def finetune(
         if state.epoch:
             listener.say(f"resumed after epoch {state.epoch} of {max(config.epochs, state.epoch)}: {folder}")
         inputs = kept_inputs(clip, part, records, processes, listener.prepared)
-        parameters = trained_parameters(clip.model, part)
+        parameters = trained_parameters(clip.model, part, config.temperature)
         optimizer = make_optimizer(parameters, config)
         state.restore(parameters, optimizer)
         processes.wait()  # nobody writes a state before all have read it
@@ -99,8 +99,9 @@ def finetune(
         running = tracked(tracker if processes.first else None, folder.name, noted, tags or {}, state, listener.say)
         with running as run, MachineLoad() as load:
             if processes.first and not state.epoch:
-                state.start = validation.scores() if validation else {}
-                run.metrics(state.start, 0)
+                if validation:
+                    state.start = validation.scores()
+                    run.metrics(state.start, 0)
                 folder.mkdir(parents=True, exist_ok=True)
                 state.keep(folder, parameters, optimizer)
             for epoch in range(state.epoch + 1, config.epochs + 1):
@@ -148,7 +149,8 @@ def tracked(
     """The tracked run, closed with how it ended; the state remembers its id, to go on with the same one."""
     tracker = tracker or NoTracker()
     run = tracker.start(name, parameters, tags, state.run if state.tracker == tracker.name else None)
-    state.tracker, state.run = tracker.name, run.id
+    if tracker.name != NoTracker.name:
+        state.tracker, state.run = tracker.name, run.id
     status: Status = "failed"
     try:
         yield run

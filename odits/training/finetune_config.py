@@ -14,11 +14,11 @@ NAMED_EPOCHS = (1, 2, 3, 4, 5, 7, 20, 40)
 
 PARTS = {
     "full": "all weights; slow: every image goes through the whole model in every epoch",
-    "reader": "embedded model only: all but the convolutions that find and cut out windows",
+    "reader": "embedded model only: all but the convolutions that find words and see strokes",
     "head": "the image tower's last projection and the text tower",
     "text": "the text tower; image embeddings stay as they are (locked-image tuning, Zhai et al. 2022)",
 }
-"""What can be trained; the logit scale always is."""
+"""What can be trained."""
 
 LOSSES = {
     "plain": "every other pair of the batch is wrong (open_clip's ClipLoss)",
@@ -26,6 +26,11 @@ LOSSES = {
     "shared": "all words of the batch that are true of an image are right ones, with equal shares",
 }
 """What to do about a word that is in the lexicons of several images of a batch."""
+
+TEMPERATURES = {
+    "learned": "the logit scale is one of the trained weights, as in CLIP's own training",
+    "fixed": "it stays, as a hyperparameter of Algorithm 1",
+}
 
 OPTIMIZERS = {
     "adam": "weight decay is added to the gradient, as Table 2.5 has it",
@@ -43,6 +48,7 @@ class FinetuneConfig:
         batch: pairs in a batch, over all processes.
         draws: how often an epoch goes through the images, each time with another word of each image's lexicon.
         optimizer: one of `OPTIMIZERS`.
+        temperature: one of `TEMPERATURES`.
         epochs: how many epochs the run has in the end; an earlier run with fewer is gone on with.
         named_epochs: epochs after which a checkpoint is kept whatever the loss.
         chunk: images encoded at a time, for memory; 0 lets the part choose.
@@ -58,13 +64,15 @@ class FinetuneConfig:
     beta2: float = 0.98
     epsilon: float = 1e-6
     weight_decay: float = 0.2
+    temperature: str = "learned"
     seed: int = 0
     epochs: int = 40
     named_epochs: tuple[int, ...] = NAMED_EPOCHS
     chunk: int = 0
 
     def __post_init__(self) -> None:
-        for kind, value, known in (("loss", self.loss, LOSSES), ("optimizer", self.optimizer, OPTIMIZERS)):
+        for kind, known in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("temperature", TEMPERATURES)):
+            value = getattr(self, kind)
             if value not in known:
                 raise OditsError(f"There is no {kind} '{value}': choose {', '.join(known)}.")
         if min(self.epochs, self.draws) < 1 or self.batch < 2:

@@ -11,10 +11,13 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torchvision.ops import roi_align
 
 from odits.errors import OditsError
-from odits.models.sign_tower import SignTower
+from odits.models.sign_tower import CROP_HEIGHT, CROP_WIDTH, SignTower
 from odits.training.finetune_config import PARTS
+
+UNLIMITED = 1 << 30
 
 Step = Callable[[Tensor], Tensor]
 
@@ -25,8 +28,8 @@ class Part:
 
     Attributes:
         name: one of `PARTS`.
-        prepare: normalised pixels (B, 3, H, W) -> what the trained part sees of them (B, ...); none of its weights is trained.
-        encode: what `prepare` returned -> image embeddings (B, d), unnormalised. `encode(prepare(x))` is `encode_image(x)`.
+        prepare: normalised pixels (B, 3, H, W) -> what the trained part sees (B, ...); none of its weights is trained.
+        encode: what `prepare` returned -> image embeddings (B, d); `encode(prepare(x))` is `encode_image(x)`.
         frozen: the modules and parameters that stay as they are.
         chunk: images to encode at a time, so that the backward pass fits into a few gigabytes.
     """
@@ -45,46 +48,55 @@ def choose_part(model: Any, name: str = "auto") -> Part:
         OditsError: an unknown name, or one that this model can't be cut at.
     """
     visual = model.visual
-    tower = getattr(visual, "trunk", None)
+    tower: Any = getattr(visual, "trunk", None)
     signs = isinstance(tower, SignTower)
     if name == "auto":
         name = "reader" if signs else "full"
+    if name == "full" and signs:  # the locator chooses places, and no gradient flows through a choice
+        return Part(
+            name, lambda x: cut_crops(tower, x), lambda c: visual.head(read_crops(tower, c)), (tower.locator,), 16
+        )
     if name == "full":
-        return Part(name, nn.Identity(), visual, (), chunk=4 if signs else 32)
+        return Part(name, nn.Identity(), visual, ())
     if name == "text":
-        return Part(name, visual, nn.Identity(), (visual,), chunk=1 << 30)
+        return Part(name, visual, nn.Identity(), (visual,), chunk=UNLIMITED)
     if name == "reader" and signs:
-        frozen = (tower.trunk, tower.column, tower.gate)
-        return Part(name, lambda x: best_windows(tower, x), lambda w: visual.head(read_windows(tower, w)), frozen)
+        frozen = (tower.locator, tower.trunk, tower.column)
+        return Part(name, tower.windows, lambda w: visual.head(read_windows(tower, w)), frozen)
     if name == "head" and isinstance(visual, TimmModel):
-        return Part(name, tower, visual.head, (tower,), chunk=1 << 30)
+        return Part(name, tower, visual.head, (tower,), chunk=UNLIMITED)
     if name == "head" and isinstance(visual, VisionTransformer) and visual.proj is not None:
         frozen = tuple(p for key, p in visual.named_parameters() if key != "proj")
-        return Part(name, lambda x: _unprojected(visual, x), lambda x: x @ visual.proj, frozen, chunk=1 << 30)
+        return Part(name, lambda x: _unprojected(visual, x), lambda x: x @ visual.proj, frozen, chunk=UNLIMITED)
     if name in PARTS:
         raise OditsError(f"The part '{name}' can't be trained alone in this model; use full or text.")
     raise OditsError(f"There is no part '{name}' to train: choose auto, {', '.join(PARTS)}.")
 
 
-def trained_parameters(model: nn.Module, part: Part) -> dict[str, nn.Parameter]:
+def trained_parameters(model: Any, part: Part, temperature: str = "learned") -> dict[str, nn.Parameter]:
     """The parameters that are trained, by name; the others no longer ask for gradients."""
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     for frozen in part.frozen:
         frozen.requires_grad_(False)
+    model.logit_scale.requires_grad_(temperature == "learned")
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def best_windows(tower: SignTower, pixels: Tensor) -> Tensor:
-    """The windows (B, top_windows, 32, width) of scenes (B, 3, H, W) that the tower's gate rates best, best first."""
-    windows = tower.windows(pixels)
-    logits = tower.gate_logits(windows.flatten(0, 1)).view(windows.shape[:2])
-    index = logits.topk(min(tower.top_windows, logits.shape[1]), dim=1).indices
-    return windows.gather(1, index[..., None, None].expand(-1, -1, *windows.shape[2:]))
+def cut_crops(tower: SignTower, pixels: Tensor) -> Tensor:
+    """The crops (B, n, 3, 32, 128) that the tower's locator chooses in scenes (B, 3, H, W), as the tower cuts them."""
+    boxes = tower.locator.find(pixels, tower.windows_per_scene)
+    crops: Tensor = roi_align(pixels, list(boxes), (CROP_HEIGHT, CROP_WIDTH), sampling_ratio=3, aligned=True)
+    return crops.unflatten(0, boxes.shape[:2])
+
+
+def read_crops(tower: SignTower, crops: Tensor) -> Tensor:
+    """Features (B, num_features) of crops (B, n, 3, 32, 128)."""
+    return read_windows(tower, tower.windows(crops.flatten(0, 1)).squeeze(1).unflatten(0, crops.shape[:2]))
 
 
 def read_windows(tower: SignTower, windows: Tensor) -> Tensor:
-    """Features (B, num_features) of the best windows (B, k, 32, width), averaged by the gate."""
+    """Features (B, num_features) of windows (B, n, 32, width), averaged by the tower's gate."""
     flat = windows.flatten(0, 1)
     weights = tower.gate_logits(flat).view(windows.shape[:2]).softmax(dim=1)
     features = tower.pool(tower.read(flat)).view(*windows.shape[:2], -1)

@@ -24,8 +24,8 @@ _UPLOADS, _PROBLEMS, _ROUND = "odits-uploads", "odits-upload-problems", "odits-u
 
 GET_SVT = (
     "The Street View Text data set (SVT) is not here. It is free for research: get the archive `svt.zip` of *The "
-    "Street View Text Dataset* (UCSD; ICDAR lists it too) and unpack it so that `data/svt1` holds `train.xml`, `test.xml` "
-    "and `img/`; or name its folder in the environment variable `ODITS_DATA`. Then start the app again."
+    "Street View Text Dataset* (UCSD; ICDAR lists it too) and unpack it so that `data/svt1` holds `train.xml`, "
+    "`test.xml` and `img/`; or name its folder in the environment variable `ODITS_DATA`. Then start the app again."
 )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -44,6 +44,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("ODITS_REQUIRE_BROWSER") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
+    expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield started
@@ -87,7 +88,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
     yield start
     for process in running:
-        process.terminate()
+        process.kill()  # an open browser tab would keep a server that is asked politely waiting
         process.wait(timeout=30)
 
 
@@ -110,7 +111,7 @@ def settle(page: Page) -> None:
     """Waits until the app has run to its end."""
     page.wait_for_selector("h1")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(1200)  # a first visit is routed twice: only then do keys reach the buttons
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
 
 
@@ -118,6 +119,18 @@ def visit(page: Page, address: str) -> None:
     """Opens an address and waits until all of it is there."""
     page.goto(address)
     settle(page)
+
+
+def press(page: Page, key: str, shown: str) -> None:
+    """Presses a key until the text is there: a key pressed while the page still loads may be lost, as it is by hand."""
+    for _ in range(6):
+        page.keyboard.press(key)
+        try:
+            page.get_by_text(shown).wait_for(timeout=8000)
+            return
+        except TimeoutError:
+            continue
+    pytest.fail(f"{key} did not lead to '{shown}'.")
 
 
 def mistakes(page: Page) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import REPOSITORY, Serve, mistakes, settle, visit
+from tests.browser.conftest import REPOSITORY, Serve, mistakes, press, settle, visit
 
 PAGES = {
     "": "Words",
@@ -66,38 +66,34 @@ def test_words_of_a_demo_image_with_model_checkpoint_and_vocabulary_named(app: s
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
     said = page.get_by_text(re.compile(r"checkpoint [0-9a-f]{12}")).inner_text()
     assert "demo images, all words (38 words)" in said
-    assert page.locator(".js-plotly-plot .ytick text").count() == 10
+    expect(page.locator(".js-plotly-plot .ytick text")).to_have_count(10)
 
 
 def test_arrow_keys_go_to_the_next_and_the_previous_image(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=demo&vocabulary=demo")
     expect(page.get_by_text("1 of 6")).to_be_visible()
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("2 of 6")).to_be_visible()
+    press(page, "ArrowRight", "2 of 6")
     settle(page)
     assert query(page)["image"] == "hotel.jpg"
-    page.keyboard.press("ArrowLeft")
-    expect(page.get_by_text("1 of 6")).to_be_visible()
+    press(page, "ArrowLeft", "1 of 6")
 
 
 def test_fast_steps_are_not_lost(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=demo&vocabulary=demo")
     for number in range(2, 6):
-        page.keyboard.press("ArrowRight")
-        expect(page.get_by_text(f"{number} of 6")).to_be_visible()
+        press(page, "ArrowRight", f"{number} of 6")
     settle(page)
     assert query(page)["image"] == "theater.jpg"
 
 
 def test_a_link_reopens_the_same_view(app: str, page: Page, browser: Browser) -> None:
     visit(page, f"{app}/?images=demo&image=hotel.jpg&vocabulary=typed&words=HOTEL, CAFE, BAR")
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("3 of 6")).to_be_visible()
+    press(page, "ArrowRight", "3 of 6")
     settle(page)
     other = browser.new_page()
     visit(other, page.url)
-    expect(other.get_by_text("3 of 6")).to_be_visible(timeout=60_000)
-    expect(other.get_by_text("typed words (3 words)")).to_be_visible(timeout=60_000)
+    expect(other.get_by_text("3 of 6")).to_be_visible()
+    expect(other.get_by_text("typed words (3 words)")).to_be_visible()
     assert query(other) == query(page)
     other.close()
 
@@ -113,8 +109,7 @@ def test_pages_share_the_image_and_the_vocabulary(app: str, page: Page) -> None:
 
 def test_going_back_in_the_browser_goes_back_to_the_image(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=demo&image=bakery.jpg&vocabulary=demo")
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("2 of 6")).to_be_visible()
+    press(page, "ArrowRight", "2 of 6")
     settle(page)
     page.go_back()
     expect(page.get_by_text("1 of 6")).to_be_visible()
@@ -125,11 +120,11 @@ def test_an_upload_gives_words_and_masks(app: str, page: Page) -> None:
     expect(page.get_by_text("Add one or several images")).to_be_visible()
     upload(page, ("mine.png", demo_image()))
     expect(page.get_by_text("1 of 1")).to_be_visible()
-    assert page.locator(".js-plotly-plot .ytick text").count() == 10
+    expect(page.locator(".js-plotly-plot .ytick text")).to_have_count(10)
     page.get_by_role("link", name="Objects", exact=True).click()
     expect(page.get_by_text(re.compile(r"^\d+ objects"))).to_be_visible()
     settle(page)
-    assert page.locator(".js-plotly-plot .scatterlayer .trace").count() > 1
+    expect(page.locator(".js-plotly-plot .scatterlayer .trace").nth(1)).to_be_attached()
     assert mistakes(page) == []
 
 
@@ -146,7 +141,7 @@ def test_a_broken_upload_gives_one_sentence_and_the_others_stay(app: str, page: 
 def test_a_link_to_an_object_shows_its_words(app: str, page: Page) -> None:
     visit(page, f"{app}/objects?images=demo&image=cafe.jpg&vocabulary=demo&object=2")
     expect(page.get_by_role("heading", name="Object 2", exact=True)).to_be_visible()
-    assert page.locator(".st-key-object-words .ytick text").count() == 10
+    expect(page.locator(".st-key-object-words .ytick text")).to_have_count(10)
 
 
 def test_clicking_the_picture_selects_an_object(app: str, page: Page) -> None:

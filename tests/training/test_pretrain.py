@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from odits.models.catalog import read_metadata
+from odits.training.fonts import usable_fonts
 from odits.training.pretrain import PretrainConfig, RenderedBatches, learning_rate, plain_share, pretrain, save_model
-from odits.training.rendering import SignRenderer, usable_fonts
+from odits.training.rendering import SignRenderer
 from tests.training.test_rendering import MATPLOTLIB_FONTS
 
 WORDS = ["bar", "cafe", "hotel", "pizza", "books", "market", "garden", "motel", "photo", "salon", "bank", "shoes"]

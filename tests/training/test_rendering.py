@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from odits.errors import OditsError
-from odits.training.rendering import FONT_FOLDERS, SignRenderer, read_words, usable_fonts
+from odits.training.fonts import FONT_FOLDERS, read_words, usable_fonts
+from odits.training.rendering import SignRenderer
+from odits.training.scenes import SCENE_HEIGHT, SCENE_WIDTH, draw_scene
 
 MATPLOTLIB_FONTS = (
     Path(__import__("matplotlib").get_data_path()) / "fonts" / "ttf"
@@ -42,6 +44,29 @@ def test_words_leave_ink(renderer: SignRenderer) -> None:
     rng = np.random.default_rng(0)
     spread = [renderer.plain("restaurant", rng).std() for _ in range(20)]
     assert min(spread) > 15
+
+
+def test_scenes_know_where_their_words_are(renderer: SignRenderer) -> None:
+    scenes = [draw_scene(renderer, np.random.default_rng(seed)) for seed in range(12)]
+    again = draw_scene(renderer, np.random.default_rng(3))
+    assert np.array_equal(again.image, scenes[3].image)
+    assert np.array_equal(again.boxes, scenes[3].boxes)
+    boxes = np.concatenate([scene.boxes for scene in scenes])
+    assert len(boxes) > 12
+    assert (boxes[:, :2] > -1).all()
+    assert (boxes[:, 2] < SCENE_WIDTH + 1).all()
+    assert (boxes[:, 3] < SCENE_HEIGHT + 1).all()
+    inside, outside = [], []
+    for scene in scenes:  # ink has edges: more of them inside the boxes than elsewhere
+        grey = scene.image.mean(2)
+        edges = np.abs(np.diff(grey, axis=1))
+        mask = np.zeros(edges.shape, bool)
+        for x0, y0, x1, y1 in scene.boxes.astype(int):
+            mask[y0:y1, x0:x1] = True
+        if mask.any():
+            inside.append(edges[mask].mean())
+            outside.append(edges[~mask].mean())
+    assert np.mean(inside) > 2 * np.mean(outside)
 
 
 def test_read_words(tmp_path: Path) -> None:

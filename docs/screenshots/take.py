@@ -1,0 +1,103 @@
+"""Takes the README's screenshots from the running app: `python docs/screenshots/take.py`.
+
+Pictures are the repository's own demo images: no photograph of a data set gets into the repository. The pages with
+numbers show SVT's where the data set is at hand.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+FOLDER = Path(__file__).parent
+REPOSITORY = FOLDER.parents[1]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+WIDTH, TALLEST = 1440, 1500
+WAIT = 1_200_000  # milliseconds: counting the objects of 100 images takes minutes on a busy machine
+
+VIEWS = {
+    "words": "?images=demo&image=cafe.jpg&vocabulary=demo",
+    "objects": "objects?images=demo&image=cafe.jpg&vocabulary=demo&object=7",
+    "counts": "counts?images={numbers}",
+    "checkpoints": "checkpoints",
+    "data": "data?tab=overview",
+    "data-words": "data?tab=words",
+}
+
+
+def take(page: Page, address: str, name: str) -> None:
+    """Writes one screenshot, as high as the page is, up to a limit."""
+    page.goto(address)
+    settle(page)
+    count = page.get_by_role("button", name="Count objects in").or_(page.get_by_role("button", name="Go on with"))
+    if count.count():
+        count.first.click()
+        page.get_by_text("Standard deviation").wait_for()
+        settle(page)
+    needed = page.get_by_test_id("stMain").evaluate("element => element.scrollHeight")
+    page.set_viewport_size({"width": WIDTH, "height": min(max(needed, 900), TALLEST)})
+    page.wait_for_timeout(2500)  # charts draw themselves anew
+    page.screenshot(path=FOLDER / f"{name}.png")
+    page.set_viewport_size({"width": WIDTH, "height": 900})
+
+
+def settle(page: Page) -> None:
+    """Waits until the app has run to its end and its charts are drawn."""
+    page.wait_for_selector("h1")
+    for _ in range(2):
+        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        page.wait_for_timeout(1500)
+    for chart in page.get_by_test_id("stPlotlyChart").all():
+        chart.locator(".main-svg").first.wait_for()
+
+
+def main() -> int:
+    """Exit status: 0 when all screenshots were written, 2 when there is no browser."""
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if executable is None:
+        sys.stderr.write("No Chromium or Chrome was found: install one, or name it in CHROMIUM.\n")
+        return 2
+    sys.path.insert(0, str(REPOSITORY))
+    from odits.data import find_data_folder
+
+    numbers = "demo" if find_data_folder(None) is None else "train"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://localhost:{port}/_stcore/health")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+            page.set_default_timeout(WAIT)
+            for name, path in VIEWS.items():
+                take(page, f"http://localhost:{port}/{path.format(numbers=numbers)}", name)
+            browser.close()
+    finally:
+        server.kill()
+        server.wait()
+    return 0
+
+
+def wait_for(address: str) -> None:
+    """Returns once the server answers."""
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Bringing a checkpoint from a store to this machine: checked before it gets its name."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from odits.checkpoints.conversion import ConversionLimits, convert_pickle
+from odits.checkpoints.files import sync_file
+from odits.checkpoints.locks import locked
+from odits.checkpoints.store import CheckpointStore, Progress, StoredCheckpoint, StoreError, safe_name
+from odits.errors import OditsError
+from odits.files import cache_home
+from odits.models.catalog import file_digest, read_metadata
+
+
+def local_path(checkpoint: StoredCheckpoint) -> Path:
+    """Where the checkpoint lies on this machine once pulled: always the same place, a different one for each."""
+    unique = hashlib.sha256(f"{checkpoint.source}\n{checkpoint.reference}".encode()).hexdigest()[:8]
+    run = safe_name(checkpoint.run.rpartition("/")[2])[:24]
+    return cache_home() / "checkpoints" / f"{run}-{safe_name(Path(checkpoint.name).stem)}-{unique}.safetensors"
+
+
+def is_here(checkpoint: StoredCheckpoint) -> bool:
+    """Whether the checkpoint has been pulled, and is still what the store has."""
+    path = local_path(checkpoint)
+    if not path.is_file():
+        return False
+    return checkpoint.digest is None or file_digest(path) == checkpoint.digest
+
+
+def pull(
+    store: CheckpointStore,
+    checkpoint: StoredCheckpoint,
+    progress: Progress = lambda done, total: None,
+    limits: ConversionLimits | None = None,
+    architecture: str = "",
+) -> Path:
+    """The safetensors file under ODITS_HOME/checkpoints, where `find_checkpoints` finds it.
+
+    The bytes go to a folder of their own first; size, digest and format are checked there, a pickle is converted
+    there, and only then is the file renamed into place. A pull that was interrupted starts over.
+
+    Args:
+        store: where the checkpoint lies.
+        checkpoint: which.
+        progress: called with (bytes so far, bytes in all); an OditsError that it raises ends the pull.
+        limits: for pickles.
+        architecture: written into a converted pickle's header, since pickles name none.
+
+    Raises:
+        StoreError: the store fails, the bytes are not what they should be, or a pickle is refused.
+    """
+    target = local_path(checkpoint)
+    if checkpoint.digest is not None and is_here(checkpoint):
+        progress(target.stat().st_size, target.stat().st_size)
+        return target
+    work = cache_home() / "pulling" / target.stem
+    with locked(work.with_suffix(".lock"), f"{checkpoint.name} is already being pulled; please wait for it to end."):
+        shutil.rmtree(work, ignore_errors=True)  # what an interrupted pull left
+        try:
+            work.mkdir(parents=True)
+            found = store.fetch(checkpoint, work, progress)
+            _check(found, checkpoint)
+            ready = _as_safetensors(found, checkpoint, limits, architecture)
+            sync_file(ready)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            ready.replace(target)
+        except OditsError:
+            raise
+        except OSError as error:
+            why = error.strerror or error
+            raise StoreError(f"{checkpoint.name} can't be kept in {target.parent}: {why}.") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _check(found: Path, checkpoint: StoredCheckpoint) -> None:
+    size = found.stat().st_size
+    if checkpoint.size is not None and size != checkpoint.size:
+        raise StoreError(
+            f"{checkpoint.name} arrived damaged: {size:,} bytes instead of {checkpoint.size:,}; please pull it again."
+        )
+    if checkpoint.digest is not None and file_digest(found) != checkpoint.digest:
+        raise StoreError(
+            f"{checkpoint.name} is not what was logged: its SHA-256 should begin with {checkpoint.digest[:12]}."
+        )
+
+
+def _as_safetensors(
+    found: Path, checkpoint: StoredCheckpoint, limits: ConversionLimits | None, architecture: str
+) -> Path:
+    """The fetched file itself where it is safetensors, else what the child process made of it."""
+    name = Path(checkpoint.name).name
+    if found.suffix.lower() == ".safetensors":
+        read_metadata(found)  # raises by name where it is none
+        return found
+    ready = found.with_name(f"{found.stem}.converted.safetensors")
+    header = {"name": f"{Path(name).stem} ({checkpoint.run.rpartition('/')[2]})", "source": name}
+    header |= {"architecture": architecture} if architecture else {}
+    convert_pickle(found, ready, name, header, limits)
+    read_metadata(ready)
+    return ready

@@ -1,0 +1,181 @@
+"""`odits checkpoints`: runs and checkpoints of a store, brought here, sent there, or copied between stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from odits.checkpoints.store import Progress as Report
+from odits.checkpoints.store import StoredCheckpoint, StoredRun
+from odits.cli.common import Json, print_json, print_table, progress_bar, say
+from odits.errors import OditsError
+
+app = typer.Typer(help="Runs and checkpoints: list, show, pull, push, import.", no_args_is_help=True)
+
+Source = Annotated[
+    str,
+    typer.Option(
+        help="mlflow[:URI], neptune[:PROJECT], or neptune-export:FOLDER, where FOLDER holds data/ and files/."
+    ),
+]
+
+
+@app.command("list")
+def list_(source: Source = "mlflow", as_json: Json = False) -> None:
+    """All runs of a store with their checkpoints, and the checkpoints on this machine."""
+    from odits.checkpoints.sources import open_store
+    from odits.models.catalog import find_checkpoints
+
+    store = open_store(source)
+    listing = store.list()
+    for warning in listing.warnings:
+        say(warning)
+    try:
+        here = [{"reference": info.reference, "name": info.name, "digest": info.digest} for info in find_checkpoints()]
+    except OditsError as error:
+        say(str(error))
+        here = []
+    if as_json:
+        runs = [_run_document(run) for run in listing.runs]
+        print_json({"source": store.source, "runs": runs, "local": here, "warnings": list(listing.warnings)})
+        return
+    rows = [
+        (run.name, run.status, run.started.isoformat(" ", "minutes") if run.started else "", item, size)
+        for run in listing.runs
+        for item, size in [(item.reference, _megabytes(item)) for item in run.checkpoints] or [("none", "")]
+    ]
+    print_table(("run", "status", "started", "checkpoint", "MiB"), rows, store.source)
+    print_table(("name", "reference"), [(item["name"], item["reference"]) for item in here], "on this machine")
+
+
+@app.command()
+def show(
+    reference: Annotated[str, typer.Argument(help="A run, or RUN/CHECKPOINT.")],
+    source: Source = "mlflow",
+    as_json: Json = False,
+) -> None:
+    """One run: its parameters, last metrics and checkpoints."""
+    from odits.checkpoints.sources import open_store
+    from odits.checkpoints.store import StoreError
+
+    store = open_store(source)
+    try:
+        run = store.run(reference.removeprefix("runs:/"))
+    except StoreError:
+        run = store.run(store.find(reference).run)
+    if as_json:
+        print_json(_run_document(run))
+        return
+    print_table(("parameter", "value"), list(run.parameters.items()), f"{run.name} ({run.status})")
+    print_table(("metric", "last value"), list(run.metrics.items()))
+    rows = [(item.reference, _megabytes(item), (item.digest or "")[:12]) for item in run.checkpoints]
+    print_table(("checkpoint", "MiB", "SHA-256"), rows)
+
+
+@app.command()
+def pull(
+    reference: Annotated[str, typer.Argument(help="RUN/CHECKPOINT, runs:/ID/PATH, or models:/NAME@ALIAS.")],
+    source: Source = "mlflow",
+    architecture: Annotated[str, typer.Option(help="What a pickle holds, such as ViT-B-32: pickles don't say.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Brings a checkpoint to this machine: digest checked, pickles converted to safetensors or refused."""
+    from odits.checkpoints import pulling
+    from odits.checkpoints.sources import open_store
+    from odits.models.catalog import file_digest
+
+    store = open_store(source)
+    checkpoint = store.find(reference)
+    with _download_bar(checkpoint.name) as report:
+        path = pulling.pull(store, checkpoint, report, architecture=architecture)
+    if as_json:
+        print_json({"path": str(path), "digest": file_digest(path), "reference": checkpoint.reference})
+    else:
+        print_table(("checkpoint", "path"), [(checkpoint.name, str(path))])
+
+
+@app.command()
+def push(
+    path: Annotated[Path, typer.Argument(help="A safetensors file.", exists=True, dir_okay=False)],
+    source: Source = "mlflow",
+    name: Annotated[str, typer.Option(help="How it is called there. Default: the file's name.")] = "",
+    run: Annotated[str | None, typer.Option(help="Into this run; else into one of its own.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Sends a checkpoint from this machine to a store."""
+    from odits.checkpoints.sources import open_store
+
+    found = open_store(source).push(path, name or path.stem, run)
+    if as_json:
+        print_json(_checkpoint_document(found))
+    else:
+        print_table(("reference", "MiB"), [(found.reference, _megabytes(found))])
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Option(help="neptune-export:FOLDER, where FOLDER holds data/ and files/.")],
+    target: Annotated[str, typer.Option("--to", help="mlflow[:URI].")] = "mlflow",
+    as_json: Json = False,
+) -> None:
+    """Copies the runs of a Neptune export into MLflow: parameters, metrics with steps, files; twice does no harm."""
+    from odits.checkpoints.importing import import_export
+
+    kind, _, folder = source.partition(":")
+    to, _, place = target.partition(":")
+    if kind != "neptune-export" or not folder or to != "mlflow":
+        raise OditsError("An import goes from --source neptune-export:FOLDER to --to mlflow[:URI].")
+    with progress_bar() as bar:
+        task = bar.add_task("importing", total=None)
+        done = import_export(Path(folder).expanduser(), place, lambda i, n: bar.update(task, completed=i, total=n))
+    for warning in done.warnings:
+        say(warning)
+    if as_json:
+        print_json(vars(done))
+    else:
+        print_table(("new", "changed", "unchanged"), [(len(done.new), len(done.changed), len(done.unchanged))])
+
+
+@contextmanager
+def _download_bar(name: str) -> Iterator[Report]:
+    """A function that draws (bytes so far, bytes in all) on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+def _megabytes(checkpoint: StoredCheckpoint) -> float | str:
+    return checkpoint.size / 2**20 if checkpoint.size is not None else ""
+
+
+def _run_document(run: StoredRun) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "status": run.status,
+        "started": run.started.isoformat() if run.started else None,
+        "parameters": dict(run.parameters),
+        "metrics": {name: value if abs(value) < float("inf") else None for name, value in run.metrics.items()},
+        "tags": dict(run.tags),
+        "checkpoints": [_checkpoint_document(item) for item in run.checkpoints],
+    }
+
+
+def _checkpoint_document(item: StoredCheckpoint) -> dict[str, Any]:
+    from odits.checkpoints.pulling import is_here, local_path
+
+    return {
+        "reference": item.reference,
+        "name": item.name,
+        "size": item.size,
+        "digest": item.digest,
+        "metadata": dict(item.metadata),
+        "local": str(local_path(item)) if is_here(item) else None,
+    }
