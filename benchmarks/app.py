@@ -35,7 +35,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
         start = time.perf_counter()
-        server = subprocess.Popen([*command, "--server.headless", "true"], cwd=ROOT, stderr=subprocess.DEVNULL)
+        server = subprocess.Popen([*command, "--server.headless", "true"], cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
             while True:
                 try:

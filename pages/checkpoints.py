@@ -30,10 +30,11 @@ def overview(found: list[CheckpointInfo]) -> pd.DataFrame:
 
 
 def model_card(info: CheckpointInfo) -> str | None:
-    """The text of the card beside the weights, without its YAML head; None where there is none."""
+    """The text of the card beside the weights, without its YAML head, headings made smaller; None where there is none."""
     for path in (info.path.with_suffix(".md"), info.path.parent / "README.md"):
         if path.is_file():
-            return _HEAD.sub("", path.read_text(encoding="utf-8", errors="replace"))
+            text = _HEAD.sub("", path.read_text(encoding="utf-8", errors="replace"))
+            return re.sub(r"(?m)^#", "###", text)  # the card's title stands below the page's
     return None
 
 
@@ -94,6 +95,6 @@ with page("Checkpoints", "The weights on this machine, and how each of them was 
     state.publish("shown")
     table_download(overview(found), "checkpoints", "checkpoints")
     if len(found) == 1:
-        folder: Path = cache_home() / "checkpoints"
+        folder = str(cache_home() / "checkpoints").replace(str(Path.home()), "~", 1)
         st.caption(f"Safetensors files in `{folder}` appear here too.")
     show(chosen)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import open_clip
@@ -57,7 +60,8 @@ def load_word_model(reference: str, device: str = "auto", progress: Progress | N
         if tag not in open_clip.list_pretrained_tags_by_model(architecture):
             known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture))
             raise OditsError(f"open_clip knows no weights '{tag}' for {architecture}; it knows {known}.")
-        return _from_file(fetch_pretrained(architecture, tag, progress), architecture, reference, device, tag)
+        path, options = fetch_pretrained(architecture, tag, progress), get_pretrained_cfg(architecture, tag)
+        return _from_file(path, architecture, reference, device, options)
     path = Path(reference).expanduser()
     if not path.is_file():
         raise OditsError(
@@ -69,13 +73,23 @@ def load_word_model(reference: str, device: str = "auto", progress: Progress | N
     architecture = metadata.get("architecture", "")
     if architecture not in open_clip.list_models():
         raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
-    return _from_file(path, architecture, metadata.get("name", path.stem), device)
+    return _from_file(path, architecture, metadata.get("name", path.stem), device, _recorded(metadata))
 
 
-def _from_file(path: Path, architecture: str, name: str, device: str, tag: str | None = None) -> ClipModel:
+def _recorded(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The preprocessing that a fine-tuned checkpoint's header hands on; nothing where it is unusable."""
+    try:
+        found = json.loads(metadata.get("preprocess", "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _from_file(
+    path: Path, architecture: str, name: str, device: str, options: Mapping[str, Any] = MappingProxyType({})
+) -> ClipModel:
     target = resolve_device(device)
     state = read_state(path)
-    options: dict[str, Any] = dict(get_pretrained_cfg(architecture, tag)) if tag else {}
     if architecture == ARCHITECTURE:
         model, tokenize = new_model(), tokenizer()
     else:
@@ -86,8 +100,9 @@ def _from_file(path: Path, architecture: str, name: str, device: str, tag: str |
     except RuntimeError as error:
         raise OditsError(f"{path.name} does not hold weights of {architecture}.") from error
     settings = {key: options[key] for key in ("mean", "std", "interpolation", "resize_mode") if options.get(key)}
+    size = {"size": model.visual.image_size}
     preprocess = open_clip.transform.image_transform_v2(
-        open_clip.transform.PreprocessCfg(**{"size": model.visual.image_size, **settings}), is_train=False
+        open_clip.transform.PreprocessCfg(**size, **settings), is_train=False
     )
     return ClipModel(model.to(target), tokenize, preprocess, name, file_digest(path))
 
