@@ -30,7 +30,7 @@ def overview(found: list[CheckpointInfo]) -> pd.DataFrame:
 
 
 def model_card(info: CheckpointInfo) -> str | None:
-    """The text of the card beside the weights, without its YAML head, headings made smaller; None where there is none."""
+    """The card beside the weights without its YAML head, its headings made smaller; None where there is none."""
     for path in (info.path.with_suffix(".md"), info.path.parent / "README.md"):
         if path.is_file():
             text = _HEAD.sub("", path.read_text(encoding="utf-8", errors="replace"))
