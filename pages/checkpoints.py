@@ -30,11 +30,11 @@ def overview(found: list[CheckpointInfo]) -> pd.DataFrame:
 
 
 def model_card(info: CheckpointInfo) -> str | None:
-    """The card beside the weights without its YAML head, its headings made smaller; None where there is none."""
+    """The card beside the weights without its YAML head, its headings made bold lines; None where there is none."""
     for path in (info.path.with_suffix(".md"), info.path.parent / "README.md"):
         if path.is_file():
             text = _HEAD.sub("", path.read_text(encoding="utf-8", errors="replace"))
-            return re.sub(r"(?m)^#", "###", text)  # the card's title stands below the page's
+            return re.sub(r"(?m)^#+ (.*)$", r"**\1**", text)  # the page's own headings stay above the card's
     return None
 
 
