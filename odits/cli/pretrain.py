@@ -23,8 +23,9 @@ def pretrain(
     """Trains the embedded model on words rendered as signs; hours on two cores, resumable at any moment."""
     from odits.training.fonts import FONT_FOLDERS, read_words, usable_fonts
     from odits.training.locate import LocatorConfig, train_locator
-    from odits.training.pretrain import PretrainConfig, pretrain, save_model
+    from odits.training.pretrain import PretrainConfig, pretrain
     from odits.training.rendering import SignRenderer
+    from odits.training.saving import save_model
 
     known = read_words(words)
     found = usable_fonts(fonts or FONT_FOLDERS)

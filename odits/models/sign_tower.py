@@ -91,9 +91,14 @@ class SignTower(nn.Module):
         """The windows of a batch of images before reading: (B, windows, 32, width); one for 32x128 crops."""
         if image.shape[-2:] == (CROP_HEIGHT, CROP_WIDTH):
             return self._columns(image).unsqueeze(1)
+        crops = self.crops(image)
+        return self._columns(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
+
+    def crops(self, image: Tensor) -> Tensor:
+        """The places that the locator chooses in scenes (B, 3, H, W), cut out: (B, windows, 3, 32, 128)."""
         boxes = self.locator.find(image, self.windows_per_scene)
         cut = roi_align(image, list(boxes), (CROP_HEIGHT, CROP_WIDTH), sampling_ratio=3, aligned=True)
-        return self._columns(cut).unflatten(0, boxes.shape[:2])
+        return cut.unflatten(0, boxes.shape[:2])
 
     def _columns(self, crops: Tensor) -> Tensor:
         """Features (N, 32, width) of the columns of crops (N, 3, 32, 128)."""
@@ -105,7 +110,10 @@ class SignTower(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Features (B, num_features) of normalised images (B, 3, H, W)."""
-        windows = self.windows(image)
+        return self.average(self.windows(image))
+
+    def average(self, windows: Tensor) -> Tensor:
+        """Features (B, num_features) of windows (B, n, 32, width), read and averaged by the gate."""
         batch, count = windows.shape[:2]
         flat = windows.flatten(0, 1)
         features = self.pool(self.read(flat)).view(batch, count, self.num_features)

@@ -11,10 +11,9 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from torchvision.ops import roi_align
 
 from odits.errors import OditsError
-from odits.models.sign_tower import CROP_HEIGHT, CROP_WIDTH, SignTower
+from odits.models.sign_tower import SignTower
 from odits.training.finetune_config import PARTS
 
 UNLIMITED = 1 << 30
@@ -53,16 +52,14 @@ def choose_part(model: Any, name: str = "auto") -> Part:
     if name == "auto":
         name = "reader" if signs else "full"
     if name == "full" and signs:  # the locator chooses places, and no gradient flows through a choice
-        return Part(
-            name, lambda x: cut_crops(tower, x), lambda c: visual.head(read_crops(tower, c)), (tower.locator,), 16
-        )
+        return Part(name, tower.crops, lambda c: visual.head(read_crops(tower, c)), (tower.locator,), 16)
     if name == "full":
         return Part(name, nn.Identity(), visual, ())
     if name == "text":
         return Part(name, visual, nn.Identity(), (visual,), chunk=UNLIMITED)
     if name == "reader" and signs:
         frozen = (tower.locator, tower.trunk, tower.column)
-        return Part(name, tower.windows, lambda w: visual.head(read_windows(tower, w)), frozen)
+        return Part(name, tower.windows, lambda w: visual.head(tower.average(w)), frozen)
     if name == "head" and isinstance(visual, TimmModel):
         return Part(name, tower, visual.head, (tower,), chunk=UNLIMITED)
     if name == "head" and isinstance(visual, VisionTransformer) and visual.proj is not None:
@@ -83,24 +80,9 @@ def trained_parameters(model: Any, part: Part, temperature: str = "learned") -> 
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def cut_crops(tower: SignTower, pixels: Tensor) -> Tensor:
-    """The crops (B, n, 3, 32, 128) that the tower's locator chooses in scenes (B, 3, H, W), as the tower cuts them."""
-    boxes = tower.locator.find(pixels, tower.windows_per_scene)
-    crops: Tensor = roi_align(pixels, list(boxes), (CROP_HEIGHT, CROP_WIDTH), sampling_ratio=3, aligned=True)
-    return crops.unflatten(0, boxes.shape[:2])
-
-
 def read_crops(tower: SignTower, crops: Tensor) -> Tensor:
     """Features (B, num_features) of crops (B, n, 3, 32, 128)."""
-    return read_windows(tower, tower.windows(crops.flatten(0, 1)).squeeze(1).unflatten(0, crops.shape[:2]))
-
-
-def read_windows(tower: SignTower, windows: Tensor) -> Tensor:
-    """Features (B, num_features) of windows (B, n, 32, width), averaged by the tower's gate."""
-    flat = windows.flatten(0, 1)
-    weights = tower.gate_logits(flat).view(windows.shape[:2]).softmax(dim=1)
-    features = tower.pool(tower.read(flat)).view(*windows.shape[:2], -1)
-    return (weights.unsqueeze(-1) * features).sum(1)
+    return tower.average(tower.windows(crops.flatten(0, 1)).squeeze(1).unflatten(0, crops.shape[:2]))
 
 
 def _unprojected(visual: VisionTransformer, pixels: Tensor) -> Tensor:

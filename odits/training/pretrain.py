@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader, Dataset
 from odits.models.embedded import CHARACTERS, new_model, normalise, tokenizer
 from odits.models.text_encoding import encode_tokens
 from odits.training.rendering import SignRenderer
-from odits.training.saving import save_model as save_model
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from odits.errors import OditsError
 from odits.models.catalog import EMBEDDED_WEIGHTS, describe_checkpoint, find_checkpoints
 from odits.models.embedded import ARCHITECTURE, new_model
 from odits.models.loading import load_word_model, read_state, resolve_device
-from odits.training.pretrain import save_model
+from odits.training.saving import save_model
 
 WORDS = Vocabulary.from_words(["BAR", "HOTEL", "CAFE", "street lamp"], "test")
 

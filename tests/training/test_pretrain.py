@@ -9,8 +9,9 @@ import torch
 
 from odits.models.catalog import read_metadata
 from odits.training.fonts import usable_fonts
-from odits.training.pretrain import PretrainConfig, RenderedBatches, learning_rate, plain_share, pretrain, save_model
+from odits.training.pretrain import PretrainConfig, RenderedBatches, learning_rate, plain_share, pretrain
 from odits.training.rendering import SignRenderer
+from odits.training.saving import save_model
 from tests.training.test_rendering import MATPLOTLIB_FONTS
 
 WORDS = ["bar", "cafe", "hotel", "pizza", "books", "market", "garden", "motel", "photo", "salon", "bank", "shoes"]
