@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from odits.cli import checkpoints, counts, crops, dataset, evaluate, finetune, objects, pretrain, words
+from odits.cli import checkpoints, counts, crops, dataset, evaluate, finetune, objects, pretrain, spotting, words
 from odits.errors import OditsError
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app.command("words")(words.words)
 app.command("objects")(objects.objects)
 app.command("counts")(counts.counts)
 app.command("evaluate")(evaluate.evaluate)
+app.command("retrieval")(spotting.retrieval)
+app.command("spot")(spotting.spot)
 app.command("finetune")(finetune.finetune)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)

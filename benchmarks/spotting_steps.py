@@ -1,0 +1,51 @@
+"""What each step of word spotting brings: word-retrieval MAP on the training images, one step added at a time.
+
+Evaluation images are not looked at: the steps were chosen by this table.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.report import parser, report
+from odits.data import find_data_folder, read_dataset
+from odits.errors import OditsError
+from odits.spotting.calibration import SVT_TRAIN
+from odits.spotting.reader import ReadingSettings, TextReader
+from odits.spotting.retrieval import mean_average_precision, retrieval_task, spotting_scores
+from odits.spotting.spotter import WordSpotter
+
+STEPS = {
+    "one scale, confident lines": ReadingSettings(scales=(1.0,), confident=0.5),
+    "doubtful lines too": ReadingSettings(scales=(1.0,)),
+    "and enlarged": ReadingSettings(scales=(1.0, 1.5)),
+    "and reduced": ReadingSettings(scales=(0.5, 1.0, 1.5)),
+}
+SCORE_ONLY = replace(SVT_TRAIN, intercept=0.0, score=1.0, length=0.0, certainty=0.0, height=0.0)
+
+
+def main() -> None:
+    """Reads the training images by each setting (kept for the next run) and reports MAP."""
+    arguments = parser(__doc__.splitlines()[0])
+    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    options = arguments.parse_args()
+    folder = find_data_folder(options.data)
+    if folder is None:
+        raise OditsError("This benchmark needs SVT: name its folder with --data or in ODITS_DATA.")
+    task = retrieval_task(read_dataset(folder).split("train"))
+    figures: dict[str, object] = {"images": len(task.records), "queries": len(task.queries)}
+    for name, settings in STEPS.items():
+        spotter = WordSpotter(TextReader(settings), calibration=SCORE_ONLY)
+        figures[name] = mean_average_precision(spotting_scores(spotter, task), task.relevant)
+    figures["and the line's certainty and height"] = mean_average_precision(
+        spotting_scores(WordSpotter(TextReader(ReadingSettings())), task), task.relevant
+    )
+    report(figures, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""`odits retrieval` and `odits spot`: how well words are found in a split's images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar
+
+THRESHOLD = 0.8
+
+Split = Annotated[str, typer.Option(help="Which images: train, eval or all.")]
+
+
+def retrieval(
+    data: Data = None,
+    split: Split = "eval",
+    checkpoint: Checkpoint = "embedded",
+    save_scores: Annotated[Path | None, typer.Option(help="Write the spotter's scores to this .npz.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Mean average precision of images ranked for each boxed word: by reading, by a CLIP checkpoint, and by both."""
+    dataset = load_data(data)
+    from odits.models.loading import load_word_model
+    from odits.spotting import retrieval as task_of
+    from odits.spotting.spotter import WordSpotter
+
+    task = task_of.retrieval_task(dataset.split(split))
+    spotter, clip = WordSpotter(), load_word_model(checkpoint, device)
+    with progress_bar() as bar:
+        reading = bar.add_task("reading", total=len(task.records))
+        spotted = task_of.spotting_scores(spotter, task, lambda count: bar.advance(reading, count))
+        if save_scores is not None:
+            task_of.save_scores(save_scores, spotted, task)
+        seeing = bar.add_task("comparing", total=len(task.records))
+        seen = task_of.embedding_scores(clip, task, lambda count: bar.advance(seeing, count))
+    rows = {
+        spotter.name: spotted,
+        f"{clip.name}, whole image": seen,
+        f"{spotter.name} + {clip.name}": task_of.fused_scores(spotted, seen),
+    }
+    maps = {name: task_of.mean_average_precision(scores, task.relevant) for name, scores in rows.items()}
+    found: dict[str, Any] = {
+        "data": dataset.name,
+        "split": split,
+        "images": len(task.records),
+        "queries": len(task.queries),
+        "map": maps[spotter.name],
+        "models": [{"name": name, "map": value} for name, value in maps.items()],
+    }
+    if as_json:
+        print_json(found)
+    else:
+        title = f"{len(task.queries)} words as queries, {len(task.records)} images"
+        print_table(("model", "MAP"), maps.items(), title)
+
+
+def spot(
+    data: Data = None,
+    split: Split = "eval",
+    threshold: Annotated[
+        float,
+        typer.Option(min=0.01, max=0.99, help="The least probability of a found word; chosen on training images."),
+    ] = THRESHOLD,
+    as_json: Json = False,
+) -> None:
+    """Words of each image's own lexicon, found with their boxes (SVT's task): precision, recall, F."""
+    dataset = load_data(data)
+    from odits.spotting.lexicon_task import spotting_quality
+    from odits.spotting.spotter import WordSpotter
+
+    records = dataset.split(split)
+    spotter = WordSpotter()
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=len(records))
+        quality = spotting_quality(spotter, records, threshold, lambda count: bar.advance(task, count))
+    found = {
+        "model": spotter.name,
+        "data": dataset.name,
+        "split": split,
+        "images": len(records),
+        "threshold": threshold,
+        **quality,
+    }
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("measure", "value"), found.items(), "Words of the images' lexicons")

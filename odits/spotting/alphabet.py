@@ -1,0 +1,68 @@
+"""The letters that spotting tells apart: digits and the Latin letters, without case and accents.
+
+A recogniser for many scripts has thousands of outputs. A, a, and a with an accent, are the same letter for somebody who
+looks for a word; their probabilities are added.
+"""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+LETTERS = string.digits + string.ascii_lowercase
+BLANK = 0
+"""CTC's blank. The letters follow it as 1 to 36, in the order of `LETTERS`."""
+PUNCTUATION = len(LETTERS) + 1
+"""Marks such as the apostrophe of MACY'S: they may stand in a word, and they end one."""
+SPACE = PUNCTUATION + 1
+FOREIGN = SPACE + 1
+"""Letters of other scripts; they end a word, as a space does."""
+SYMBOLS = FOREIGN + 1
+
+_PLACE = {letter: place for place, letter in enumerate(LETTERS, start=1)}
+_SMALLEST = 1e-9  # probabilities below cost time in the logarithm and change nothing
+
+
+def fold(text: str) -> str:
+    """The text's letters and digits in lower case without accents; the rest is dropped ("Café-24" -> "cafe24")."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if letter in _PLACE)
+
+
+def spell(word: str) -> np.ndarray:
+    """The symbols int64 (M,) of a word's letters; M is 0 for a word that has none of them, which nobody can spot."""
+    return np.array([_PLACE[letter] for letter in fold(word)], np.int64)
+
+
+def symbol_of(character: str) -> int:
+    """Which symbol a recogniser's character counts as; one that stands for several letters counts as its first."""
+    letters = fold(character)
+    if letters:
+        return _PLACE[letters[0]]
+    if character.isspace():
+        return SPACE
+    return FOREIGN if any(unicodedata.category(part)[0] in "LN" for part in character) else PUNCTUATION
+
+
+class Folding:
+    """Adds up a recogniser's probabilities by symbol.
+
+    Args:
+        characters: the recogniser's outputs in their order, the blank first.
+    """
+
+    def __init__(self, characters: Sequence[str]) -> None:
+        symbols = np.array([BLANK, *(symbol_of(character) for character in characters[1:])])
+        self._members = [np.flatnonzero(symbols == symbol) for symbol in range(FOREIGN)]
+
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
+        """Logarithms float32 (..., SYMBOLS) of the symbols' probabilities, from those of characters (..., C)."""
+        folded = np.empty((*probabilities.shape[:-1], SYMBOLS), np.float32)
+        for symbol, members in enumerate(self._members):
+            folded[..., symbol] = probabilities[..., members].sum(-1)
+        # by far the most outputs are of other scripts: what is left, rather than their sum
+        folded[..., FOREIGN] = 1 - folded[..., :FOREIGN].sum(-1)
+        return np.log(folded.clip(_SMALLEST, 1))
