@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -13,6 +13,9 @@ from odits.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # it costs a second of the app's start
     import supervision as sv
+
+View = Literal["scene", "crop"]
+"""How a word model is to look at an image: as a whole scene, or as the crop of one object."""
 
 
 class WordProbability(NamedTuple):
@@ -28,7 +31,8 @@ class WordPrediction:
 
     Attributes:
         vocabulary: the n words asked about.
-        probabilities: float32 (n,), summing to 1 (SPEC: one row of P, section 2.2.1 of the thesis).
+        probabilities: float32 (n,), summing to 1, or to less where a model says "none of these" too (SPEC: one row of
+            P, section 2.2.1 of the thesis).
         model: which model spoke, as shown to users.
         checkpoint: digest or name of its weights.
     """
@@ -55,8 +59,12 @@ class WordModel(Protocol):
     name: str
     checkpoint: str
 
-    def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary) -> np.ndarray:
-        """float32 (m, n): row i is a distribution over the vocabulary for image i."""
+    def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
+        """float32 (m, n): row i is a distribution over the vocabulary for image i; what is missing to 1 is "none".
+
+        Args:
+            view: whether the images are whole scenes, or crops of one object each; some models look at them otherwise.
+        """
         ...
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:

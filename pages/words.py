@@ -21,7 +21,8 @@ from pages._shared.pictures import (
     show_picture,
 )
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
-from pages._shared.word_models import choose_model, predict, say_who
+from pages._shared.word_models import READING, choose_model, predict, say_who
+from pages._words.reading import show_reading
 
 TOP = 10
 
@@ -77,11 +78,11 @@ with page("Words", "Which words describe the picture: written on its signs, or s
     with st.sidebar:
         dataset = dataset_or_none()
         collection = choose_collection(dataset)
-        references = [choose_model()]
+        references = [choose_model(spotting=True)]
         kind = choose_vocabulary(dataset)
         two = st.toggle("Compare two models", **state.bind("compare", str(state.get("compare")) == "True"))
         if two:
-            references.append(choose_model("2", "ViT-B-32"))
+            references.append(choose_model("2", READING, spotting=True))
     picture = choose_picture(pictures_of(collection, dataset))
     state.publish(
         "images",
@@ -91,6 +92,7 @@ with page("Words", "Which words describe the picture: written on its signs, or s
         "vocabulary",
         *(["words"] if kind == "typed" else []),
         *(["compare", "model2", "checkpoint2"] if two else []),
+        *(["spot", "sure"] if READING in references else []),
     )
     if picture is not None:
         with panes("words") as row:
@@ -102,3 +104,6 @@ with page("Words", "Which words describe the picture: written on its signs, or s
             with row.container(key="pane-words"), guarded():
                 opened = open_picture(picture)
                 compare(references, opened, picture, vocabulary_of(kind, dataset, picture))
+        if READING in references:
+            with guarded():
+                show_reading(open_picture(picture), picture, vocabulary_of(kind, dataset, picture))

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar
 
+if TYPE_CHECKING:
+    from odits.spotting.spotter import ResultSpotter
+
 THRESHOLD = 0.8
 
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        help="A result file of another spotter (DeepSolo, ESTextSpotter) to compare with.", show_default=False
+    ),
+]
 Split = Annotated[str, typer.Option(help="Which images: train, eval or all.")]
 
 
@@ -18,6 +27,7 @@ def retrieval(
     data: Data = None,
     split: Split = "eval",
     checkpoint: Checkpoint = "embedded",
+    results: Results = None,
     save_scores: Annotated[Path | None, typer.Option(help="Write the spotter's scores to this .npz.")] = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -28,6 +38,7 @@ def retrieval(
     from odits.spotting import retrieval as task_of
     from odits.spotting.spotter import WordSpotter
 
+    others = other_spotters(results)
     task = task_of.retrieval_task(dataset.split(split))
     spotter, clip = WordSpotter(), load_word_model(checkpoint, device)
     with progress_bar() as bar:
@@ -41,6 +52,7 @@ def retrieval(
         spotter.name: spotted,
         f"{clip.name}, whole image": seen,
         f"{spotter.name} + {clip.name}": task_of.fused_scores(spotted, seen),
+        **{other.name: task_of.spotting_scores(other, task) for other in others},
     }
     maps = {name: task_of.mean_average_precision(scores, task.relevant) for name, scores in rows.items()}
     found: dict[str, Any] = {
@@ -65,6 +77,7 @@ def spot(
         float,
         typer.Option(min=0.01, max=0.99, help="The least probability of a found word; chosen on training images."),
     ] = THRESHOLD,
+    results: Results = None,
     as_json: Json = False,
 ) -> None:
     """Words of each image's own lexicon, found with their boxes (SVT's task): precision, recall, F."""
@@ -73,19 +86,33 @@ def spot(
     from odits.spotting.spotter import WordSpotter
 
     records = dataset.split(split)
+    others = other_spotters(results)
     spotter = WordSpotter()
     with progress_bar() as bar:
         task = bar.add_task("reading", total=len(records))
         quality = spotting_quality(spotter, records, threshold, lambda count: bar.advance(task, count))
-    found = {
+    found: dict[str, Any] = {
         "model": spotter.name,
         "data": dataset.name,
         "split": split,
         "images": len(records),
         "threshold": threshold,
         **quality,
+        "others": [{"model": other.name, **spotting_quality(other, records, threshold)} for other in others],
     }
     if as_json:
         print_json(found)
-    else:
-        print_table(("measure", "value"), found.items(), "Words of the images' lexicons")
+        return
+    compared = [found, *found["others"]]
+    rows = [(one["model"], *(one[name] for name in quality)) for one in compared]
+    print_table(("model", *quality), rows, "Words of the images' own lexicons, with their boxes")
+
+
+def other_spotters(results: Path | None) -> list[ResultSpotter]:
+    """The spotter that wrote a result file, named after it; none where there is no file."""
+    if results is None:
+        return []
+    from odits.spotting.results import read_results
+    from odits.spotting.spotter import ResultSpotter
+
+    return [ResultSpotter(f"{results.stem} (result file)", read_results(results))]

@@ -10,13 +10,13 @@ import typer
 from odits.cli.common import Checkpoint, Data, Device, Json, load_vocabulary, print_json, print_table, progress_bar
 from odits.errors import OditsError
 
-MODELS = ("clip",)
+MODELS = ("clip", "spotting")
 
 
 def words(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
     data: Data = None,
-    model: Annotated[str, typer.Option(help="Which kind of word model: clip.")] = "clip",
+    model: Annotated[str, typer.Option(help="clip: a checkpoint that sees; spotting: reads what is written.")] = "clip",
     checkpoint: Checkpoint = "embedded",
     vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
     top: Annotated[int, typer.Option(min=1, help="How many words.")] = 10,
@@ -30,7 +30,7 @@ def words(
 
     opened = [open_image(path) for path in images]  # a broken file is told before a model is loaded
     asked = load_vocabulary(vocabulary, data)
-    from odits.models.loading import load_word_model
+    from odits.models.word_models import SPOTTING, load_any
 
     with progress_bar() as bar:
         task = bar.add_task("downloading weights", total=None, visible=False)
@@ -38,7 +38,7 @@ def words(
         def downloaded(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=True)
 
-        speaker = load_word_model(checkpoint, device, downloaded)
+        speaker = load_any(SPOTTING if model == "spotting" else checkpoint, device, downloaded)
     found: list[dict[str, Any]] = []
     for path, image in zip(images, opened, strict=True):
         prediction = speaker.predict(image, asked)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -15,12 +13,12 @@ from PIL import Image
 from plotly.colors import sample_colorscale
 
 from odits.errors import OditsError
-from odits.figures.theme import faded, template
+from odits.figures.picture import SHOWN_SIDE, lay_out_picture, note
+from odits.figures.theme import faded
 from odits.objects import PALETTE, areas_of, index_map, kinds_of, masks_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
 COLOR_BY: tuple[ColorBy, ...] = ("object", "kind", "area", "confidence")
-SHOWN_SIDE = 1280
 HIT_POINTS = 90
 SCALE = "Viridis"
 
@@ -95,7 +93,9 @@ def objects_figure(
     _add_hit_points(figure, detections, kinds, colors)
     if color_by in ("area", "confidence") and len(detections):
         _add_color_bar(figure, detections, color_by)
-    _lay_out(figure, image, empty=len(detections) == 0)
+    lay_out_picture(figure, image)
+    if not len(detections):
+        note(figure, "No objects were found in this image")
     return figure
 
 
@@ -186,57 +186,6 @@ def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: Color
         hoverinfo="skip",
         showlegend=False,
     )
-
-
-def _lay_out(figure: go.Figure, image: Image.Image, empty: bool) -> None:
-    width, height = image.size
-    hidden = {"visible": False, "constrain": "domain"}
-    figure.update_layout(
-        template=template(),
-        images=[
-            {
-                "source": jpeg_uri(image),
-                "xref": "x",
-                "yref": "y",
-                "x": 0,
-                "y": 0,
-                "sizex": width,
-                "sizey": height,
-                "sizing": "stretch",
-                "layer": "below",
-            }
-        ],
-        xaxis={**hidden, "range": [0, width]},
-        yaxis={**hidden, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
-        height=int(np.clip(900 * height / width, 320, 760)),
-        margin={"l": 0, "r": 0, "t": 34, "b": 0},
-        hovermode="closest",
-        hoverdistance=14,
-        clickmode="event+select",
-        dragmode="pan",
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1, "x": 0, "itemsizing": "constant"},
-    )
-    if empty:
-        figure.add_annotation(
-            x=0.5,
-            y=0.5,
-            xref="paper",
-            yref="paper",
-            text="No objects were found in this image",
-            showarrow=False,
-            font={"size": 18, "color": "#FFFFFF"},
-            bgcolor="rgba(0,0,0,0.65)",
-            borderpad=8,
-        )
-
-
-def jpeg_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
-    """The image as a JPEG data URI, reduced to `side` pixels on its longer side."""
-    small = image.convert("RGB")
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _outline(mask: np.ndarray) -> tuple[list[float | None], list[float | None]]:

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from odits.data.vocabulary import Vocabulary
 from odits.files import cache_home, write_atomically
 from odits.models.text_encoding import encode_tokens
-from odits.models.views import Transform, View, view_transforms
-from odits.predictions import WordPrediction
+from odits.models.views import Transform, view_transforms
+from odits.predictions import View, WordPrediction
 
 TEXT_BATCH = 256
 IMAGE_BATCH = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from odits.models.embedded import normalise
 from odits.models.sign_tower import CROP_HEIGHT, CROP_WIDTH, SignTower
+from odits.predictions import View
 
-View = Literal["scene", "crop"]
 Transform = Callable[[Image.Image], Tensor]
 
 _PADDING = (127, 127, 127)

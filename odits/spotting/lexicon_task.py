@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from odits.data import BoxedWord, ImageRecord, open_image
+from odits.data import BoxedWord, ImageRecord
 from odits.spotting.ctc import Lexicon
 from odits.spotting.finding import FoundWord, find_words, overlap_of
 from odits.spotting.spotter import WordSpotter
@@ -31,6 +32,15 @@ class Matching:
     false: list[FoundWord]
 
 
+class HasLexicon(Protocol):
+    """Something with words that are true of it."""
+
+    @property
+    def lexicon(self) -> tuple[str, ...]:
+        """The words, perhaps with repeats."""
+        ...
+
+
 def match_words(found: Sequence[FoundWord], boxed: Sequence[BoxedWord]) -> Matching:
     """Found words, most probable first, each matched to the boxed word that it is and overlaps most, once."""
     left = list(boxed)
@@ -47,7 +57,7 @@ def match_words(found: Sequence[FoundWord], boxed: Sequence[BoxedWord]) -> Match
     return Matching(pairs, left, false)
 
 
-def lexicon_words(record: ImageRecord) -> list[str]:
+def lexicon_words(record: HasLexicon) -> list[str]:
     """The distinct words of an image's lexicon, in upper case, in its order."""
     return list(dict.fromkeys(word.upper() for word in record.lexicon))
 
@@ -55,7 +65,7 @@ def lexicon_words(record: ImageRecord) -> list[str]:
 def spot_lexicon(spotter: WordSpotter, record: ImageRecord, threshold: float) -> list[FoundWord]:
     """The words of an image's lexicon that a spotter finds in it, most probable first."""
     words = lexicon_words(record)
-    reading = spotter.judge(spotter.read(open_image(record.path)), Lexicon(words))
+    reading = spotter.judge(spotter.lines_of(record), Lexicon(words))
     return find_words(reading, words, threshold, spotter.scoring)
 
 

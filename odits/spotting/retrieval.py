@@ -17,7 +17,7 @@ from odits.spotting.spotter import WordSpotter
 
 _NOTHING = -100.0
 """Log-odds of any word in a picture without a line."""
-SEEN = 0.05
+SEEN = 0.02
 """Weight of a word's log-probability for the whole picture beside the log-odds of reading it; from training images."""
 
 
@@ -56,7 +56,7 @@ def spotting_scores(
     lexicon = Lexicon(task.queries)
     scores = np.full(task.relevant.shape, _NOTHING, np.float32)
     for column, record in enumerate(task.records):
-        best = spotter.judge(spotter.read(open_image(record.path)), lexicon).best()
+        best = spotter.judge(spotter.lines_of(record), lexicon).best()
         scores[:, column] = np.maximum(best, _NOTHING)
         advance(1)
     return scores

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from odits.data import ImageRecord, open_image
 from odits.data.vocabulary import Vocabulary
-from odits.predictions import WordPrediction
+from odits.predictions import View, WordPrediction
 from odits.spotting.calibration import SVT_TRAIN, Calibration
 from odits.spotting.ctc import DEFAULT, Lexicon, Lines, Scoring, score
 from odits.spotting.reader import TextLine, TextReader
@@ -57,6 +59,10 @@ class WordSpotter:
         """The lines of an RGB image, from the store of readings or read now."""
         return stored_lines(image, self.reader)
 
+    def lines_of(self, record: ImageRecord) -> list[TextLine]:
+        """The lines of a data set's image."""
+        return self.read(open_image(record.path))
+
     def judge(self, lines: list[TextLine], lexicon: Lexicon) -> Reading:
         """What lines say about the words of a lexicon."""
         scores = score(Lines([line.frames for line in lines]), lexicon, self.scoring)
@@ -66,14 +72,33 @@ class WordSpotter:
         """How likely each word is the one that stands in an RGB image; what is missing to 1 is "none of these"."""
         return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
 
-    def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary) -> np.ndarray:
+    def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
         """float32 (m, n): row i says, of image i, how the odds of the words and of none of them share out.
 
-        A word's odds against "none" are those of its best line, so a row sums to less than 1.
+        A word's odds against "none" are those of its best line, so a row sums to less than 1. Crops are read as scenes
+        are, whatever the `view`.
         """
         lexicon = Lexicon(vocabulary.words)
         rows = [shares(self.judge(self.read(image), lexicon).best()) for image in images]
         return np.stack(rows) if rows else np.empty((0, len(vocabulary)), np.float32)
+
+
+class ResultSpotter(WordSpotter):
+    """A spotter that knows what another one wrote into a result file (`odits.spotting.results`).
+
+    Args:
+        name: as shown to users.
+        found: lines by the stem of the image's file name.
+    """
+
+    def __init__(self, name: str, found: Mapping[str, list[TextLine]]) -> None:
+        super().__init__()
+        self.name = name
+        self._found = found
+
+    def lines_of(self, record: ImageRecord) -> list[TextLine]:
+        """The lines that the file has of a data set's image."""
+        return list(self._found.get(Path(record.name).stem, ()))
 
 
 def shares(log_odds: np.ndarray) -> np.ndarray:

@@ -12,15 +12,17 @@ from PIL import Image
 from odits.data import Vocabulary
 from odits.errors import OditsError
 from odits.models.catalog import EMBEDDED, SHIPPED_NAME, CheckpointInfo, find_checkpoints
+from odits.models.word_models import load_any
 from odits.predictions import WordPrediction
 from pages._shared import state
 from pages._shared.layout import plain
 
 if TYPE_CHECKING:
-    from odits.models.clip import ClipModel
-    from odits.models.views import View
+    from odits.predictions import View, WordModel
 
 SIGNS = "odits-signs"
+READING = "spotting"
+"""The word model that reads; it is its own reference."""
 BY_NAME = {"ViT-B-32": ("openai", "laion2b_s34b_b79k"), "ViT-B-16": ("openai",), "ViT-L-14": ("openai",)}
 """open_clip's architectures and weights offered by name; any other can be typed."""
 
@@ -33,15 +35,18 @@ def checkpoints() -> list[CheckpointInfo]:
         return []
 
 
-def choose_model(suffix: str = "", default: str = SIGNS) -> str:
+def choose_model(suffix: str = "", default: str = SIGNS, spotting: bool = False) -> str:
     """The reference of the checkpoint that is to speak.
 
     Args:
         suffix: distinguishes the choice beside another one on the same page.
         default: the architecture at first.
+        spotting: whether the model that reads can be chosen.
     """
     found = checkpoints()
-    architectures = list(dict.fromkeys([SIGNS, *BY_NAME, *(info.architecture for info in found if info.architecture)]))
+    reading = [READING] if spotting else []
+    others = (info.architecture for info in found if info.architecture)
+    architectures = list(dict.fromkeys([SIGNS, *reading, *BY_NAME, *others]))
     architecture = state.choose(
         "Model",
         architectures,
@@ -51,6 +56,8 @@ def choose_model(suffix: str = "", default: str = SIGNS) -> str:
         accept_new_options=True,
         help="Type any other architecture that open_clip knows.",
     )
+    if architecture == READING:
+        return READING
     titles = {info.reference: _checkpoint_title(info) for info in found if info.architecture == architecture}
     if architecture == SIGNS:
         titles.setdefault(EMBEDDED, "embedded")
@@ -77,14 +84,14 @@ def choose_model(suffix: str = "", default: str = SIGNS) -> str:
 
 
 def _architecture_title(architecture: str) -> str:
-    return "ODITS Signs" if architecture == SIGNS else f"CLIP {architecture}"
+    return {SIGNS: "ODITS Signs", READING: "Word spotting"}.get(architecture, f"CLIP {architecture}")
 
 
 def _checkpoint_title(info: CheckpointInfo) -> str:
     return f"embedded ({info.digest[:8]})" if info.reference == EMBEDDED else f"{info.name} ({info.digest[:8]})"
 
 
-def load(reference: str) -> ClipModel:
+def load(reference: str) -> WordModel:
     """The model behind a reference, loaded once and kept. Raises OditsError where it is not to be had."""
     digest = next((info.digest for info in checkpoints() if info.reference == reference), "")
     if "/" in reference and "@" not in reference and reference not in _ready():
@@ -95,11 +102,8 @@ def load(reference: str) -> ClipModel:
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _load(reference: str, digest: str) -> ClipModel:
-    # deferred: it brings torch in, which the first page must not wait for
-    from odits.models.loading import load_word_model
-
-    return load_word_model(reference)
+def _load(reference: str, digest: str) -> WordModel:
+    return load_any(reference)
 
 
 @st.cache_resource(show_spinner=False)
@@ -147,7 +151,7 @@ def _probabilities(
     checkpoint: str,
     vocabulary_digest: str,
     view: View,
-    _model: ClipModel,
+    _model: WordModel,
     _image: Image.Image,
     _vocabulary: Vocabulary,
 ) -> np.ndarray:
@@ -158,8 +162,9 @@ def say_who(prediction: WordPrediction) -> None:
     """The line under each chart: which model, checkpoint and vocabulary speak."""
     name = plain(prediction.model.replace(" (embedded)", ""))
     embedded = " (embedded)" if prediction.model == SHIPPED_NAME else ""
+    kind = "settings" if prediction.model.startswith("Word spotting") else "checkpoint"
     count = len(prediction.vocabulary)
     st.markdown(
-        f"**{name}**{embedded}  \n:small[checkpoint `{prediction.checkpoint[:12]}` · "
+        f"**{name}**{embedded}  \n:small[{kind} `{prediction.checkpoint[:12]}` · "
         f"{plain(prediction.vocabulary.name)} ({count:,} {'word' if count == 1 else 'words'})]"
     )

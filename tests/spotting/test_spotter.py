@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from odits.data.records import BoxedWord
 from odits.errors import OditsError
 from odits.spotting.ctc import Lexicon
 from odits.spotting.finding import find_words, overlap_of, shared_area
-from odits.spotting.lexicon_task import match_words
+from odits.spotting.lexicon_task import match_words, spot_lexicon
 from odits.spotting.reader import TextLine
+from odits.spotting.results import read_results
 from odits.spotting.retrieval import mean_average_precision, retrieval_task, spotting_scores
-from odits.spotting.spotter import WordSpotter, shares
+from odits.spotting.spotter import ResultSpotter, WordSpotter, shares
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 WORDS = ["PHARMACY", "FLOWERS", "Bakery", "corner", "HOTEL", "FLOW", "BREADS"]
@@ -78,6 +80,14 @@ def test_retrieval_ranks_the_image_that_shows_the_word(svt: Path) -> None:
     assert scores.shape == task.relevant.shape == (len(task.queries), 4)
     assert mean_average_precision(scores, task.relevant) > 0.8
     assert task.relevant.any(1).all()
+
+
+def test_what_another_spotter_wrote_is_judged_in_the_same_way() -> None:
+    record = read_dataset(DEMO).split("eval")[0]
+    written = [{"image_id": record.name, "polys": [[0, 0], [90, 0], [90, 9]], "rec": record.lexicon[0], "score": 0.9}]
+    other = ResultSpotter("other", read_results(json.dumps(written).encode()))
+    assert [one.word for one in spot_lexicon(other, record, 0.5)] == [record.lexicon[0].upper()]
+    assert spot_lexicon(other, read_dataset(DEMO).split("eval")[1], 0.5) == []
 
 
 def test_average_precision_by_hand() -> None:

@@ -1,0 +1,111 @@
+"""Evaluated checkpoints side by side: a plot a metric, a dot a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from odits.figures.theme import BLUE, FONT_SIZE, GREY, SMALL_SIZE, VERMILION, plain, styled
+
+ROW_HEIGHT = 26
+LONGEST_NAME = 34
+
+
+class Standing(NamedTuple):
+    """How the rows of one origin are drawn: by colour and by shape."""
+
+    title: str
+    color: str
+    symbol: str
+
+
+MEASURED = Standing("measured here", BLUE, "circle")
+BEST = Standing("best by the rule", VERMILION, "star")
+WITHOUT_IMAGE = Standing("sees no image", GREY, "line-ns")
+THESIS = Standing("printed in the thesis", GREY, "diamond-open")
+STANDINGS = (BEST, MEASURED, WITHOUT_IMAGE, THESIS)
+
+
+class Row(NamedTuple):
+    """A model with its metrics by title; one that it has not is left out or None."""
+
+    name: str
+    standing: Standing
+    values: dict[str, float | None]
+
+
+def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
+    """Dots of each metric, a model a line, the first model on top.
+
+    Args:
+        rows: the models; names should differ.
+        metrics: which metrics are shown, a column each; those of which no row has a value are left out.
+    """
+    shown = [name for name in metrics if any(_known(row.values.get(name)) for row in rows)] or list(metrics[:1])
+    columns = min(len(shown), 2)
+    lines = -(-len(shown) // columns)
+    figure = make_subplots(
+        lines,
+        columns,
+        shared_yaxes=True,
+        horizontal_spacing=0.05,
+        vertical_spacing=0.34 / (lines * max(len(rows), 1)) + 0.05 if lines > 1 else 0,
+        subplot_titles=[f"<b>{plain(name)}</b>" for name in shown],
+    )
+    told: set[str] = set()
+    labels = [_label(row) for row in rows]
+    for place, name in enumerate(shown):
+        line, column = place // columns + 1, place % columns + 1
+        for standing in STANDINGS:
+            found = [
+                (label, row)
+                for label, row in zip(labels, rows, strict=True)
+                if row.standing is standing and _known(row.values.get(name))
+            ]
+            if not found:
+                continue
+            figure.add_scatter(
+                row=line,
+                col=column,
+                x=[row.values[name] for _, row in found],
+                y=[label for label, _ in found],
+                mode="markers",
+                name=standing.title,
+                legendgroup=standing.title,
+                showlegend=standing.title not in told,
+                marker={
+                    "color": standing.color,
+                    "symbol": standing.symbol,
+                    "size": 13 if standing is BEST else 10,
+                    "line": {"color": standing.color, "width": 2},
+                },
+                customdata=[plain(row.name) for _, row in found],
+                hovertemplate=f"<b>%{{customdata}}</b><br>{plain(name)} %{{x:.4f}}<br>{standing.title}<extra></extra>",
+            )
+            told.add(standing.title)
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=labels[::-1],
+        range=[-0.6, len(rows) - 0.4],
+        showgrid=True,
+        tickfont={"size": SMALL_SIZE},
+    )
+    figure.update_xaxes(showgrid=True, nticks=5, rangemode="tozero", tickformat=".3~g")
+    height = lines * (ROW_HEIGHT * len(rows) + 56) + 56
+    styled(figure, height, legend=len(told) > 1)
+    figure.update_annotations(font={"size": FONT_SIZE})
+    return figure.update_layout(margin={"t": 28, "b": 62, "r": 20})
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _label(row: Row) -> str:
+    """The name beside the axis: the end of a long one is kept, since it tells the epoch."""
+    short = row.name if len(row.name) <= LONGEST_NAME else "…" + row.name[1 - LONGEST_NAME :]
+    return ("★ " if row.standing is BEST else "") + plain(short)

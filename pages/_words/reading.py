@@ -1,0 +1,101 @@
+"""Words read in the picture: where they stand, and how they compare with the boxes that people drew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from odits.data import Vocabulary
+from odits.spotting.ctc import Lexicon
+from pages._shared import state
+from pages._shared.layout import chart, chart_download, file_stem, plain, table_download
+from pages._shared.pictures import Opened, Picture
+from pages._shared.word_models import READING, load
+
+if TYPE_CHECKING:
+    from odits.data import BoxedWord
+    from odits.spotting.finding import FoundWord
+    from odits.spotting.spotter import WordSpotter
+
+CHOICES = {"own": "The words of its lexicon", "all": "All words of the vocabulary"}
+
+
+def show_reading(opened: Opened, picture: Picture, vocabulary: Vocabulary) -> None:
+    """The picture with the words that were read, what was found and missed of the boxed ones, and all lines."""
+    from odits.figures.spotting import read_words_figure
+    from odits.spotting.lexicon_task import lexicon_words, match_words
+    from odits.spotting.spotter import WordSpotter
+
+    spotter = load(READING)
+    if not isinstance(spotter, WordSpotter):  # for the type checker: this reference has no other model
+        return
+    st.subheader("Words read in the picture", anchor=False)
+    own = bool(picture.lexicon)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="reading-options"):
+        which = state.choose("Look for", list(CHOICES) if own else ["all"], "spot", CHOICES.__getitem__)
+        threshold = st.slider(
+            "Least probability", 0.05, 0.95, step=0.05, **state.bind("sure", float(state.get("sure", 0.5)))
+        )
+    words = lexicon_words(picture) if which == "own" else list(vocabulary.words)
+    with st.spinner("Reading the picture …", show_time=True):
+        found = _found(opened.digest, spotter.checkpoint, tuple(words), threshold, spotter, opened)
+    if picture.boxed and which == "own":
+        matching = match_words(found, picture.boxed)
+        true, doubtful = [one for _, one in matching.found], matching.false
+        _say_matching(matching.missed, true, doubtful)
+    else:
+        true, doubtful = found, []
+    figure = read_words_figure(opened.image, true, picture.boxed, doubtful)
+    chart(figure, "reading", "The picture with the words found: " + (", ".join(one.word for one in found) or "none"))
+    table = _table(found, {id(one) for one in doubtful}, bool(picture.boxed) and which == "own")
+    stem = file_stem(f"read-{picture.name}")
+    with st.container(horizontal=True, key="reading-downloads"):
+        chart_download(figure, stem, "reading-chart")
+        table_download(table, stem, "reading-table", "Found words")
+    with st.expander("The words found, and every line that was read"):
+        probability = st.column_config.NumberColumn(format="%.3f")
+        st.dataframe(table, hide_index=True, column_config={"probability": probability})
+        lines = spotter.read(opened.image)
+        st.dataframe(
+            pd.DataFrame({"line": [line.text for line in lines], "detector": [line.confidence for line in lines]}),
+            hide_index=True,
+            column_config={"detector": st.column_config.NumberColumn("detector's confidence", format="%.2f")},
+        )
+        st.caption("A line is listed once for each size of the picture at which it was found.")
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _found(
+    digest: str, settings: str, words: tuple[str, ...], threshold: float, _spotter: WordSpotter, _opened: Opened
+) -> list[FoundWord]:
+    from odits.spotting.finding import find_words
+
+    reading = _spotter.judge(_spotter.read(_opened.image), Lexicon(words))
+    return find_words(reading, words, threshold, _spotter.scoring)
+
+
+def _say_matching(missed: list[BoxedWord], true: list[FoundWord], doubtful: list[FoundWord]) -> None:
+    """In a sentence what was found, missed, and found beyond the boxes."""
+    parts = [f"**{len(true)}** of {len(true) + len(missed)} boxed words found"]
+    if missed:
+        parts.append("missed: " + plain(", ".join(box.word for box in missed)))
+    if doubtful:
+        parts.append("found but not boxed: " + plain(", ".join(one.word for one in doubtful)))
+    st.markdown(" · ".join(parts))
+
+
+def _table(found: list[FoundWord], doubtful: set[int], known: bool) -> pd.DataFrame:
+    columns: dict[str, list[object]] = {
+        "word": [one.word for one in found],
+        "probability": [one.probability for one in found],
+        "read in": [one.line.text for one in found],
+        **{
+            name: [round(one.box[place]) for one in found]
+            for place, name in enumerate(("left", "top", "right", "bottom"))
+        },
+    }
+    if known:
+        columns["boxed by people"] = ["no" if id(one) in doubtful else "yes" for one in found]
+    return pd.DataFrame(columns)
