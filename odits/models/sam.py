@@ -1,10 +1,11 @@
-"""Objects by the Segment Anything Model (Kirillov et al., 2023), through segment-anything's mask generator."""
+"""Objects by the Segment Anything Model (Kirillov et al., 2023): segment-anything's masks, or approximate ones."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from odits.errors import OditsError
 from odits.objects import make_detections
 
 SAM_SIDE = 1024
+EXACT, APPROXIMATE = MODES = ("exact", "approximate")
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 PointGrid = tuple[tuple[float, float], ...]
@@ -36,7 +38,10 @@ class SamParameters:
     points_per_side: int | None = _parameter(
         32, "Points along one side of the grid that SAM is asked about; the time grows with its square."
     )
-    points_per_batch: int = _parameter(64, "Points asked about at once: more is faster and needs more memory.")
+    points_per_batch: int = _parameter(
+        64,
+        "Points that segment-anything asks about at once. The masks do not depend on it; here neither does the time.",
+    )
     pred_iou_thresh: float = _parameter(0.88, "Masks whose quality, as SAM itself predicts it, is lower are dropped.")
     stability_score_thresh: float = _parameter(
         0.95, "Masks that change more than this allows when the cutoff shifts are dropped."
@@ -61,6 +66,9 @@ class SamParameters:
     )
     output_mode: str = _parameter(
         "binary_mask", "How segment-anything keeps masks meanwhile: binary_mask, uncompressed_rle or coco_rle."
+    )
+    mode: str = _parameter(
+        EXACT, "exact: segment-anything's masks. approximate: sooner, but some masks differ and some are missed."
     )
 
     def __post_init__(self) -> None:
@@ -90,6 +98,8 @@ class SamParameters:
                 raise OditsError(f"{name} must lie between {least:g} and {most:g}, but is {value!r}.")
         if self.output_mode not in OUTPUT_MODES:
             raise OditsError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, but is {self.output_mode!r}.")
+        if self.mode not in MODES:
+            raise OditsError(f"mode must be {' or '.join(MODES)}, but is {self.mode!r}.")
         self._check_points()
 
     def _check_points(self) -> None:
@@ -114,12 +124,16 @@ class SamParameters:
 
     @property
     def key(self) -> str:
-        """A hexadecimal digest of all values."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """A hexadecimal digest of all values; approximate ones say so."""
+        values = asdict(self)
+        values.pop("mode")
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        return digest if self.mode == EXACT else f"{self.mode}_{digest}"
 
     def generator_arguments(self) -> dict[str, Any]:
         """The keyword arguments of segment_anything.SamAutomaticMaskGenerator."""
         arguments = asdict(self)
+        arguments.pop("mode")
         if self.point_grids is not None:
             arguments["point_grids"] = [np.asarray(grid, float) for grid in self.point_grids]
         return arguments
@@ -141,35 +155,47 @@ class SamSegmenter:
         self.parameters = parameters or SamParameters()
         loaded = load_sam(weights, _device(device))
         self._model = loaded.model
-        self._lock = threading.Lock()  # the predictor keeps the current image's embedding
-        self.name = f"SAM {loaded.architecture}"
-        self.key = f"sam-{loaded.digest[:16]}-{self.parameters.key}"
+        self._lock = threading.Lock()  # two images at once would take twice the memory and no less time
+        self._architecture = loaded.architecture
+        self._digest = loaded.digest[:16]
+        self._set(self.parameters)
 
     def with_parameters(self, parameters: SamParameters) -> SamSegmenter:
         """The same model, not loaded again, with other parameters."""
         other = object.__new__(SamSegmenter)
         other.__dict__.update(self.__dict__)
-        other.parameters = parameters
-        other.key = f"{self.key.rsplit('-', 1)[0]}-{parameters.key}"
+        other._set(parameters)
         return other
 
-    def segment(self, image: Image.Image) -> sv.Detections:
+    def _set(self, parameters: SamParameters) -> None:
+        self.parameters = parameters
+        self.name = f"SAM {self._architecture}" + ("" if parameters.mode == EXACT else ", approximate")
+        self.key = f"sam-{self._digest}-{parameters.key}"
+
+    def segment(self, image: Image.Image, advance: Callable[[int, int], None] | None = None) -> sv.Detections:
         """Objects of an RGB image of size (W, H), as `odits.predictions.Segmenter` says.
 
         The image's longest side is brought to 1024 pixels first (SPEC); masks come back at the image's own size.
+
+        Args:
+            image: the image.
+            advance: called with (done, of) many times a minute; what it raises ends the work and comes out here.
         """
         import torch
-        from segment_anything import SamAutomaticMaskGenerator
+
+        from odits.models.sam_fast import ApproximateGenerator
+        from odits.models.sam_generator import MaskGenerator
 
         scale = SAM_SIDE / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         resized = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
-        generator = SamAutomaticMaskGenerator(self._model, **self.parameters.generator_arguments())
+        kind = MaskGenerator if self.parameters.mode == EXACT else ApproximateGenerator
+        generator = kind(self._model, advance, **self.parameters.generator_arguments())
         with self._lock:
             try:
                 found = generator.generate(resized)
             except torch.OutOfMemoryError as error:
-                raise OditsError("SAM ran out of GPU memory: lower points_per_batch, or use the CPU.") from error
+                raise OditsError("SAM ran out of GPU memory: use the CPU, or a smaller model.") from error
         masks = (_decode(item["segmentation"]) for item in found)
         confidence = [float(item["predicted_iou"]) for item in found]
         return make_detections(masks, confidence, ["mask"] * len(found), image.size)

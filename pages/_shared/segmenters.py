@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OWN_FILE = "sam:file"
 _SHOWN = {
+    "mode": "Exact or approximate",
     "points_per_side": "Points per side",
     "pred_iou_thresh": "Least predicted quality",
     "stability_score_thresh": "Least stability",
@@ -56,24 +57,25 @@ def _title(choice: SegmenterChoice) -> str:
 
 def _sam_parameters() -> SamParameters:
     """SAM's parameters as set by the user; Table 3.2's at first."""
-    from odits.models.sam import OUTPUT_MODES, SamParameters
+    from odits.models.sam import MODES, OUTPUT_MODES, SamParameters
 
+    choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
     found = {item.name: item for item in fields(SamParameters)}
     values: dict[str, Any] = {}
     with st.expander("SAM's parameters", icon=":material/tune:"):
         for name, title in _SHOWN.items():
-            values[name] = _parameter(found[name], title, OUTPUT_MODES)
+            values[name] = _parameter(found[name], title, choices.get(name, ()))
         st.button("Back to the thesis's values", on_click=_reset, type="tertiary")
     return SamParameters(**values)
 
 
-def _parameter(item: Field[Any], title: str, modes: tuple[str, ...]) -> Any:
+def _parameter(item: Field[Any], title: str, choices: tuple[str, ...]) -> Any:
     default = item.default if item.default is not MISSING else None
     help_text = item.metadata.get("help")
     name = f"sam-{item.name}"
     kept = state.get(name, default)
-    if item.name == "output_mode":
-        return st.selectbox(title, modes, help=help_text, **state.bind(name, kept if kept in modes else default))
+    if choices:
+        return st.selectbox(title, choices, help=help_text, **state.bind(name, kept if kept in choices else default))
     if isinstance(default, float):
         value = _number(kept, float, default)
         return st.number_input(title, 0.0, 10.0, step=0.01, format="%.3f", help=help_text, **state.bind(name, value))

@@ -75,6 +75,7 @@ def test_the_defaults_are_the_thesis_table() -> None:
         "point_grids": None,
         "min_mask_region_area": 0,
         "output_mode": "binary_mask",
+        "mode": "exact",
     }
 
 
@@ -96,6 +97,7 @@ def test_every_parameter_says_what_it_does() -> None:
         {"crop_overlap_ratio": "wide"},
         {"min_mask_region_area": -1},
         {"output_mode": "png"},
+        {"mode": "fast"},
         {"points_per_side": None},
         {"point_grids": (((0.5, 0.5),),)},
         {"points_per_side": None, "point_grids": (((0.5, 1.5),),)},
@@ -133,6 +135,30 @@ def test_thresholds_reach_the_generator(weights: Path, picture: Image.Image) -> 
     loose = strict.with_parameters(FAST)
     assert len(loose.segment(picture)) > 0
     assert loose.key != strict.key and loose._model is strict._model
+
+
+def test_an_approximate_segmenter_says_so(weights: Path, picture: Image.Image) -> None:
+    exact = SamSegmenter(weights, FAST, "cpu")
+    approximate = exact.with_parameters(dataclasses.replace(FAST, mode="approximate"))
+    assert exact.name == "SAM with 2 layers of width 32" and "approximate" not in exact.key
+    assert approximate.name == "SAM with 2 layers of width 32, approximate" and "approximate" in approximate.key
+    found = approximate.segment(picture)
+    assert len(found) > 0 and found.mask.shape[1:] == (120, 200)
+
+
+@pytest.mark.parametrize("mode", ["exact", "approximate"])
+def test_progress_and_cancel(weights: Path, picture: Image.Image, mode: str) -> None:
+    segmenter = SamSegmenter(weights, dataclasses.replace(FAST, mode=mode), "cpu")
+    seen: list[tuple[int, int]] = []
+    segmenter.segment(picture, lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (8, 8) and seen == sorted(seen)
+
+    def cancel(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segmenter.segment(picture, cancel)
+    assert len(segmenter.segment(picture)) > 0  # it can be used again
 
 
 def test_own_points(weights: Path, picture: Image.Image) -> None:
