@@ -1,0 +1,153 @@
+"""The layers that ODITS adds to CLIP (thesis 3.1, cross-feature learning), each a residual branch that starts at zero.
+
+Every branch ends in a matrix of zeros: a model that was never trained returns what went in, and training can only lead
+it away from CLIP where there is evidence. Shapes: B images, K objects, n words, d the width of CLIP's embeddings.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017) whose output starts at zero, and with it its weights, for explanation.
+
+    Args:
+        width: d.
+        heads: how many; they share the width.
+    """
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = zero_linear(width, width)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, present: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What is added to the queries (B, Q, d), and the mean of the heads' weights (B, Q, K).
+
+        Args:
+            query: (B, Q, d).
+            key, value: (B, K, d).
+            present: bool (B, K), which keys count; a query without any gets nothing.
+        """
+        q, k, v = (
+            self._split(layer(side)) for layer, side in ((self.query, query), (self.key, key), (self.value, value))
+        )
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        if present is not None:
+            scores = scores.masked_fill(~present[:, None, None, :], float("-inf"))
+        weights = scores.softmax(-1)
+        if present is not None:  # a softmax over nothing is not a number
+            weights = weights.masked_fill(~present[:, None, None, :], 0.0)
+        mixed = (weights @ v).transpose(1, 2).flatten(2)
+        added = self.out(mixed)
+        if present is not None:
+            added = added * present.any(1)[:, None, None]
+        return added, weights.mean(1)
+
+    def _split(self, side: Tensor) -> Tensor:
+        """(B, heads, T, d / heads) of (B, T, d)."""
+        return side.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class ObjectAttention(nn.Module):
+    """Objects look at each other: queries and keys say what each is in words, values what it looks like (3.1, first).
+
+    The thesis sums the objects before attending, after which there is nothing left to attend to: here each object
+    stays a token of its own.
+    """
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+
+    def forward(self, weighted_text: Tensor, objects: Tensor, confidence: Tensor, present: Tensor) -> Tensor:
+        """Updated objects (B, K, d) from what they are in words, look like (B, K, d each) and confidences (B, K)."""
+        values = confidence[..., None] * objects
+        added, _ = self.attention(weighted_text, weighted_text, values, present)
+        return values + added
+
+
+class ImageAttention(nn.Module):
+    """The image looks at its objects (3.1, second).
+
+    The thesis takes the image as the only value, which would return it whatever the objects are: here the image asks,
+    and the objects are keys and values.
+    """
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+
+    def forward(self, image: Tensor, objects: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """The updated image (B, d) and how much it looks at each object (B, K), from (B, d) and (B, K, d)."""
+        added, weights = self.attention(image[:, None], objects, objects, present)
+        return image + added[:, 0], weights[:, 0]
+
+
+class FeatureEnhancer(nn.Module):
+    """GroundingDINO's feature enhancer (Liu et al. 2023): attention within each side, then across, both ways.
+
+    Words attend to each other through a few learned summaries (inducing points, Lee et al. 2019), so that time and
+    memory grow with n and not with its square. Words look at the image and at its objects.
+    """
+
+    def __init__(self, width: int, heads: int = 4, summaries: int = 16) -> None:
+        super().__init__()
+        self.summaries = nn.Parameter(torch.empty(summaries, width))
+        nn.init.normal_(self.summaries, std=width**-0.5)
+        self.summarise = Attention(width, heads)
+        self.text_attention = Attention(width, heads)
+        self.image_attention = Attention(width, heads)
+        self.image_to_text = Attention(width, heads)
+        self.text_to_image = Attention(width, heads)
+
+    def forward(self, image: Tensor, objects: Tensor, present: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """The updated image (B, d) and words (B, n, d), from (B, d), (B, K, d), bool (B, K) and (n, d)."""
+        count = len(image)
+        words = text[None]
+        summaries = self.summaries[None] + self.summarise(self.summaries[None], words, words)[0]
+        words = words + self.text_attention(words, summaries, summaries)[0]
+        tokens = torch.cat([image[:, None], objects], 1)
+        there = torch.cat([present.new_ones(count, 1), present], 1)
+        seen = image[:, None] + self.image_attention(image[:, None], tokens, tokens, there)[0]
+        many = words.expand(count, -1, -1)
+        updated = seen + self.image_to_text(seen, many, many)[0]
+        tokens = torch.cat([seen, objects], 1)
+        return updated[:, 0], many + self.text_to_image(many, tokens, tokens, there)[0]
+
+
+class Evidence(nn.Module):
+    """What objects say about words by themselves: late interaction beside the pooled image (FILIP, Yao et al. 2021).
+
+    A word's evidence is log(1 + sum_j c_j P_jk / e): nothing where no object suggests the word, and growing with the
+    logarithm of the likelihood where one does. Its gate starts at zero.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(()))
+        self.log_floor = nn.Parameter(torch.tensor(math.log(0.01)))
+
+    def forward(self, similarity: Tensor, confidence: Tensor, present: Tensor) -> Tensor:
+        """What is added to the logits (B, n), from the object-text matrix (B, K, n) and confidences (B, K)."""
+        weights = confidence * present
+        told = torch.einsum("bk,bkn->bn", weights, similarity)
+        return self.gate * torch.log1p(told * torch.exp(-self.log_floor))
+
+
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer of zeros that initialisers leave alone."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    layer.starts_at_zero = True  # type: ignore[assignment]  # for odits.models.initializers
+    return layer
