@@ -14,8 +14,8 @@ from odits import metrics
 from odits.data import Dataset, ImageRecord, Vocabulary, open_image
 from odits.errors import OditsError
 from odits.files import cache_home
+from odits.probability_table import BATCH, fill_table
 
-BATCH = 8  # images at a time
 BLOCK = 4096  # words at a time where all images of a word are needed
 
 Predict = Callable[[Sequence[Image.Image]], np.ndarray]
@@ -62,45 +62,86 @@ def evaluate(
         keep: where to write all probabilities as .npz (`probabilities` float32 (m, n), `words`, `images`).
 
     Returns:
-        "confidence", "threshold" (with "words_without_roc"), "uniformity", "rank", "images", "words",
-        "images_without_lexicon", and "baselines" with the same groups for "uniform" and "prior".
+        What `report` returns.
 
     Raises:
         OditsError: the split has no images.
     """
-    records = dataset.split(split)
-    if not records:
-        raise OditsError(f"{dataset.name} has no {split} images to evaluate on.")
-    lexicons = Lexicons(records, vocabulary)
-    training = Lexicons(dataset.split("train"), vocabulary)
+    records = records_of(dataset, split)
     shape = (len(records), len(vocabulary))
     # Probabilities go to the disk: memory does not grow with images x words.
     folder = cache_home() / "evaluations"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".f32") as file:
-        table = np.memmap(file, np.float32, "w+", shape=shape)
-        for images in _slices(shape[0], BATCH):
-            table[images] = predict([open_image(record.path) for record in records[images]])
-            advance(len(records[images]))
-        found = score_table(table, lexicons)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".now-") as place:
+        told = 0
+
+        def tell(done: int, _: int) -> None:
+            nonlocal told
+            advance(done - told)
+            told = done
+
+        table = fill_table(
+            Path(place) / "probabilities.npy",
+            shape,
+            lambda images: predict([open_image(record.path) for record in records[images]]),
+            tell,
+        )
+        found, _ = report(table, dataset, records, vocabulary)
         if keep is not None:
-            _save(keep, table, vocabulary, records)
+            save_probabilities(keep, table, vocabulary.words, [record.name for record in records])
+    return found
+
+
+def records_of(dataset: Dataset, split: str) -> tuple[ImageRecord, ...]:
+    """The images of a split.
+
+    Raises:
+        OditsError: it has none.
+    """
+    records = dataset.split(split)
+    if not records:
+        raise OditsError(f"{dataset.name} has no {split} images to evaluate on.")
+    return records
+
+
+def report(
+    table: np.ndarray, dataset: Dataset, records: Sequence[ImageRecord], vocabulary: Vocabulary
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a table of probabilities (m, n) is worth, on average and for each image.
+
+    Returns:
+        "confidence", "threshold" (with "words_without_roc"), "uniformity", "rank", "images", "words",
+        "images_without_lexicon", and "baselines" with the same groups for "uniform" and "prior"; and the metrics of
+        each image (m,), as `score_images` names them.
+    """
+    lexicons = Lexicons(records, vocabulary)
+    training = Lexicons(dataset.split("train"), vocabulary)
     rows = {
-        "uniform": metrics.uniform_row(shape[1]),
+        "uniform": metrics.uniform_row(len(vocabulary)),
         "prior": metrics.prior_row(training.document_frequency()),
     }
-    baselines = {name: score_table(np.broadcast_to(row, shape), lexicons) for name, row in rows.items()}
-    return {
-        "images": shape[0],
-        "words": shape[1],
+    baselines = {name: score_table(np.broadcast_to(row, table.shape), lexicons) for name, row in rows.items()}
+    values, without = score_images(table, lexicons)
+    groups = {
+        "images": len(records),
+        "words": len(vocabulary),
         "images_without_lexicon": int((lexicons.sizes == 0).sum()),
-        **found,
+        **_averaged(values, without),
         "baselines": baselines,
     }
+    return groups, values
 
 
 def score_table(table: np.ndarray, lexicons: Lexicons) -> dict[str, Any]:
     """The metric groups of a table of probabilities (m, n), each averaged over the images that have it."""
+    return _averaged(*score_images(table, lexicons))
+
+
+def score_images(table: np.ndarray, lexicons: Lexicons) -> tuple[dict[str, np.ndarray], int]:
+    """The metrics (m,) of each image, NaN where it has none, and how many words have no ROC curve.
+
+    They are named "confidence precision", "threshold recall", "rank average_precision", ..., and "uniformity".
+    """
     collected: dict[str, list[np.ndarray]] = {}
     for images in _slices(len(table), BATCH):
         part, relevant = np.asarray(table[images]), lexicons.relevant(images)
@@ -109,7 +150,6 @@ def score_table(table: np.ndarray, lexicons: Lexicons) -> dict[str, Any]:
         values["uniformity"] = metrics.uniformity(part, relevant)
         for name, value in values.items():
             collected.setdefault(name, []).append(value)
-    means = {name: mean_of(np.concatenate(values)) for name, values in collected.items()}
     confusion = np.zeros((4, len(table)), np.int64)
     without = 0
     for words in _slices(table.shape[1], BLOCK):
@@ -117,10 +157,18 @@ def score_table(table: np.ndarray, lexicons: Lexicons) -> dict[str, Any]:
         epsilon = metrics.youden_thresholds(part, relevant)
         without += int(np.isnan(epsilon).sum())
         confusion += metrics.threshold_confusion(part, relevant, epsilon, lexicons.sizes)
-    threshold = {name: mean_of(value) for name, value in metrics.from_confusion(*confusion).items()}
+    found = {name: np.concatenate(values) for name, values in collected.items()}
+    return found | {f"threshold {k}": v for k, v in metrics.from_confusion(*confusion).items()}, without
+
+
+def _averaged(values: dict[str, np.ndarray], without: int) -> dict[str, Any]:
+    means = {name: mean_of(value) for name, value in values.items()}
     return {
         "confidence": {name: means[f"confidence {name}"] for name in metrics.CONFIDENCE},
-        "threshold": {**threshold, "words_without_roc": without},
+        "threshold": {
+            **{name: means[f"threshold {name}"] for name in metrics.CONFIDENCE},
+            "words_without_roc": without,
+        },
         "uniformity": means["uniformity"],
         "rank": {name: means[f"rank {name}"] for name in metrics.RANK},
     }
@@ -136,17 +184,16 @@ def _slices(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _save(path: Path, table: np.ndarray, vocabulary: Vocabulary, records: Sequence[ImageRecord]) -> None:
-    """Writes the probabilities under a temporary name, then renames."""
+def save_probabilities(path: Path, table: np.ndarray, words: Sequence[str], images: Sequence[str]) -> None:
+    """Writes `probabilities`, `words` and `images` as .npz, under a temporary name first.
+
+    Raises:
+        OditsError: the disk is full, or writing is not allowed.
+    """
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            np.savez_compressed(
-                file,
-                probabilities=table,
-                words=np.array(vocabulary.words),
-                images=np.array([record.name for record in records]),
-            )
+            np.savez_compressed(file, probabilities=table, words=np.array(words), images=np.array(images))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

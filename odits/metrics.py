@@ -129,3 +129,24 @@ def prior_row(document_frequency: np.ndarray) -> np.ndarray:
     """Probabilities (n,) from how many training lexicons hold each word, plus 0.01: a model that sees no image."""
     weights = np.asarray(document_frequency, np.float64) + 0.01
     return (weights / weights.sum()).astype(np.float32)
+
+
+def disagreement(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """How differently two models describe each image (m,): Jensen-Shannon divergence in bits of their rows (m, n).
+
+    0 where both say the same, 1 where no word has a probability in both. Rows are taken one by one, so that tables on
+    the disk stay there.
+    """
+    found = np.empty(len(p))
+    for row, (one, other) in enumerate(zip(p, q, strict=True)):
+        one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
+        one, other = one / one.sum(), other / other.sum()
+        middle = (one + other) / 2
+        found[row] = (_bits(one, middle) + _bits(other, middle)) / 2
+    return np.clip(found, 0.0, 1.0)
+
+
+def _bits(p: np.ndarray, q: np.ndarray) -> float:
+    """Kullback-Leibler divergence of p from q in bits; q is positive wherever p is."""
+    there = p > 0
+    return float((p[there] * np.log2(p[there] / q[there])).sum())

@@ -123,3 +123,21 @@ def test_the_prior_row_of_svt(svt: Path) -> None:
     assert found["rank"]["average_precision"] == pytest.approx(0.120, abs=5e-4)
     expected = {"accuracy": 0.9746, "precision": 0.0607, "recall": 0.1245, "f1": 0.0812}
     assert found["confidence"] == pytest.approx(expected, abs=5e-5)
+
+
+def test_disagreement_is_scipys_jensen_shannon_divergence(table: tuple[np.ndarray, np.ndarray]) -> None:
+    from scipy.spatial.distance import jensenshannon
+
+    p = table[0]
+    q = np.roll(p, 3, axis=1)
+    expected = jensenshannon(p, q, base=2, axis=1) ** 2
+    assert np.allclose(metrics.disagreement(p, q), expected)
+    assert np.allclose(metrics.disagreement(q.astype(np.float32), p.astype(np.float32)), expected, atol=1e-6)
+
+
+def test_disagreement_goes_from_0_to_1() -> None:
+    ends = np.array([[0.25, 0.75, 0, 0], [0, 0, 1, 0]])
+    assert metrics.disagreement(ends, ends).tolist() == [0, 0]
+    assert metrics.disagreement(ends, ends[::-1]) == pytest.approx([1, 1])
+    with pytest.raises(ValueError, match="shorter"):
+        metrics.disagreement(ends, ends[:1])

@@ -1,9 +1,9 @@
-"""`odits evaluate`: the metrics of a checkpoint on a split."""
+"""`odits evaluate`: the metrics of a checkpoint on a split, kept and tracked."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,14 @@ from odits.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    say,
 )
+from odits.errors import OditsError
+from odits.tracking import make_tracker
+
+if TYPE_CHECKING:
+    from odits.data import Dataset
+    from odits.evaluation_store import KeptEvaluation
 
 
 def evaluate(
@@ -25,32 +32,57 @@ def evaluate(
     checkpoint: Checkpoint = "embedded",
     split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "eval",
     vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
-    save_probabilities: Annotated[Path | None, typer.Option(help="Write all probabilities to this .npz.")] = None,
+    save_probabilities_to: Annotated[
+        Path | None, typer.Option("--save-probabilities", help="Write all probabilities to this .npz.")
+    ] = None,
+    track: Annotated[str, typer.Option(help="mlflow[:URI], neptune[:PROJECT] or none.")] = "mlflow",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Confidence, threshold, uniformity and rank metrics, beside the rows that see no image (thesis, 2.3)."""
+    """Confidence, threshold, uniformity and rank metrics, beside the rows that see no image (thesis, 2.3).
+
+    Results are kept: the same question is answered at once, and an interrupted evaluation is gone on with.
+    """
+    make_tracker(track)  # a misspelt one is told before the work
     dataset = load_data(data)
     asked = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
-    from odits import evaluation
+    from odits.evaluation import save_probabilities
+    from odits.evaluation_store import evaluate_and_keep
     from odits.models.loading import load_word_model
 
     model = load_word_model(checkpoint, device)
     with progress_bar() as bar:
         task = bar.add_task("evaluating", total=len(dataset.split(split)))
-        found = evaluation.evaluate(
-            lambda images: model.probabilities(images, asked),
-            dataset,
-            split,
-            asked,
-            lambda count: bar.advance(task, count),
-            save_probabilities,
+        kept = evaluate_and_keep(
+            model, checkpoint, dataset, split, asked, lambda done, of: bar.update(task, completed=done, total=of)
         )
-    found = {"model": model.name, "checkpoint": model.checkpoint, "data": dataset.name, "split": split, **found}
+    if save_probabilities_to is not None:
+        save_probabilities(save_probabilities_to, kept.probabilities(), kept.vocabulary.words, kept.images)
+    run = _tracked(kept, dataset, track)
+    found = {
+        "model": model.name,
+        "checkpoint": model.checkpoint,
+        "data": dataset.name,
+        "split": split,
+        **kept.groups,
+        "kept": kept.key,
+        "run": run,
+    }
     if as_json:
         print_json(found)
     else:
         print_comparison({model.name: found, **found["baselines"]})
+
+
+def _tracked(kept: KeptEvaluation, dataset: Dataset, track: str) -> str | None:
+    """The run that has the results; a tracker that fails is one sentence, the results are there all the same."""
+    from odits.evaluation_tracking import track_evaluation
+
+    try:
+        return track_evaluation(kept, dataset, track)
+    except OditsError as error:
+        say(f"The results are kept, but not tracked: {error}")
+        return None
 
 
 def print_comparison(rows: dict[str, dict[str, Any]]) -> None:

@@ -13,6 +13,9 @@ from odits.figures.theme import BLUE, FONT_SIZE, GREY, SMALL_SIZE, VERMILION, pl
 
 ROW_HEIGHT = 26
 LONGEST_NAME = 34
+COLUMNS = 3
+GAP, TOP, BOTTOM = 62, 28, 84
+"""Pixels between rows of plots, above the first and below the last: ticks, titles and the legend stand there."""
 
 
 class Standing(NamedTuple):
@@ -46,14 +49,14 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
         metrics: which metrics are shown, a column each; those of which no row has a value are left out.
     """
     shown = [name for name in metrics if any(_known(row.values.get(name)) for row in rows)] or list(metrics[:1])
-    columns = min(len(shown), 2)
+    columns = min(len(shown), COLUMNS)
     lines = -(-len(shown) // columns)
     figure = make_subplots(
         lines,
         columns,
         shared_yaxes=True,
         horizontal_spacing=0.05,
-        vertical_spacing=0.34 / (lines * max(len(rows), 1)) + 0.05 if lines > 1 else 0,
+        vertical_spacing=GAP / (lines * (ROW_HEIGHT * len(rows) + GAP) - GAP) if lines > 1 else 0,
         subplot_titles=[f"<b>{plain(name)}</b>" for name in shown],
     )
     told: set[str] = set()
@@ -74,6 +77,7 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
                 x=[row.values[name] for _, row in found],
                 y=[label for label, _ in found],
                 mode="markers",
+                cliponaxis=False,
                 name=standing.title,
                 legendgroup=standing.title,
                 showlegend=standing.title not in told,
@@ -94,11 +98,11 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
         showgrid=True,
         tickfont={"size": SMALL_SIZE},
     )
-    figure.update_xaxes(showgrid=True, nticks=5, rangemode="tozero", tickformat=".3~g")
-    height = lines * (ROW_HEIGHT * len(rows) + 56) + 56
+    figure.update_xaxes(showgrid=True, nticks=4, rangemode="tozero", tickformat=".3~g")
+    height = lines * (ROW_HEIGHT * len(rows) + GAP) - GAP + TOP + BOTTOM
     styled(figure, height, legend=len(told) > 1)
     figure.update_annotations(font={"size": FONT_SIZE})
-    return figure.update_layout(margin={"t": 28, "b": 62, "r": 20})
+    return figure.update_layout(margin={"t": TOP, "b": BOTTOM, "r": 20})
 
 
 def _known(value: float | None) -> bool:

@@ -51,19 +51,22 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-Serve = Callable[[Path], str]
+Serve = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """A function that starts the app of a folder and returns its address; all are stopped in the end."""
+    """A function that starts the app of a folder, with a prepared or an empty ODITS_HOME, and returns its address.
+
+    All are stopped in the end.
+    """
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(folder: Path) -> str:
+    def start(folder: Path, home: Path | None = None) -> str:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        home = tmp_path_factory.mktemp("home")
+        home = home or tmp_path_factory.mktemp("home")
         log = home / "server.log"
         command = [
             sys.executable,

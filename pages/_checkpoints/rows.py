@@ -1,0 +1,150 @@
+"""The rows of a comparison: what was measured here, what sees no image, and what the thesis printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from odits.choosing import Candidate, Choice, choose_best
+from odits.evaluation_store import KeptEvaluation
+from odits.figures.evaluations import BEST, MEASURED, THESIS, WITHOUT_IMAGE, Row
+from odits.thesis import TABLE_2_6
+
+BASELINES = {"prior": "frequent words (prior)", "uniform": "chance (uniform)"}
+ORIGINS = {"best by the rule": "measured here"}
+
+
+class Family(NamedTuple):
+    """Metrics that belong together: their titles with where they stand in an evaluation, and what they say."""
+
+    title: str
+    metrics: dict[str, tuple[str, ...]]
+    says: str
+
+
+FAMILIES = {
+    "confidence": Family(
+        "Confidence",
+        {
+            "Precision": ("confidence", "precision"),
+            "F1": ("confidence", "f1"),
+            "Recall": ("confidence", "recall"),
+            "Accuracy": ("confidence", "accuracy"),
+            "Uniformity": ("uniformity",),
+        },
+        "The thesis's own metrics (Table 2.6); the best checkpoint is chosen by precision and F1. They do not ask how "
+        "much of the probability goes to true words: look at the ranking too.",
+    ),
+    "rank": Family(
+        "Ranking",
+        {
+            "Precision at 10": ("rank", "precision_at_10"),
+            "Average precision": ("rank", "average_precision"),
+            "Recall at 10": ("rank", "recall_at_10"),
+            "Recall at 50": ("rank", "recall_at_50"),
+            "Mass on true words": ("rank", "lexicon_mass"),
+        },
+        "What one sees in a list of words: how many of the ten most probable are true, how early true words come, how "
+        "many of them are among the first 10 and 50, and how much of the probability they get.",
+    ),
+    "threshold": Family(
+        "Threshold",
+        {
+            "Precision": ("threshold", "precision"),
+            "F1": ("threshold", "f1"),
+            "Recall": ("threshold", "recall"),
+            "Accuracy": ("threshold", "accuracy"),
+        },
+        "The thesis's first approach: a word counts as predicted above a threshold of its own, found on its ROC curve.",
+    ),
+}
+
+
+def candidate(kept: KeptEvaluation, name: str) -> Candidate:
+    """The evaluation as the rule for the best checkpoint takes it."""
+    confidence = kept.groups["confidence"]
+    return Candidate(
+        kept.key,
+        name,
+        kept.checkpoint,
+        kept.metadata.get("parent_digest", ""),
+        confidence["precision"],
+        confidence["f1"],
+    )
+
+
+def choose(found: Sequence[KeptEvaluation], names: Mapping[str, str]) -> Choice:
+    """The best of the evaluated checkpoints by SPEC's rule, and why."""
+    return choose_best([candidate(kept, names[kept.key]) for kept in found])
+
+
+def rows_of(
+    found: Sequence[KeptEvaluation], names: Mapping[str, str], best: str | None, family: Family, thesis: bool
+) -> list[Row]:
+    """The rows of one family of metrics, each with where it comes from.
+
+    Args:
+        found: evaluations of one question.
+        names: of the models, by the evaluations' keys.
+        best: the key of the best one, if there is one.
+        family: which metrics.
+        thesis: whether Table 2.6 stands beside them.
+    """
+    rows = [
+        Row(names[kept.key], BEST if kept.key == best else MEASURED, _values(kept.groups, family)) for kept in found
+    ]
+    baselines = found[0].groups["baselines"]
+    rows += [Row(title, WITHOUT_IMAGE, _values(baselines[name], family)) for name, title in BASELINES.items()]
+    if thesis and family is FAMILIES["confidence"]:
+        rows += [
+            Row(
+                row.name,
+                THESIS,
+                {
+                    "Precision": row.precision,
+                    "F1": row.f1,
+                    "Recall": row.recall,
+                    "Accuracy": row.accuracy,
+                    "Uniformity": row.uniformity,
+                },
+            )
+            for row in TABLE_2_6
+        ]
+    return rows
+
+
+def _values(groups: Mapping[str, Any], family: Family) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for title, path in family.metrics.items():
+        value: Any = groups
+        for part in path:
+            value = value[part]
+        found[title] = value
+    return found
+
+
+def table_of(rows: Sequence[Row], family: Family) -> pd.DataFrame:
+    """The rows as a table: model, where it comes from, and the metrics."""
+    return pd.DataFrame(
+        [
+            {
+                "Model": ("★ " if row.standing is BEST else "") + row.name,
+                "From": ORIGINS.get(row.standing.title, row.standing.title),
+                **{title: row.values.get(title) for title in family.metrics},
+            }
+            for row in rows
+        ]
+    )
+
+
+def everything(
+    found: Sequence[KeptEvaluation], names: Mapping[str, str], best: str | None, thesis: bool
+) -> pd.DataFrame:
+    """All metrics of all families side by side, for the download."""
+    parts = []
+    for family in FAMILIES.values():
+        table = table_of(rows_of(found, names, best, family, thesis), family).set_index(["Model", "From"])
+        parts.append(table.add_prefix(f"{family.title}: "))
+    return pd.concat(parts, axis=1).reset_index()

@@ -1,0 +1,162 @@
+"""The parts of the page "Checkpoints" that need no browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from odits.checkpoints.store import Point, StoredCheckpoint, StoredRun
+from odits.data import Dataset
+from odits.errors import OditsError
+from odits.evaluation_store import KeptEvaluation, evaluate_and_keep
+from odits.figures.evaluations import BEST, MEASURED, THESIS, WITHOUT_IMAGE
+from pages._checkpoints import rows
+from pages._checkpoints.names import evaluation_names, in_order
+from pages._checkpoints.tables import checkpoint_table, run_names, run_table
+from pages._shared.jobs import Job, duration
+from pages._shared.thumbnails import word_list
+from tests.pages.test_start import HEAVY, REPOSITORY
+from tests.test_evaluation_store import ByColour, write_data
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return write_data(tmp_path)
+
+
+@pytest.fixture
+def group(dataset: Dataset) -> list[KeptEvaluation]:
+    """A model and two that were fine-tuned from it."""
+    words = dataset.vocabulary()
+    base, *tuned = (
+        evaluate_and_keep(ByColour(name, scale), name, dataset, "eval", words)
+        for name, scale in (("Signs", 20), ("Signs (+2)", 30), ("Signs (+10)", 15))
+    )
+    return [
+        base,
+        *(replace(kept, metadata={"parent_digest": base.checkpoint, "epoch": kept.model[8:-1]}) for kept in tuned),
+    ]
+
+
+def test_the_page_needs_no_heavy_library_before_it_is_asked_for_something() -> None:
+    files = sorted((REPOSITORY / "pages" / "_checkpoints").glob("[a-z]*.py"))
+    modules = ", ".join(f"pages._checkpoints.{file.stem}" for file in files)
+    code = f"import sys, {modules}; print([name for name in {(*HEAVY, 'neptune')!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_rows_say_where_they_come_from(group: list[KeptEvaluation]) -> None:
+    names = evaluation_names(group)
+    family = rows.FAMILIES["confidence"]
+    found = rows.rows_of(group, names, group[2].key, family, thesis=True)
+    assert [row.standing for row in found] == [MEASURED, MEASURED, BEST, WITHOUT_IMAGE, WITHOUT_IMAGE, *[THESIS] * 9]
+    assert found[0].values["Precision"] == group[0].groups["confidence"]["precision"]
+    assert found[4].values["Uniformity"] == group[0].groups["baselines"]["uniform"]["uniformity"]
+    table = rows.table_of(found, family)
+    assert table["Model"][2] == "★ Signs (+10)" and table["From"][2] == "measured here"
+    assert table["From"][5] == "printed in the thesis" and table["Precision"][5] == 0.192545
+    ranked = rows.rows_of(group, names, None, rows.FAMILIES["rank"], thesis=True)
+    assert [row.standing for row in ranked] == [MEASURED] * 3 + [WITHOUT_IMAGE] * 2, "the thesis has no ranking"
+    whole = rows.everything(group, names, None, thesis=True)
+    assert len(whole) == 3 + 2 + 9
+    assert {"Confidence: Precision", "Ranking: Precision at 10", "Threshold: F1"} <= set(whole.columns)
+
+
+def test_checkpoints_stand_in_the_order_of_their_training(group: list[KeptEvaluation]) -> None:
+    assert [kept.model for kept in in_order(group[::-1])] == ["Signs", "Signs (+2)", "Signs (+10)"]
+    twins = [group[0], replace(group[0], key="other", checkpoint="0123456789")]
+    assert set(evaluation_names(twins).values()) == {f"Signs · {kept.checkpoint[:8]}" for kept in twins}
+
+
+def test_the_choice_compares_with_the_parent(group: list[KeptEvaluation]) -> None:
+    choice = rows.choose(group, evaluation_names(group))
+    assert "unmodified Signs" in choice.reason
+    alone = rows.choose(group[1:], evaluation_names(group))
+    assert alone.best is None and "has not been evaluated" in alone.reason
+
+
+def run(number: int, **metrics: float) -> StoredRun:
+    item = StoredCheckpoint("mlflow", f"id{number}", "checkpoints/epoch-002.safetensors", 2 << 20, f"d{number}")
+    item = replace(item, metadata={"epoch": "2", "total_loss": "1.5", "name": "Signs (+2)"})
+    return StoredRun("mlflow", f"id{number}", "signs", "finished", START, {}, metrics, {}, (item,))
+
+
+def test_runs_and_checkpoints_as_tables() -> None:
+    runs = [run(1, **{"loss/total": 1.5, "eval/confidence/precision": 0.3}), run(2)]
+    names = run_names(runs)
+    assert names == {"id1": "signs · id1", "id2": "signs · id2"}
+    table = run_table(runs)
+    assert table["Precision"][0] == 0.3 and table["Total loss"][0] == 1.5
+    assert "F1" not in table, "what nobody measured has no column"
+    curves = {
+        "id1": {
+            "loss/total": tuple(Point(step, 2.0, START + timedelta(minutes=step)) for step in (1, 2)),
+            "eval/confidence/precision": (Point(1, 0.2, None), Point(2, 0.25, None)),
+        }
+    }
+    found = [(one, item) for one in runs for item in one.checkpoints]
+    listed = checkpoint_table(found, names, curves, [], [True, False])
+    assert listed["Precision"].tolist()[0] == 0.25, "the value at the checkpoint's epoch"
+    assert listed["Kept at"][0] == START + timedelta(minutes=2)
+    assert listed["Loss"].tolist() == [1.5, 1.5] and listed["Here"].tolist() == [True, False]
+
+
+def test_an_evaluation_made_here_counts_for_a_checkpoint_of_a_store(group: list[KeptEvaluation]) -> None:
+    one = run(1)
+    kept = replace(group[0], checkpoint="d1")
+    listed = checkpoint_table([(one, one.checkpoints[0])], {"id1": "signs"}, {}, [kept], [True])
+    assert listed["Precision"][0] == kept.groups["confidence"]["precision"]
+    assert listed["Average precision"][0] == kept.groups["rank"]["average_precision"]
+
+
+def test_a_job_is_stopped_at_its_next_report() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(job: Job) -> None:
+        job.report(1, 3)
+        begun.set()
+        go_on.wait(20)
+        job.report(2, 3)
+
+    job = Job("counting", work)
+    assert begun.wait(20)
+    assert (job.state, job.done, job.of) == ("running", 1, 3)
+    job.stop()
+    go_on.set()
+    job.wait(20)
+    assert (job.state, job.done, job.line()) == ("stopped", 1, "Stopping …")
+
+
+def test_what_goes_wrong_in_a_job_is_one_sentence() -> None:
+    def mistaken(job: Job) -> None:
+        raise OditsError("The disk is full.")
+
+    def broken(job: Job) -> None:
+        raise ValueError("secret detail")
+
+    told = []
+    for work in (mistaken, broken):
+        job = Job("working", work)
+        job.wait(20)
+        told.append((job.state, job.message))
+    assert told[0] == ("failed", "The disk is full.")
+    assert told[1][0] == "failed" and "ValueError" in told[1][1] and "secret" not in told[1][1]
+
+
+def test_times_for_people() -> None:
+    assert [duration(seconds) for seconds in (0.2, 40, 200, 7300)] == ["1 s", "40 s", "3 min", "2 h"]
+
+
+def test_words_are_marked_and_escaped() -> None:
+    found = word_list(["HOTEL", "BAR", "<b>"], [0.5, 0.25, 0.01], ["hotel", "bar"], ["BAR"])
+    assert found.count("<li>") == 3 and "&lt;b&gt;" in found
+    assert found.index("◆") < found.index("HOTEL") < found.index("■") < found.index("BAR")
