@@ -203,7 +203,7 @@ with page("Browse", "Look through all images with the words predicted for them, 
         annotator = ask_name()
         dataset = dataset_or_none()
         collection = choose_collection(dataset)
-        reference = choose_model()
+        reference = choose_model(spotting=True)
         kind = choose_vocabulary(dataset)
     part = st.segmented_control(
         "Part",

@@ -24,10 +24,12 @@ WIDTH, TALLEST = 1440, 1500
 WAIT = 1_200_000  # milliseconds: counting the objects of 100 images takes minutes on a busy machine
 
 VIEWS = {
-    "words": "?images=demo&image=cafe.jpg&vocabulary=demo",
+    "words": "?images=demo&image=cafe.jpg&vocabulary=demo&model=spotting",
+    "browse": "browse?images=demo&vocabulary=demo&annotator=Anna&view=image&opened=hotel.jpg",
     "objects": "objects?images=demo&image=cafe.jpg&vocabulary=demo&object=7",
     "counts": "counts?images={numbers}",
-    "checkpoints": "checkpoints",
+    "checkpoints": "checkpoints?tab=compare",
+    "runs": "checkpoints?tab=runs",
     "data": "data?tab=overview",
     "data-words": "data?tab=words",
 }
@@ -37,6 +39,11 @@ def take(page: Page, address: str, name: str) -> None:
     """Writes one screenshot, as high as the page is, up to a limit."""
     page.goto(address)
     settle(page)
+    evaluate = page.get_by_role("button", name="Evaluate 6 images")
+    if evaluate.count():
+        evaluate.click()
+        page.get_by_role("button", name="All images").wait_for()
+        settle(page)
     count = page.get_by_role("button", name="Count objects in").or_(page.get_by_role("button", name="Go on with"))
     if count.count():
         count.first.click()

@@ -29,6 +29,12 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Checkpoint = Annotated[
     str, typer.Option(help="embedded, an open_clip model such as ViT-B-32/openai, or a safetensors file.")
 ]
+AnyModel = Annotated[
+    str,
+    typer.Option(
+        help="embedded, an open_clip model such as ViT-B-32/openai, a safetensors file, or spotting (it reads)."
+    ),
+]
 
 Segmenter = Annotated[str, typer.Option(help="embedded, sam:vit_b, sam:vit_l, sam:vit_h, or sam:FILE.")]
 

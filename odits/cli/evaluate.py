@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from odits.cli.common import (
-    Checkpoint,
+    AnyModel,
     Data,
     Device,
     Json,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     data: Data = None,
-    checkpoint: Checkpoint = "embedded",
+    checkpoint: AnyModel = "embedded",
     split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "eval",
     vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
     save_probabilities_to: Annotated[
@@ -48,9 +48,9 @@ def evaluate(
     asked = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation import save_probabilities
     from odits.evaluation_store import evaluate_and_keep
-    from odits.models.loading import load_word_model
+    from odits.models.word_models import load_any
 
-    model = load_word_model(checkpoint, device)
+    model = load_any(checkpoint, device)
     with progress_bar() as bar:
         task = bar.add_task("evaluating", total=len(dataset.split(split)))
         kept = evaluate_and_keep(
