@@ -14,10 +14,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
-from odits.data import find_data_folder, read_dataset
+from benchmarks.report import add_data, needed_data, parser, report
 from odits.data.images import open_image
-from odits.errors import OditsError
 from odits.spotting.calibration import SVT_TRAIN, Calibration, features
 from odits.spotting.ctc import Lexicon, Lines, score
 from odits.spotting.lexicon_task import lexicon_words, spotting_quality
@@ -28,12 +26,9 @@ from odits.spotting.spotter import WordSpotter
 def main() -> None:
     """Fits, and reports the coefficients with MAP, and F by threshold, on the training images."""
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     options = arguments.parse_args()
-    folder = find_data_folder(options.data)
-    if folder is None:
-        raise OditsError("Calibration needs SVT: name its folder with --data or in ODITS_DATA.")
-    records = read_dataset(folder).split("train")
+    records = needed_data(options).split("train")
     spotter = WordSpotter()
     tables, truths = [], []
     for record in records:

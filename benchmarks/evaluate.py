@@ -27,7 +27,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.report import add_data, parser, report
 from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, open_image, read_dataset
 from odits.evaluation import BATCH, evaluate
 from odits.models.clip import ClipModel, encode_vocabulary
@@ -117,7 +117,7 @@ def measure_memory(options: Any, words: int) -> dict[str, float]:
 def main() -> None:
     """Runs both ways in turn and reports the ratio of their times, then the peak memory."""
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     arguments.add_argument("--architecture", default=ARCHITECTURE, help="of open_clip; default the embedded model's")
     arguments.add_argument("--images", type=int, default=249, help="how many images are evaluated")
     arguments.add_argument("--rounds", type=int, default=1)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
+
+from odits.data import Dataset, find_data_folder, read_dataset
+from odits.errors import OditsError
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -13,6 +17,23 @@ def parser(description: str) -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=description)
     found.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
     return found
+
+
+def add_data(arguments: argparse.ArgumentParser) -> None:
+    """Nothing; the parser has --data."""
+    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+
+
+def needed_data(options: argparse.Namespace) -> Dataset:
+    """SVT, for a benchmark that can't do without.
+
+    Raises:
+        OditsError: it is not here.
+    """
+    folder = find_data_folder(options.data)
+    if folder is None:
+        raise OditsError("This benchmark needs SVT: name its folder with --data or in ODITS_DATA.")
+    return read_dataset(folder)
 
 
 def report(figures: dict[str, Any], as_json: bool) -> None:

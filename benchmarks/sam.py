@@ -30,7 +30,7 @@ from segment_anything.modeling import Sam
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.random_sam import make_random
-from benchmarks.report import parser, report
+from benchmarks.report import add_data, parser, report
 from odits.data import find_data_folder, open_image, read_dataset
 from odits.models.sam_decoder import PointDecoder
 from odits.models.sam_fast import ApproximateGenerator, agreement
@@ -194,7 +194,7 @@ def main() -> None:
     arguments.add_argument("--share", type=float, default=0.28, help="part of the masks whose predicted IoU is enough")
     arguments.add_argument("--box-nms", type=float, default=0.7, help="IoU of boxes above which a mask is a double")
     arguments.add_argument("--image", type=Path, default=DEMO)
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     arguments.add_argument("--weights", type=Path, help="a SAM weights file in place of random weights")
     arguments.add_argument("--peak", choices=tuple(KINDS), help="only the peak memory of one of them")
     arguments.add_argument("--stability", type=float, default=0.95)

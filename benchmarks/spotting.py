@@ -13,21 +13,21 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import find_data_folder, open_image, read_dataset
 from odits.spotting.ctc import Lexicon
 from odits.spotting.engine import Engine
-from odits.spotting.reader import TextLine, TextReader, cut_line
+from odits.spotting.reader import TextReader
 from odits.spotting.spotter import WordSpotter
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 
 
 def main() -> None:
-    """Runs the steps one after the other on each image and reports the medians."""
+    """Runs the steps one after the other on each image and reports the means."""
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     arguments.add_argument("--images", type=int, default=20)
     options = arguments.parse_args()
     folder = find_data_folder(options.data)
@@ -45,12 +45,8 @@ def main() -> None:
         times = [time.perf_counter()]
         found = list(reader.detect(engine, pixels))
         times.append(time.perf_counter())
-        read = engine.frames([cut_line(pixels, corners) for corners, _ in found])
+        kept = reader.recognise(engine, pixels, found)
         times.append(time.perf_counter())
-        kept = [
-            TextLine(corners, score, text, frames.astype(np.float16))
-            for (corners, score), (frames, text) in zip(found, read, strict=True)
-        ]
         spotter.judge(kept, lexicon).best()
         times.append(time.perf_counter())
         whole(pixels)

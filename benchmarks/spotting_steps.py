@@ -11,9 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
-from odits.data import find_data_folder, read_dataset
-from odits.errors import OditsError
+from benchmarks.report import add_data, needed_data, parser, report
 from odits.spotting.calibration import SVT_TRAIN
 from odits.spotting.reader import ReadingSettings, TextReader
 from odits.spotting.retrieval import mean_average_precision, retrieval_task, spotting_scores
@@ -31,12 +29,9 @@ SCORE_ONLY = replace(SVT_TRAIN, intercept=0.0, score=1.0, length=0.0, certainty=
 def main() -> None:
     """Reads the training images by each setting (kept for the next run) and reports MAP."""
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     options = arguments.parse_args()
-    folder = find_data_folder(options.data)
-    if folder is None:
-        raise OditsError("This benchmark needs SVT: name its folder with --data or in ODITS_DATA.")
-    task = retrieval_task(read_dataset(folder).split("train"))
+    task = retrieval_task(needed_data(options).split("train"))
     figures: dict[str, object] = {"images": len(task.records), "queries": len(task.queries)}
     for name, settings in STEPS.items():
         spotter = WordSpotter(TextReader(settings), calibration=SCORE_ONLY)

@@ -13,10 +13,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.report import add_data, needed_data, parser, report
 from odits import metrics
-from odits.data import Vocabulary, find_data_folder, read_dataset
-from odits.errors import OditsError
+from odits.data import Vocabulary
 from odits.evaluation import Lexicons
 
 POWERS = (0.5, 1.0, 1.5, 2.0, 3.0)
@@ -26,12 +25,9 @@ def main() -> None:
     """Reports the confidence metrics for each power."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("probabilities", type=Path, help="the .npz that odits evaluate wrote")
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     options = arguments.parse_args()
-    folder = find_data_folder(options.data)
-    if folder is None:
-        raise OditsError("This benchmark needs SVT: name its folder with --data or in ODITS_DATA.")
-    dataset = read_dataset(folder)
+    dataset = needed_data(options)
     with np.load(options.probabilities) as kept:
         table, words, images = kept["probabilities"].astype(np.float64), kept["words"].tolist(), kept["images"].tolist()
     records = [dataset.find(name) for name in images]

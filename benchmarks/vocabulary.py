@@ -16,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.report import add_data, parser, report
 from odits.data import find_data_folder, read_dataset
 from odits.models.clip import encode_vocabulary
 
@@ -34,7 +34,7 @@ def vocabulary_words(data: Path | None) -> list[str]:
 def main() -> None:
     """Runs both ways in turn and reports the ratio of their times and the largest difference."""
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     arguments.add_argument("--words", type=int, default=1024, help="how many words each round encodes")
     arguments.add_argument("--rounds", type=int, default=3)
     options = arguments.parse_args()

@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
 from odits.models.clip import ClipModel
@@ -27,7 +27,7 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 def main() -> None:
     """Runs both in turn and reports the median ratio."""
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     arguments.add_argument("--rounds", type=int, default=15)
     options = arguments.parse_args()
     torch.manual_seed(0)

@@ -12,10 +12,11 @@ from odits.evaluation_store import KeptEvaluation
 from pages._browse.agreeing import download_marks, show_agreement
 from pages._browse.evaluating import offer_evaluation
 from pages._browse.gallery import PER_PAGE, Card, legend, page_of, pager, show_cards, style
-from pages._browse.kept import disagreement_of, find_kept, others, title_of
+from pages._browse.kept import find_kept, others, title_of
 from pages._browse.marking import Review, marks_by_image, open_image, show_opened
 from pages._browse.sifting import TOP, WISH_NAMES, Facts, Wish, choose_wish, score_of, sifted
 from pages._shared import state
+from pages._shared.kept import disagreement_of
 from pages._shared.layout import complain, guarded, page
 from pages._shared.pictures import (
     Picture,

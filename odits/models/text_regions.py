@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from odits.errors import OditsError
+from odits.models.rapidocr_models import load_rapidocr
 
 
 class TextDetector:
@@ -36,7 +34,9 @@ class TextDetector:
         small = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
         with self._lock:
             if self._engine is None:
-                self._engine = _load_detector(self._side, self._threshold)
+                self._engine = load_rapidocr(
+                    recognises=False, limit_type="max", limit_side_len=self._side, box_thresh=self._threshold
+                )
             found = self._engine(np.ascontiguousarray(small[..., ::-1]))
         if found.boxes is None or found.scores is None:
             return []
@@ -45,25 +45,3 @@ class TextDetector:
             (np.asarray(box, np.float32) * factor, float(score))
             for box, score in zip(found.boxes, found.scores, strict=True)
         ]
-
-
-def _load_detector(side: int, threshold: float) -> Any:
-    """A rapidocr engine that only detects."""
-    import rapidocr
-
-    models = sorted((Path(rapidocr.__file__).parent / "models").glob("*_det_*.onnx"))
-    if not models:
-        raise OditsError("rapidocr is installed without its text detector: install it again (pip install rapidocr).")
-    logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
-    return rapidocr.RapidOCR(
-        params={
-            "Global.use_cls": False,
-            "Global.use_rec": False,
-            "Global.log_level": "critical",
-            # Naming the file keeps rapidocr from looking for, and downloading, any other.
-            "Det.model_path": str(models[-1]),
-            "Det.limit_type": "max",
-            "Det.limit_side_len": side,
-            "Det.box_thresh": threshold,
-        }
-    )

@@ -6,15 +6,13 @@ text. Spotting needs the probabilities, several scales, and the doubtful regions
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from odits.errors import OditsError
+from odits.models.rapidocr_models import load_rapidocr
 from odits.spotting.alphabet import Folding
 
 HEIGHT = 48
@@ -33,25 +31,7 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        try:
-            import rapidocr
-        except ImportError as error:
-            raise OditsError("Word spotting needs rapidocr: pip install rapidocr onnxruntime.") from error
-        logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
-        folder = Path(rapidocr.__file__).parent / "models"
-        files = {kind: sorted(folder.glob(f"*_{kind}_*.onnx")) for kind in ("det", "rec")}
-        if not all(files.values()):
-            raise OditsError("rapidocr is installed without its models: install it again (pip install rapidocr).")
-        # naming the files keeps rapidocr from looking for, and downloading, any other
-        whole: Any = rapidocr.RapidOCR(
-            params={
-                "Global.log_level": "critical",
-                "Global.use_cls": False,
-                "Det.model_path": str(files["det"][-1]),
-                "Rec.model_path": str(files["rec"][-1]),
-            }
-        )
-        self.name = files["rec"][-1].stem.replace("_rec_", "-")
+        whole = load_rapidocr(recognises=True)
         self._detector: Any = whole._load_det_model()
         recogniser: Any = whole._load_rec_model()
         self._recogniser = recogniser.session

@@ -64,15 +64,22 @@ def find_words(
 
 def shared_area(first: Sequence[float], second: Sequence[float]) -> float:
     """The part, in 0..1, of the smaller of two boxes (x0, y0, x1, y1) that lies in the other."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return max(0.0, width) * max(0.0, height) / smaller if smaller > 0 else 0.0
+    smaller = min(_area(first), _area(second))
+    return _common_area(first, second) / smaller if smaller > 0 else 0.0
 
 
 def overlap_of(first: Sequence[float], second: Sequence[float]) -> float:
     """Intersection over union, in 0..1, of two boxes (x0, y0, x1, y1)."""
-    width = max(0.0, min(first[2], second[2]) - max(first[0], second[0]))
-    height = max(0.0, min(first[3], second[3]) - max(first[1], second[1]))
-    union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)) - width * height
-    return width * height / union if union > 0 else 0.0
+    common = _common_area(first, second)
+    union = _area(first) + _area(second) - common
+    return common / union if union > 0 else 0.0
+
+
+def _common_area(first: Sequence[float], second: Sequence[float]) -> float:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def _area(box: Sequence[float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

@@ -2,14 +2,14 @@
 
 Signs in street views are small, slanted, spaced wide, and often half hidden: text is looked for at several scales,
 lines of low confidence are kept for the vocabulary to decide about, tall ones are read after a turn to either side.
-Which of these steps help was measured on SVT's training images (benchmarks/spotting.py).
+Which of these steps help was measured on SVT's training images (benchmarks/spotting_steps.py).
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -114,13 +114,7 @@ class TextReader:
             engine = self._engine
             pixels = np.asarray(image.convert("RGB"))[..., ::-1]
             found = list(self.detect(engine, pixels))
-            if not found:
-                return []
-            read = engine.frames([cut_line(pixels, corners) for corners, _ in found])
-        return [
-            TextLine(corners, score, text, frames.astype(np.float16))
-            for (corners, score), (frames, text) in zip(found, read, strict=True)
-        ]
+            return self.recognise(engine, pixels, found) if found else []
 
     def detect(self, engine: Engine, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
         """Corners (4, 2) and score of every line to read, clockwise from where its letters begin."""
@@ -136,6 +130,16 @@ class TextReader:
                 else:
                     yield np.roll(corners, -1, axis=0), float(score)  # read downwards
                     yield np.roll(corners, 1, axis=0), float(score)  # read upwards
+
+    def recognise(
+        self, engine: Engine, pixels: np.ndarray, found: Sequence[tuple[np.ndarray, float]]
+    ) -> list[TextLine]:
+        """The lines that were detected, corners (4, 2) and score each, with what the recogniser says of them."""
+        read = engine.frames([cut_line(pixels, corners) for corners, _ in found])
+        return [
+            TextLine(corners, score, text, frames.astype(np.float16))
+            for (corners, score), (frames, text) in zip(found, read, strict=True)
+        ]
 
 
 def cut_line(pixels: np.ndarray, corners: np.ndarray) -> np.ndarray:

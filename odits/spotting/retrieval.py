@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,6 @@ def save_scores(path: Path, scores: np.ndarray, task: RetrievalTask) -> None:
     Raises:
         OditsError: the file can't be written.
     """
-    import io
-
     stream = io.BytesIO()
     images = np.array([record.name for record in task.records])
     np.savez_compressed(stream, scores=scores, queries=np.array(task.queries), images=images)

@@ -54,6 +54,7 @@ class WordSpotter:
         self.calibration = calibration
         self.name = f"Word spotting with {self.reader.name}"
         self.checkpoint = hashlib.sha256(f"{self.reader.key} {scoring} {calibration}".encode()).hexdigest()
+        self._spelled: tuple[str, Lexicon] = ("", Lexicon(()))
 
     def read(self, image: Image.Image) -> list[TextLine]:
         """The lines of an RGB image, from the store of readings or read now."""
@@ -68,6 +69,14 @@ class WordSpotter:
         scores = score(Lines([line.frames for line in lines]), lexicon, self.scoring)
         return Reading(lines, scores, self.calibration.log_odds(scores, lexicon, lines))
 
+    def _lexicon(self, vocabulary: Vocabulary) -> Lexicon:
+        """The vocabulary's words, spelled: the last ones stay, since an evaluation asks a few images at a time."""
+        digest, lexicon = self._spelled
+        if digest != vocabulary.digest:
+            lexicon = Lexicon(vocabulary.words)
+            self._spelled = (vocabulary.digest, lexicon)
+        return lexicon
+
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
         """How likely each word is the one that stands in an RGB image; what is missing to 1 is "none of these"."""
         return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
@@ -78,7 +87,7 @@ class WordSpotter:
         A word's odds against "none" are those of its best line, so a row sums to less than 1. Crops are read as scenes
         are, whatever the `view`.
         """
-        lexicon = Lexicon(vocabulary.words)
+        lexicon = self._lexicon(vocabulary)
         rows = [shares(self.judge(self.read(image), lexicon).best()) for image in images]
         return np.stack(rows) if rows else np.empty((0, len(vocabulary)), np.float32)
 

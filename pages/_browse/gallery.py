@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import streamlit as st
 
 from odits.annotations import Mark
-from odits.data import open_image
 from odits.errors import OditsError
 from odits.figures.words import BOXED, LEXICON, WordMark, word_mark
 from pages._shared import state
 from pages._shared.layout import plain
 from pages._shared.pictures import Picture, plain_name
+from pages._shared.thumbnails import small_jpeg
 
 PER_PAGE = 24
 SIDE = 320
@@ -80,16 +79,6 @@ class Card(NamedTuple):
     marks: Mapping[str, Mark] = {}
 
 
-@st.cache_data(max_entries=3000, show_spinner=False)
-def thumbnail(key: str, _picture: Picture) -> bytes:
-    """A JPEG of the picture, at most SIDE pixels long; made once for each image. Raises ImageError."""
-    small = open_image(_picture.source, _picture.name)
-    small.thumbnail((SIDE, SIDE), reducing_gap=2.0)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
-
-
 def style() -> None:
     """The look of cards and words; once on a page that shows them."""
     st.html(_STYLE)
@@ -139,7 +128,8 @@ def show_cards(cards: Sequence[Card], open_one: Callable[[str], None]) -> None:
 def _show(card: Card, place: int, open_one: Callable[[str], None]) -> None:
     name = card.picture.name
     try:
-        st.image(thumbnail(card.picture.key, card.picture), alt=f"The image {plain(name)}", width="stretch")
+        small = small_jpeg(card.picture.key, SIDE, card.picture.source, name)
+        st.image(small, alt=f"The image {plain(name)}", width="stretch")
     except OditsError as error:
         st.caption(plain(str(error)))
     st.button(plain(plain_name(name)), key=f"open-{place}", type="tertiary", on_click=open_one, args=(name,))
@@ -154,8 +144,7 @@ def _show(card: Card, place: int, open_one: Callable[[str], None]) -> None:
 def page_of(count: int) -> tuple[int, int]:
     """The page to show (from 0) and how many there are, from what the link or a button said."""
     pages = max(-(-count // PER_PAGE), 1)
-    asked = str(state.get("sheet") or "")
-    sheet = min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
+    sheet = state.number("sheet", pages)
     state.put("sheet", sheet)
     return sheet - 1, pages
 

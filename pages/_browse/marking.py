@@ -104,8 +104,7 @@ def marks_by_image(kept: KeptEvaluation, annotator: str | None) -> dict[str, dic
 
 def row_of(count: int) -> int:
     """The row that keys act on, from 0."""
-    asked = str(state.get("row") or "")
-    return min(max(int(asked), 1), count) - 1 if asked.isdecimal() and len(asked) < 9 else 0
+    return state.number("row", count) - 1
 
 
 def act(review: Review, action: str) -> None:

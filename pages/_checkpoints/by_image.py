@@ -15,9 +15,9 @@ from odits.data import Dataset
 from odits.errors import OditsError
 from odits.evaluation_store import KeptEvaluation
 from pages._checkpoints.groups import choose_group, dataset_of, groups, nothing_yet
-from pages._checkpoints.kept import disagreement_of
 from pages._checkpoints.names import evaluation_names
 from pages._shared import several, state
+from pages._shared.kept import disagreement_of
 from pages._shared.layout import table_download
 from pages._shared.pictures import demo_dataset
 from pages._shared.thumbnails import legend, small_picture, word_list
@@ -100,8 +100,7 @@ def show_pages(
 ) -> None:
     """One page of rows, and how to get to the others."""
     pages = -(-len(order) // PER_PAGE)
-    asked = str(state.get("page") or "1")
-    page = min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 7 else 1
+    page = state.number("page", pages)
     state.put("page", page)
     state.publish("tab", "question", "side", "order", "page")
     part = order[(page - 1) * PER_PAGE : page * PER_PAGE]

@@ -8,9 +8,9 @@ import streamlit as st
 
 from odits.data import Dataset
 from odits.evaluation_store import KeptEvaluation
-from pages._checkpoints.kept import kept_now
 from pages._checkpoints.names import in_order
 from pages._shared import state
+from pages._shared.kept import kept_now
 from pages._shared.pictures import dataset_or_none, demo_dataset
 
 SPLITS = {"train": "training images", "eval": "evaluation images", "all": "images"}

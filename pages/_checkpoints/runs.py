@@ -14,9 +14,9 @@ from odits.checkpoints.store import StoredCheckpoint, StoredRun
 from odits.errors import OditsError
 from odits.figures.training import load_figure, losses_figure
 from pages._checkpoints import sources
-from pages._checkpoints.kept import kept_now
 from pages._checkpoints.tables import METRICS, Curves, checkpoint_table, run_names, run_table
 from pages._shared import jobs, state
+from pages._shared.kept import kept_now
 from pages._shared.layout import chart, chart_download, complain, guarded, panes, plain, table_download
 from pages._shared.word_models import BY_NAME, SIGNS, checkpoints
 

@@ -135,11 +135,12 @@ def pictures_of(collection: str, dataset: Dataset | None) -> list[Picture]:
         return []
     records = source.split("all" if collection == "demo" else collection)
     return [
-        Picture(record.name, record.path, _path_key(record.path), record.lexicon, record.boxed) for record in records
+        Picture(record.name, record.path, path_key(record.path), record.lexicon, record.boxed) for record in records
     ]
 
 
-def _path_key(path: Path) -> str:
+def path_key(path: Path) -> str:
+    """Identifies the content of an image file without reading it."""
     try:
         status = os.stat(path)  # noqa: PTH116  (hundreds of them on every run: the plain call is the fast one)
         return f"{path}|{status.st_size}|{status.st_mtime_ns}"

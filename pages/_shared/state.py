@@ -34,6 +34,12 @@ def act(name: str, value: Any) -> None:
     put(name, value)
 
 
+def number(name: str, last: int) -> int:
+    """The number from 1 to `last` kept under a name: links hold text, and may hold nonsense, which counts as 1."""
+    asked = str(get(name) or "")
+    return min(max(int(asked), 1), last) if asked.isdecimal() and len(asked) < 7 else 1
+
+
 def adopt_url() -> None:
     """Takes over what the URL says where the user, and not this app, changed it: a link, or the browser's back."""
     address = st.query_params.to_dict()

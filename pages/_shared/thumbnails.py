@@ -13,28 +13,29 @@ import streamlit as st
 from odits.data import open_image
 from odits.errors import OditsError
 from odits.figures.words import BOXED, LEXICON, percent, word_mark
+from pages._shared.pictures import path_key
 
 SIDE = 360
-"""Pixels of a small picture: twice what it takes on the page, for dense screens."""
+"""Pixels of a small picture in a row: twice what it takes on the page, for dense screens."""
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def small_jpeg(key: str, side: int, _source: Path | bytes, _name: str) -> bytes:
+    """A JPEG of a picture, at most `side` pixels long; made once for each `key` and side. Raises ImageError."""
+    small = open_image(_source, _name)
+    small.thumbnail((side, side), reducing_gap=2.0)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
 
 
 def small_picture(path: Path, name: str) -> str:
     """An <img> of the picture in a file; a short remark in its place where it can't be read."""
     try:
-        status = path.stat()
-        data = _small(str(path), status.st_size, status.st_mtime_ns)
-    except (OditsError, OSError):
+        data = base64.b64encode(small_jpeg(path_key(path), SIDE, path, name)).decode()
+    except OditsError:
         return f"<em>{html.escape(name)} can't be read</em>"
     return f'<img src="data:image/jpeg;base64,{data}" alt="The image {html.escape(name, quote=True)}">'
-
-
-@st.cache_data(max_entries=1024, show_spinner=False)
-def _small(path: str, size: int, modified: int) -> str:
-    image = open_image(Path(path))
-    image.thumbnail((SIDE, SIDE), reducing_gap=2.0)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def word_list(

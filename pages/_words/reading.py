@@ -17,6 +17,7 @@ from pages._shared.word_models import READING, load
 if TYPE_CHECKING:
     from odits.data import BoxedWord
     from odits.spotting.finding import FoundWord
+    from odits.spotting.reader import TextLine
     from odits.spotting.spotter import WordSpotter
 
 CHOICES = {"own": "The words of its lexicon", "all": "All words of the vocabulary"}
@@ -40,7 +41,8 @@ def show_reading(opened: Opened, picture: Picture, vocabulary: Vocabulary) -> No
         )
     words = lexicon_words(picture) if which == "own" else list(vocabulary.words)
     with st.spinner("Reading the picture …", show_time=True):
-        found = _found(opened.digest, spotter.checkpoint, tuple(words), threshold, spotter, opened)
+        lines = _lines(opened.digest, spotter.checkpoint, spotter, opened)
+        found = _found(opened.digest, spotter.checkpoint, tuple(words), threshold, spotter, lines)
     if picture.boxed and which == "own":
         matching = match_words(found, picture.boxed)
         true, doubtful = [one for _, one in matching.found], matching.false
@@ -57,7 +59,6 @@ def show_reading(opened: Opened, picture: Picture, vocabulary: Vocabulary) -> No
     with st.expander("The words found, and every line that was read"):
         probability = st.column_config.NumberColumn(format="%.3f")
         st.dataframe(table, hide_index=True, column_config={"probability": probability})
-        lines = spotter.read(opened.image)
         st.dataframe(
             pd.DataFrame({"line": [line.text for line in lines], "detector": [line.confidence for line in lines]}),
             hide_index=True,
@@ -67,12 +68,17 @@ def show_reading(opened: Opened, picture: Picture, vocabulary: Vocabulary) -> No
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
+def _lines(digest: str, settings: str, _spotter: WordSpotter, _opened: Opened) -> list[TextLine]:
+    return _spotter.read(_opened.image)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _found(
-    digest: str, settings: str, words: tuple[str, ...], threshold: float, _spotter: WordSpotter, _opened: Opened
+    digest: str, settings: str, words: tuple[str, ...], threshold: float, _spotter: WordSpotter, _lines: list[TextLine]
 ) -> list[FoundWord]:
     from odits.spotting.finding import find_words
 
-    reading = _spotter.judge(_spotter.read(_opened.image), Lexicon(words))
+    reading = _spotter.judge(_lines, Lexicon(words))
     return find_words(reading, words, threshold, _spotter.scoring)
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling import Sam
 
 from odits.errors import OditsError
 from odits.models.sam import SamParameters, SamSegmenter
 from odits.models.sam_weights import load_sam
 from odits.models.segmenters import SEGMENTERS, load_segmenter
+from tests.models.small_sam import build_sam
 
 FAST = SamParameters(points_per_side=2, points_per_batch=4, pred_iou_thresh=0.0, stability_score_thresh=0.0)
 
@@ -23,27 +23,9 @@ FAST = SamParameters(points_per_side=2, points_per_batch=4, pred_iou_thresh=0.0,
 def small_sam() -> Sam:
     """SAM at its full 1024 pixels with a two-layer encoder of width 32 and random weights."""
     torch.manual_seed(0)
-    encoder = ImageEncoderViT(
-        depth=2,
-        embed_dim=32,
-        img_size=1024,
-        num_heads=2,
-        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-        use_rel_pos=True,
-        window_size=14,
-        global_attn_indexes=(),
-        out_chans=32,
-    )
-    prompt = PromptEncoder(embed_dim=32, image_embedding_size=(64, 64), input_image_size=(1024, 1024), mask_in_chans=16)
-    decoder = MaskDecoder(
-        num_multimask_outputs=3,
-        transformer=TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=64, num_heads=8),
-        transformer_dim=32,
-        iou_head_depth=3,
-        iou_head_hidden_dim=32,
-    )
-    torch.nn.init.constant_(decoder.iou_prediction_head.layers[-1].bias, 0.9)
-    return Sam(image_encoder=encoder, prompt_encoder=prompt, mask_decoder=decoder).eval()
+    sam = build_sam(1024, heads=8)
+    torch.nn.init.constant_(sam.mask_decoder.iou_prediction_head.layers[-1].bias, 0.9)
+    return sam.eval()
 
 
 @pytest.fixture(scope="module")

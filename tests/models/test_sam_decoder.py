@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,41 +10,20 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from segment_anything import SamAutomaticMaskGenerator
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling import Sam
 
 from benchmarks.random_sam import make_random
 from odits.models.sam_decoder import PointDecoder
 from odits.models.sam_encoder import encode_image
 from odits.models.sam_generator import MaskGenerator
 from odits.models.sam_threads import Workers
+from tests.models.small_sam import build_sam
 
 
 def small_sam(depth: int = 2) -> Sam:
     """A SAM of 256 pixels whose random weights are wide enough that every part of it changes the masks."""
     torch.manual_seed(4)
-    sam = Sam(
-        image_encoder=ImageEncoderViT(
-            depth=2,
-            embed_dim=32,
-            img_size=256,
-            num_heads=2,
-            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-            use_rel_pos=True,
-            window_size=14,
-            global_attn_indexes=(1,),
-            out_chans=32,
-        ),
-        prompt_encoder=PromptEncoder(
-            embed_dim=32, image_embedding_size=(16, 16), input_image_size=(256, 256), mask_in_chans=16
-        ),
-        mask_decoder=MaskDecoder(
-            num_multimask_outputs=3,
-            transformer=TwoWayTransformer(depth=depth, embedding_dim=32, mlp_dim=64, num_heads=4),
-            transformer_dim=32,
-            iou_head_depth=3,
-            iou_head_hidden_dim=32,
-        ),
-    )
+    sam = build_sam(256, heads=4, global_layers=(1,), depth=depth)
     return make_random(sam, scene(256, 192), share=0.5)
 
 

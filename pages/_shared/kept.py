@@ -25,7 +25,7 @@ def disagreement_of(one: KeptEvaluation, other: KeptEvaluation) -> np.ndarray:
     return _disagreement(one.key, other.key, one, other)
 
 
-@st.cache_data(max_entries=32, show_spinner="Comparing the checkpoints …")
+@st.cache_data(max_entries=32, show_spinner="Comparing the two models …")
 def _disagreement(key: str, other_key: str, _one: KeptEvaluation, _other: KeptEvaluation) -> np.ndarray:
     from odits.metrics import disagreement
 
