@@ -42,7 +42,7 @@ class Seen:
         """For each image, float32 (I,), the sum over the words of their scaled cosine similarities to it."""
         words = Vocabulary.from_words([word.upper() for word in query.words], "query")
         texts = model.encode_vocabulary(words).numpy().sum(0)
-        found: np.ndarray = float(model.model.logit_scale.exp()) * (self.table @ texts)
+        found: np.ndarray = float(model.model.logit_scale.detach().exp()) * (self.table @ texts)
         return found
 
 
@@ -102,7 +102,7 @@ class _Rows:
     def __init__(self, index: Index, model: ClipModel, file: Path) -> None:
         self.index, self.model = index, model
         self.part = index.folder / file.name
-        self.dimensions = int(model.model.visual.output_dim)
+        self.dimensions = int(model.encode_vocabulary(Vocabulary(("A",), "one letter")).shape[1])
         self._known: dict[str, int] = {}
         self._former: np.ndarray | None = None
         try:

@@ -138,14 +138,14 @@ def test_a_stopped_build_leaves_the_former_index_and_its_readings(home: Path, st
         image.save(street / f"z{number}.png")
     kept = readings(home)
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(what: str, done: int, of: int) -> None:
         if done == 4:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         build_index(collection_of_folder(street), 1, stop)
     still = open_index(collection.key)
     assert still is not None and still.folder == before.folder and len(still.images) == 3
