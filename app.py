@@ -11,6 +11,7 @@ st.navigation(
     [
         st.Page("pages/words.py", title="Words", icon=":material/text_fields:", default=True),
         st.Page("pages/browse.py", title="Browse", icon=":material/photo_library:"),
+        st.Page("pages/search.py", title="Search", icon=":material/search:"),
         st.Page("pages/objects.py", title="Objects", icon=":material/category:"),
         st.Page("pages/counts.py", title="Object counts", icon=":material/bar_chart:"),
         st.Page("pages/checkpoints.py", title="Checkpoints", icon=":material/inventory_2:"),

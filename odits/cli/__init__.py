@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from odits.cli import checkpoints, counts, crops, dataset, evaluate, finetune, objects, pretrain, spotting, words
+from odits.cli import (
+    checkpoints,
+    counts,
+    crops,
+    dataset,
+    evaluate,
+    finetune,
+    objects,
+    pretrain,
+    search,
+    spotting,
+    words,
+)
 from odits.errors import OditsError
 
 app = typer.Typer(
@@ -23,6 +35,7 @@ app.command("counts")(counts.counts)
 app.command("evaluate")(evaluate.evaluate)
 app.command("retrieval")(spotting.retrieval)
 app.command("spot")(spotting.spot)
+app.command("search")(search.search)
 app.command("finetune")(finetune.finetune)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)

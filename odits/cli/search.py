@@ -1,0 +1,112 @@
+"""`odits search`: the images of a collection that show words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from odits.cli.common import Data, Json, load_data, print_json, print_table, progress_bar, say
+from odits.errors import OditsError
+
+if TYPE_CHECKING:
+    from odits.search.collection import Collection
+    from odits.search.matches import Hit
+    from odits.search.store import Index
+
+
+def search(
+    words: Annotated[list[str], typer.Argument(help="Words that an image must all show.", show_default=False)],
+    data: Data = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="A folder of images, in place of a data set.", show_default=False)
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which of the data set's images: train, eval or all.")] = "all",
+    top: Annotated[int, typer.Option(min=1, help="How many images.")] = 20,
+    part: Annotated[bool, typer.Option("--part", help="The words may be parts of longer ones.")] = False,
+    tolerance: Annotated[int, typer.Option(help="How many letters of a word may be wrong: 0, 1 or 2.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that read images. Default: one a core, at most 8.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Images that show words, with the place of each word and why it was found; the images are read once and kept."""
+    from odits.search.matches import search as search_images
+    from odits.search.query import parse_query
+    from odits.search.ranking import Searcher
+
+    query = parse_query(" ".join(words), part, tolerance)
+    collection = _collection(data, folder, split)
+    index = _index(collection, workers)
+    hits = search_images(Searcher(index), query, top)
+    if as_json:
+        print_json(
+            {
+                "collection": collection.title,
+                "images": len(index.images),
+                "unreadable": [{"image": entry.name, "why": entry.problem} for entry in index.problems],
+                "words": query.words,
+                "part": part,
+                "tolerance": tolerance,
+                "results": [_document(hit) for hit in hits],
+            }
+        )
+        return
+    title = f"{collection.title}: {len(index.images):,} images"
+    if not hits:
+        say(f"{title}: none shows {' and '.join(query.words)}.")
+        return
+    rows = [
+        (rank, hit.image.name, hit.probability, "; ".join(match.why for match in hit.matches))
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    print_table(("rank", "image", "probability", "why"), rows, title)
+
+
+def _collection(data: Path | None, folder: Path | None, split: str) -> Collection:
+    from odits.search.collection import collection_of_dataset, collection_of_folder
+
+    if folder is None:
+        return collection_of_dataset(load_data(data), split)
+    if data is not None:
+        raise OditsError("Name a data set with --data or a folder with --folder, not both.")
+    return collection_of_folder(folder)
+
+
+def _index(collection: Collection, workers: int | None) -> Index:
+    """The index, made or brought up to date with a progress bar; images that can't be read are named."""
+    from odits.search.build import build_index
+
+    with progress_bar() as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what.lower(), total=of)
+            bar.update(tasks[what], completed=done, total=of)
+
+        index = build_index(collection, workers, progress)
+    for entry in index.problems:
+        say(f"Left out: {entry.problem}")
+    return index
+
+
+def _document(hit: Hit) -> dict[str, Any]:
+    return {
+        "image": hit.image.name,
+        "path": hit.image.path,
+        "probability": hit.probability,
+        "log_odds": hit.score,
+        "words": [
+            {
+                "word": match.word,
+                "probability": match.probability,
+                "read": match.text,
+                "why": match.why,
+                "corners": match.corners.astype(float).round(1).tolist(),
+            }
+            for match in hit.matches
+        ],
+    }

@@ -1,0 +1,214 @@
+"""Building an index: every image is read once, then the readings are laid out for searching.
+
+Readings are kept one by one (`odits.spotting.reading_store`), so a build that was stopped or killed goes on where it
+was, and a change in the collection costs the new images only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odits.checkpoints.locks import locked
+from odits.errors import OditsError
+from odits.files import write_atomically
+from odits.search import bounds
+from odits.search.collection import Collection
+from odits.search.frames import COLUMNS, frame_table, padding, top_letters
+from odits.search.pool import read_all
+from odits.search.store import DESCRIPTION, Index, IndexedImage, description, index_folder, open_index
+from odits.spotting.ctc import DEFAULT
+from odits.spotting.reader import TextLine, TextReader
+from odits.spotting.reading_store import load_lines, reading_file
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, images done, images in all); what it raises stops the build."""
+_LINES = 4096  # whose bounds are computed at a time
+
+
+def nothing(_what: str, _done: int, _of: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def is_current(collection: Collection, index: Index | None, reader: TextReader) -> bool:
+    """Whether an index holds exactly the collection's images as they are now."""
+    if index is None or index.reader != settings_of(reader):
+        return False
+    known = {(entry.name, entry.path, entry.stamp) for entry in (*index.images, *index.problems)}
+    return known == {(item.name, str(item.path), stamp_of(item.path)) for item in collection.items}
+
+
+def settings_of(reader: TextReader) -> str:
+    """What an index depends on besides its images."""
+    return f"{reader.key}, {DEFAULT.boundary:g} for an end within a longer word"
+
+
+def stamp_of(path: Path) -> str:
+    """The size and the time of change of a file; empty where it is gone."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  (a hundred thousand of them: the plain call is the fast one)
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def build_index(collection: Collection, workers: int | None = None, progress: Progress = nothing) -> Index:
+    """The index of a collection: the one that is kept if nothing has changed, else a new one.
+
+    Args:
+        collection: what is searched.
+        workers: how many processes read; default one for each core, at most eight.
+        progress: as `Progress` says.
+
+    Raises:
+        OditsError: no image can be read, the disk is full, or somebody else is building the same index.
+    """
+    reader = TextReader()
+    folder = index_folder(collection.key)
+    with locked(folder.with_suffix(".lock"), "This index is being built already; please wait for it to end."):
+        kept = open_index(collection.key)
+        if kept is not None and is_current(collection, kept, reader):
+            return kept
+        entries = _read(collection, kept, reader, workers, progress)
+        name = secrets.token_hex(8)
+        try:
+            _lay_out(folder / name, entries, reader, progress)
+            write_atomically(folder / DESCRIPTION, description(collection.title, settings_of(reader), name, entries))
+        except BaseException:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            raise
+        for other in folder.iterdir():  # the former one, and what a killed build has left
+            if other.is_dir() and other.name != name:
+                shutil.rmtree(other, ignore_errors=True)
+    found = open_index(collection.key)
+    if found is None:
+        raise OditsError(f"The index of {collection.title} can't be read back from {folder}.")
+    return found
+
+
+def _read(
+    collection: Collection, kept: Index | None, reader: TextReader, workers: int | None, progress: Progress
+) -> list[IndexedImage]:
+    """All images of the collection with what is known of them; those that are new or have changed are read."""
+    known: dict[tuple[str, str], IndexedImage] = {}
+    if kept is not None and kept.reader == settings_of(reader):
+        known = {(entry.path, entry.stamp): entry for entry in kept.images}
+    stamps = [stamp_of(item.path) for item in collection.items]
+    said: dict[int, dict[str, Any]] = {}
+    for place, (item, stamp) in enumerate(zip(collection.items, stamps, strict=True)):
+        entry = known.get((str(item.path), stamp))
+        if entry is not None and reading_file(entry.digest, reader.key).is_file():
+            said[place] = {name: getattr(entry, name) for name in ("digest", "width", "height", "lines", "frames")}
+    todo = [place for place in range(len(stamps)) if place not in said]
+    progress("Reading images", len(said), len(stamps))
+    with closing(read_all([collection.items[place] for place in todo], workers)) as answers:
+        for place, answer in answers:
+            said[todo[place]] = answer
+            progress("Reading images", len(said), len(stamps))
+    return [
+        IndexedImage(item.name, str(item.path), stamps[place], **said[place])
+        for place, item in enumerate(collection.items)
+    ]
+
+
+def _lay_out(folder: Path, entries: list[IndexedImage], reader: TextReader, progress: Progress) -> None:
+    """The arrays of an index, written into a new folder."""
+    images = [entry for entry in entries if not entry.problem]
+    frames, lines = sum(image.frames for image in images), sum(image.lines for image in images)
+    try:
+        folder.mkdir(parents=True)
+        needed = (frames + 1) * (2 * COLUMNS + 1) + lines * (bounds.COUNT + 100)
+        if shutil.disk_usage(folder).free < needed + 2**26:
+            raise OditsError(f"The index needs {needed / 2**20:,.0f} MB, and {folder.parent} has less left.")
+        writer = ArrayWriter(folder, frames, lines)
+        for done, image in enumerate(images):
+            read = load_lines(reading_file(image.digest, reader.key))
+            if read is None:
+                raise OditsError(f"The reading of {image.name} was removed meanwhile: build the index again.")
+            writer.add([line for line in read if len(line.frames)])
+            progress("Laying out the index", done + 1, len(images))
+        writer.finish()
+    except OSError as error:
+        raise OditsError(f"The index can't be written to {folder.parent}: {error.strerror or error}.") from error
+
+
+class ArrayWriter:
+    """Writes the arrays of an index of known size, line by line.
+
+    Args:
+        folder: exists and is empty.
+        frames: how many there will be in all.
+        lines: how many there will be.
+    """
+
+    def __init__(self, folder: Path, frames: int, lines: int) -> None:
+        def new(name: str, kind: type, *shape: int) -> np.ndarray:
+            found: np.ndarray = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, shape)
+            return found
+
+        self._folder = folder
+        self._table, self._top = new("table", np.float16, frames + 1, COLUMNS), new("top", np.uint8, frames + 1)
+        self._table[-1:] = padding()
+        self._top[-1] = 1
+        # an array of no lines has no bytes, and what has no bytes can't be mapped
+        self._columns = (
+            np.empty((bounds.COUNT, 0), np.uint8) if lines == 0 else new("columns", np.uint8, bounds.COUNT, lines)
+        )
+        self._starts, self._text_starts = [0], [0]
+        self._corners: list[np.ndarray] = []
+        self._certainty: list[float] = []
+        self._height: list[float] = []
+        self._texts: list[bytes] = []
+        self._bounded = 0
+
+    def add(self, lines: list[TextLine]) -> None:
+        """Nothing; the lines are written behind those that were added before."""
+        for line in lines:
+            self.add_frames(frame_table(line.frames), line.corners, line.certainty, line.height, line.text)
+
+    def add_frames(self, table: np.ndarray, corners: np.ndarray, certainty: float, height: float, text: str) -> None:
+        """Nothing; a line is written whose frames are rows of the table already."""
+        start = self._starts[-1]
+        self._table[start : start + len(table)] = table
+        self._top[start : start + len(table)] = top_letters(table)
+        self._starts.append(start + len(table))
+        self._corners.append(corners)
+        self._certainty.append(certainty)
+        self._height.append(height)
+        self._texts.append(text.encode("utf-8", "replace"))
+        self._text_starts.append(self._text_starts[-1] + len(self._texts[-1]))
+        if len(self._starts) - 1 - self._bounded >= _LINES:
+            self._bound()
+
+    def _bound(self) -> None:
+        starts = np.array(self._starts[self._bounded :], np.int64)
+        if len(starts) > 1:
+            found = bounds.columns_of(self._table, starts[:-1], np.diff(starts))
+            self._columns[:, self._bounded : self._bounded + found.shape[1]] = found
+        self._bounded = len(self._starts) - 1
+
+    def finish(self) -> None:
+        """Nothing; all arrays are on the disk."""
+        self._bound()
+        for array in (self._table, self._top, self._columns):
+            if isinstance(array, np.memmap):
+                array.flush()
+            else:
+                np.save(self._folder / "columns.npy", array)
+        rest: dict[str, np.ndarray] = {
+            "starts": np.array(self._starts, np.int64),
+            "corners": np.array(self._corners, np.float32).reshape(-1, 4, 2),
+            "certainty": np.array(self._certainty, np.float32),
+            "height": np.array(self._height, np.float32),
+            "texts": np.frombuffer(b"".join(self._texts), np.uint8),
+            "text_starts": np.array(self._text_starts, np.int64),
+        }
+        for name, values in rest.items():
+            np.save(self._folder / f"{name}.npy", values)

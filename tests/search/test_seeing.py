@@ -1,0 +1,60 @@
+"""CLIP's ranking beside the one by reading, with the embedded checkpoint on the demo images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from odits.models.clip import ClipModel
+from odits.models.loading import load_word_model
+from odits.search.query import parse_query
+from odits.search.ranking import LEAST
+from odits.search.seeing import Fusion, embed_images, kept_embeddings
+from odits.search.store import Index
+from odits.spotting.retrieval import SEEN
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ClipModel]:
+    yield load_word_model("embedded", "cpu")
+
+
+def test_images_are_seen_once_and_ranked(demo_index: Index, model: ClipModel) -> None:
+    assert kept_embeddings(demo_index, model.checkpoint) is None
+    calls: list[tuple[int, int]] = []
+
+    def stop(_what: str, done: int, of: int) -> None:
+        calls.append((done, of))
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_images(demo_index, model, stop)
+    calls.clear()
+    seen = embed_images(demo_index, model, lambda _what, done, of: calls.append((done, of)))
+    assert calls[0] == (4, 6), "it goes on where it was stopped"
+    np.testing.assert_allclose(np.linalg.norm(seen.table, axis=1), 1, atol=1e-4)
+    assert kept_embeddings(demo_index, model.checkpoint) is not None
+    calls.clear()
+    embed_images(demo_index, model, lambda _what, done, of: calls.append((done, of)))
+    assert calls == []
+    found = seen.similarities(model, parse_query("hotel"))
+    both = seen.similarities(model, parse_query("hotel cafe"))
+    np.testing.assert_allclose(both, found + seen.similarities(model, parse_query("cafe")), atol=1e-3)
+    fusion = Fusion([], np.empty(0), found, 1)
+    assert fusion.best(6)[0].seen == 1 and fusion.best(6)[0].read == 0
+
+
+def test_reading_decides_and_clip_orders_the_rest() -> None:
+    similarities = np.array([5.0, 9.0, 1.0, 7.0], np.float32)
+    fusion = Fusion([2, 0], np.array([3.0, 1.0]), similarities, 1)
+    best = fusion.best(4)
+    assert [one.place for one in best] == [2, 0, 1, 3]
+    assert [(one.read, one.seen) for one in best] == [(1, 4), (2, 3), (0, 1), (0, 2)]
+    chance = np.exp(similarities - 9) / np.exp(similarities - 9).sum()
+    unread = np.log(LEAST / (1 - LEAST))
+    wanted = np.array([1.0, unread, 3.0, unread]) + SEEN * np.log(chance)
+    np.testing.assert_allclose([fusion.standing(place).score for place in range(4)], wanted, atol=1e-6)
+    assert [one.place for one in fusion.best_seen(2)] == [1, 3]
