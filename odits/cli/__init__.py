@@ -8,6 +8,7 @@ import typer
 
 from odits.cli import (
     checkpoints,
+    compare,
     counts,
     crops,
     dataset,
@@ -17,6 +18,7 @@ from odits.cli import (
     pretrain,
     search,
     spotting,
+    train,
     words,
 )
 from odits.errors import OditsError
@@ -37,6 +39,8 @@ app.command("retrieval")(spotting.retrieval)
 app.command("spot")(spotting.spot)
 app.command("search")(search.search)
 app.command("finetune")(finetune.finetune)
+app.command("train")(train.train)
+app.command("compare")(compare.compare)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)

@@ -73,10 +73,10 @@ def load_word_model(reference: str, device: str = "auto", progress: Progress | N
     architecture = metadata.get("architecture", "")
     if architecture not in open_clip.list_models():
         raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
-    return _from_file(path, architecture, metadata.get("name", path.stem), device, _recorded(metadata))
+    return _from_file(path, architecture, metadata.get("name", path.stem), device, recorded_preprocessing(metadata))
 
 
-def _recorded(metadata: Mapping[str, str]) -> dict[str, Any]:
+def recorded_preprocessing(metadata: Mapping[str, str]) -> dict[str, Any]:
     """The preprocessing that a fine-tuned checkpoint's header hands on; nothing where it is unusable."""
     try:
         found = json.loads(metadata.get("preprocess", "{}"))
@@ -88,23 +88,48 @@ def _recorded(metadata: Mapping[str, str]) -> dict[str, Any]:
 def _from_file(
     path: Path, architecture: str, name: str, device: str, options: Mapping[str, Any] = MappingProxyType({})
 ) -> ClipModel:
+    try:
+        return clip_from_state(read_state(path), architecture, name, file_digest(path), device, options)
+    except ValueError as error:
+        raise OditsError(f"{path.name} does not hold weights of {architecture}.") from error
+
+
+def clip_from_state(
+    state: Mapping[str, torch.Tensor],
+    architecture: str,
+    name: str,
+    checkpoint: str,
+    device: str,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> ClipModel:
+    """A CLIP model with these weights, on the device and ready to predict.
+
+    Args:
+        checkpoint: digest of the weights.
+        options: preprocessing: mean, std, interpolation, resize_mode, quick_gelu.
+
+    Raises:
+        ValueError: the weights are not that architecture's.
+    """
+    register_architecture()
     target = resolve_device(device)
-    state = read_state(path)
     if architecture == ARCHITECTURE:
         model, tokenize = new_model(), tokenizer()
-    else:
+    elif architecture in open_clip.list_models():
         model = create_untrained(architecture, force_quick_gelu=bool(options.get("quick_gelu")), pretrained_text=False)
         tokenize = open_clip.get_tokenizer(architecture)
+    else:
+        raise ValueError(f"open_clip knows no architecture {architecture!r}")
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise OditsError(f"{path.name} does not hold weights of {architecture}.") from error
+        raise ValueError(str(error)) from error
     settings = {key: options[key] for key in ("mean", "std", "interpolation", "resize_mode") if options.get(key)}
     size = {"size": model.visual.image_size}
     preprocess = open_clip.transform.image_transform_v2(
         open_clip.transform.PreprocessCfg(**size, **settings), is_train=False
     )
-    return ClipModel(model.to(target), tokenize, preprocess, name, file_digest(path))
+    return ClipModel(model.to(target), tokenize, preprocess, name, checkpoint)
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -1,18 +1,19 @@
 """ODITS: object-driven image and text similarity (thesis 3.1), on the embeddings of any CLIP model.
 
 Three parts: encoding (CLIP's own, done before: an image, its objects, the vocabulary), the object-text similarity
-matrix, and cross-feature learning. Shapes: B images, K objects, n words, d the width of CLIP's embeddings.
+matrix, and cross-feature learning. Shapes: B images, K objects, n words, d the width of CLIP's embeddings, L lexicons.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from odits.models.odits_layers import Evidence, FeatureEnhancer, ImageAttention, ObjectAttention
+from odits.models.odits_layers import Evidence, FeatureEnhancer, ImageAttention, ObjectAttention, Recall
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class OditsConfig:
         weighted_text: queries and keys of the objects are their similarity-weighted words; else their looks.
         feature_enhancer: image and words look at each other.
         evidence: objects speak for words by themselves.
-        prior: words have a bias, which starts at their frequency in training.
+        prior: words have a bias: how many training lexicons hold them.
+        recall: the bias also asks which training lexicons hold the words that the objects suggest.
     """
 
     width: int
@@ -36,6 +38,7 @@ class OditsConfig:
     feature_enhancer: bool = True
     evidence: bool = True
     prior: bool = True
+    recall: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +63,37 @@ class EncodedImages:
 
 
 @dataclass(frozen=True, eq=False)
+class ObjectText:
+    """What objects are in words.
+
+    Attributes:
+        similarity: the object-text matrix (B, K, n): CLIP's softmax over the words for each object (3.1), or what a
+            spotter read.
+        weighted: similarity-weighted text embeddings (B, K, d) of the objects (3.1).
+        cues: what tells a believable object (B, K, 5), each about 0..1: its best cosine, its best word's share, the
+            entropy of its words against the most there can be, the segmenter's confidence, and whether it was read.
+    """
+
+    similarity: Tensor
+    weighted: Tensor
+    cues: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class OditsOutput:
     """What a model says.
 
     Attributes:
-        logits: (B, n); their softmax are the probabilities.
+        logits: (B, n), or (B, q) of the words asked for; the softmax of all n are the probabilities.
         similarity: the object-text matrix (B, K, n), each row a distribution over the words.
         attention: how much the image looks at each object (B, K).
+        believed: how much each object's own word counts (B, K), in 0..1; None without evidence.
     """
 
     logits: Tensor
     similarity: Tensor
     attention: Tensor
+    believed: Tensor | None
 
 
 class Odits(nn.Module):
@@ -80,10 +102,9 @@ class Odits(nn.Module):
     Args:
         config: which parts it has.
         logit_scale: CLIP's 1 / temperature.
-        log_prior: logarithms (n,) of the words' frequencies in training; zeros where there is no prior.
     """
 
-    def __init__(self, config: OditsConfig, logit_scale: float, log_prior: Tensor) -> None:
+    def __init__(self, config: OditsConfig, logit_scale: float) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("clip_scale", torch.tensor(float(logit_scale)))
@@ -93,37 +114,62 @@ class Odits(nn.Module):
         self.image_attention = ImageAttention(config.width, config.heads)
         self.enhancer = FeatureEnhancer(config.width, config.heads) if config.feature_enhancer else None
         self.evidence = Evidence() if config.evidence else None
-        self.register_buffer("log_prior", log_prior.float().clone())
-        self.prior_gate = nn.Parameter(torch.zeros(()))
+        self.recall = Recall(config.recall and config.evidence) if config.prior else None
 
-    def forward(self, images: EncodedImages, text: Tensor, log_prior: Tensor | None = None) -> OditsOutput:
+    def forward(
+        self,
+        images: EncodedImages,
+        text: Tensor,
+        lexicons: Tensor | None = None,
+        own: Tensor | None = None,
+        asked: Tensor | None = None,
+        sampled: bool = False,
+        matrix: ObjectText | None = None,
+    ) -> OditsOutput:
         """What the model says about the words.
 
         Args:
             text: normalised embeddings (n, d) of the words.
-            log_prior: (n,) or (B, n) in the place of the model's own.
+            lexicons: (L, n), 1 where a training lexicon holds a word; None: nothing is remembered.
+            own: int64 (B,), the lexicon that is the image's own, which is left out; -1 for none.
+            asked: int64 (q,), which words' logits are wanted; None: all.
+            sampled: the enhancer sees the words asked for only, which saves time in training; else all.
+            matrix: what `object_text` gives, where it is known already.
         """
-        similarity = self.object_text(images, text)
+        matrix = matrix or self.object_text(images, text)
         objects = images.confidence[..., None] * images.objects
         if self.object_attention is not None:
-            asking = similarity @ text if self.config.weighted_text else images.objects
+            asking = matrix.weighted if self.config.weighted_text else images.objects
             objects = self.object_attention(asking, images.objects, images.confidence, images.present)
         image, attention = self.image_attention(images.image, objects, images.present)
-        words = text
+        words = text if asked is None else text[asked]
         if self.enhancer is not None:
-            image, words = self.enhancer(image, objects, images.present, text)
+            image, words = (
+                self.enhancer(image, objects, images.present, words)
+                if sampled
+                else self.enhancer(image, objects, images.present, text, asked)
+            )
         pairs = "bd,nd->bn" if words.ndim == 2 else "bd,bnd->bn"
         cosines = torch.einsum(pairs, F.normalize(image, dim=-1), F.normalize(words, dim=-1))
         logits = self.clip_scale * self.log_scale.exp() * cosines
+        believed, told = None, None
         if self.evidence is not None:
-            logits = logits + self.evidence(similarity, images.confidence, images.present)
-        if self.config.prior:
-            logits = logits + self.prior_gate * (self.log_prior if log_prior is None else log_prior)
-        return OditsOutput(self.sharpness.exp() * logits, similarity, attention)
+            believed = self.evidence.believed(matrix.cues, images.present)
+            added, told = self.evidence(matrix.similarity, believed)
+            logits = logits + (added if asked is None else added[:, asked])
+        if self.recall is not None and lexicons is not None:
+            added = self.recall(lexicons, told, own)
+            logits = logits + (added if asked is None else added[:, asked])
+        return OditsOutput(self.sharpness.exp() * logits, matrix.similarity, attention, believed)
 
-    def object_text(self, images: EncodedImages, text: Tensor) -> Tensor:
-        """The object-text similarity matrix (B, K, n): CLIP's softmax over the words for each object (3.1)."""
-        similarity = (self.clip_scale * images.objects @ text.T).softmax(-1)
-        if images.read is not None and images.is_read is not None:
-            similarity = torch.where(images.is_read[..., None], images.read, similarity)
-        return similarity
+    def object_text(self, images: EncodedImages, text: Tensor) -> ObjectText:
+        """The object-text similarity matrix and what follows from it; no gradient flows through it."""
+        with torch.no_grad():
+            similarity = (self.clip_scale * images.objects @ text.T).softmax(-1)
+            if images.read is not None and images.is_read is not None:
+                similarity = torch.where(images.is_read[..., None], images.read, similarity)
+            entropy = torch.special.entr(similarity).sum(-1) / max(1.0, math.log(len(text)))
+            cosine = (images.objects @ text.T).amax(-1)
+            read = torch.zeros_like(cosine) if images.is_read is None else images.is_read.to(cosine.dtype)
+            cues = torch.stack([cosine, similarity.amax(-1), entropy, images.confidence, read], -1)
+            return ObjectText(similarity, similarity @ text, cues)

@@ -110,38 +110,95 @@ class FeatureEnhancer(nn.Module):
         self.image_to_text = Attention(width, heads)
         self.text_to_image = Attention(width, heads)
 
-    def forward(self, image: Tensor, objects: Tensor, present: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """The updated image (B, d) and words (B, n, d), from (B, d), (B, K, d), bool (B, K) and (n, d)."""
-        count = len(image)
+    def forward(
+        self, image: Tensor, objects: Tensor, present: Tensor, text: Tensor, asked: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The updated image (B, d) and words (B, n, d), from (B, d), (B, K, d), bool (B, K) and (n, d).
+
+        Args:
+            asked: int64 (q,), the words that are wanted: the second result is (B, q, d).
+        """
         words = text[None]
         summaries = self.summaries[None] + self.summarise(self.summaries[None], words, words)[0]
         words = words + self.text_attention(words, summaries, summaries)[0]
         tokens = torch.cat([image[:, None], objects], 1)
-        there = torch.cat([present.new_ones(count, 1), present], 1)
+        there = torch.cat([present.new_ones(len(image), 1), present], 1)
         seen = image[:, None] + self.image_attention(image[:, None], tokens, tokens, there)[0]
-        many = words.expand(count, -1, -1)
-        updated = seen + self.image_to_text(seen, many, many)[0]
+        updated = seen + self.image_to_text(seen, words, words)[0]
         tokens = torch.cat([seen, objects], 1)
-        return updated[:, 0], many + self.text_to_image(many, tokens, tokens, there)[0]
+        if asked is not None:
+            words = words[:, asked]
+        return updated[:, 0], words + self.text_to_image(words, tokens, tokens, there)[0]
 
 
 class Evidence(nn.Module):
     """What objects say about words by themselves: late interaction beside the pooled image (FILIP, Yao et al. 2021).
 
-    A word's evidence is log(1 + sum_j c_j P_jk / e): nothing where no object suggests the word, and growing with the
-    logarithm of the likelihood where one does. Its gate starts at zero.
+    How much an object is believed is learned from cues, so that an unreadable one need not speak. A word's evidence is
+    log(1 + t / e), with t the sum of the objects' similarities to it, each times its belief: nothing where no object
+    suggests the word, and growing with the logarithm of the likelihood where one does. The gate starts at zero.
     """
+
+    CUES = 5
 
     def __init__(self) -> None:
         super().__init__()
         self.gate = nn.Parameter(torch.zeros(()))
-        self.log_floor = nn.Parameter(torch.tensor(math.log(0.01)))
+        self.log_floor = nn.Parameter(torch.tensor(math.log(0.1)))
+        self.belief = zero_linear(self.CUES, 1)
 
-    def forward(self, similarity: Tensor, confidence: Tensor, present: Tensor) -> Tensor:
-        """What is added to the logits (B, n), from the object-text matrix (B, K, n) and confidences (B, K)."""
-        weights = confidence * present
-        told = torch.einsum("bk,bkn->bn", weights, similarity)
-        return self.gate * torch.log1p(told * torch.exp(-self.log_floor))
+    def believed(self, cues: Tensor, present: Tensor) -> Tensor:
+        """How much each object is believed (B, K) in 0..1, from cues (B, K, 5) and which objects there are (B, K)."""
+        return torch.sigmoid(self.belief(cues)[..., 0]) * present
+
+    def forward(self, similarity: Tensor, believed: Tensor) -> tuple[Tensor, Tensor]:
+        """What is added to the logits (B, n) and t (B, n), from the object-text matrix (B, K, n) and beliefs (B, K)."""
+        told = torch.einsum("bk,bkn->bn", believed, similarity)
+        return self.gate * torch.log1p(told * torch.exp(-self.log_floor)), told
+
+
+class Recall(nn.Module):
+    """Which words go together, from the lexicons seen in training: a prior that what the objects say can sharpen.
+
+    A word's weight is how many training lexicons hold it, plus attention to the lexicons (their words are keys and
+    values, what the objects tell is the query), as k-nearest-neighbour language models do (Khandelwal et al. 2020):
+
+        n_k = sum_l L_lk + b sum_l a_l L_lk
+        a_l ~ (sum_k p_k r_k L_lk / sqrt(sum_k r_k L_lk))^s,   p_k = 1 - exp(-t_k)
+
+    with r_k = log((lexicons + 1) / (lexicons with word k + 1)); gate * log(n_k + e) is added to the logits. The gate
+    starts at zero. In training an image's own lexicon is left out of both sums: on new images it is not there either.
+    """
+
+    def __init__(self, attends: bool = True) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(()))
+        self.log_floor = nn.Parameter(torch.tensor(math.log(0.1)))
+        self.log_weight = nn.Parameter(torch.tensor(2.0)) if attends else None
+        self.log_sharpness = nn.Parameter(torch.tensor(0.0)) if attends else None
+
+    def forward(self, lexicons: Tensor, told: Tensor | None, own: Tensor | None = None) -> Tensor:
+        """What is added to the logits (B, n), or (1, n) where it is the same for all images.
+
+        Args:
+            lexicons: (L, n), 1 where a training lexicon holds a word, else 0.
+            told: t (B, n) of the evidence; None: the words' frequencies alone count.
+            own: int64 (B,), the lexicon to leave out for each image, -1 for none.
+        """
+        frequency = lexicons.sum(0)
+        counts = frequency[None]
+        if own is not None:
+            mine = own >= 0
+            counts = counts - lexicons[own.clamp_min(0)] * mine[:, None]
+        if told is not None and self.log_weight is not None and self.log_sharpness is not None:
+            rarity = torch.log((len(lexicons) + 1) / (frequency + 1))
+            alike = ((1 - torch.exp(-told)) * rarity) @ lexicons.T / (lexicons @ rarity).clamp_min(1e-6).sqrt()
+            if own is not None:
+                alike = alike.masked_fill(torch.arange(len(lexicons), device=own.device) == own[:, None], 0.0)
+            attention = (alike + 1e-6) ** (1 + self.log_sharpness.exp())
+            attention = attention / attention.sum(1, keepdim=True).clamp_min(1e-3)
+            counts = counts + self.log_weight.exp() * (attention @ lexicons)
+        return self.gate * torch.log(counts.clamp_min(0) + self.log_floor.exp())
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:

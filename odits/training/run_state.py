@@ -102,6 +102,6 @@ def read_state(folder: Path, settings: dict[str, Any]) -> RunState:
 
 def forget(folder: Path) -> None:
     """Removes what a run wrote into its folder, and nothing else."""
-    for pattern in (f"{FILE}*", "history.json", "epoch-*.safetensors"):
+    for pattern in (f"{FILE}*", "history.json", "epoch-*.safetensors", "initial.safetensors", "best.safetensors"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)

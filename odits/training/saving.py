@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
+from torch import Tensor
 
 from odits.files import write_atomically
 from odits.models.embedded import ARCHITECTURE
@@ -19,10 +21,14 @@ def save_model(model: Any, path: Path, metadata: dict[str, str]) -> None:
         metadata: how it was made; "architecture" (open_clip's name) and "name" (for users) default to the embedded
             model's.
     """
+    save_tensors(model.state_dict(), path, {"architecture": ARCHITECTURE, "name": "ODITS Signs", **metadata})
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Writes tensors as safetensors with this header: the same bytes for the same content."""
     # clones: weights that share memory (tied embeddings) can't be written as they are
-    state = {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
-    header = {"format": "pt", "architecture": ARCHITECTURE, "name": "ODITS Signs", **metadata}
-    write_atomically(path, _ordered(save(state, header)))
+    state = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    write_atomically(path, _ordered(save(state, {"format": "pt", **metadata})))
 
 
 def _ordered(data: bytes) -> bytes:

@@ -1,0 +1,164 @@
+"""What ODITS sees of an image: embeddings of it and of its objects, computed once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from odits.data.images import image_digest, open_image
+from odits.files import cache_home, write_atomically
+from odits.models.clip import ClipModel
+from odits.models.object_views import ObjectView, how_clip_looks, object_views
+from odits.object_store import stored_objects
+from odits.predictions import Segmenter
+from odits.spotting.reader import TextLine, cut_line
+
+_VERSION = "1"
+
+
+@dataclass(frozen=True, eq=False)
+class SeenObjects:
+    """An image and its K objects as CLIP embeds them.
+
+    Attributes:
+        image: normalised embedding float32 (d,) of the whole image.
+        objects: normalised embeddings float32 (K, d).
+        confidence: float32 (K,) in 0..1.
+        corners: float32 (K, 4, 2), x and y in pixels, clockwise.
+        owner: int64 (K,), the segmenter's object that each is, or is a part of; -1 for lines that a spotter found.
+        kind: str (K,): "mask", "region", "text", "word" (a part of a line) or "line" (found by a spotter).
+        area: float32 (K,) in pixels.
+    """
+
+    image: np.ndarray
+    objects: np.ndarray
+    confidence: np.ndarray
+    corners: np.ndarray
+    owner: np.ndarray
+    kind: np.ndarray
+    area: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def with_lines(self, other: SeenObjects) -> SeenObjects:
+        """These objects and then those of another, of the same image."""
+        names = [field.name for field in fields(self) if field.name != "image"]
+        return SeenObjects(self.image, *(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
+
+    def seen_with(self, image: np.ndarray) -> SeenObjects:
+        """The same objects beside another image's embedding float32 (d,): a control."""
+        return replace(self, image=image)
+
+    def as_object(self) -> SeenObjects:
+        """The image as its own only object: a control."""
+        one = np.ones(1, np.float32)
+        return SeenObjects(
+            self.image, self.image[None], one, np.zeros((1, 4, 2), np.float32), np.full(1, -1), np.array(["image"]), one
+        )
+
+    def pack(self) -> bytes:
+        """A compressed .npz without pickles."""
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **{field.name: getattr(self, field.name) for field in fields(self)})
+        return stream.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectEncoder:
+    """Finds an image's objects and embeds them.
+
+    Attributes:
+        clip: embeds.
+        segmenter: finds.
+        view: one of `odits.models.object_views.OBJECT_VIEWS`.
+        words: whether lines of text are cut into words too.
+    """
+
+    clip: ClipModel
+    segmenter: Segmenter
+    view: str = "crop"
+    words: bool = True
+
+    @property
+    def key(self) -> str:
+        """Identifies weights, segmenter and view; caches key on it."""
+        return f"{self.clip.checkpoint} {self.segmenter.key} {self.view} words={self.words} v{_VERSION}"
+
+    def encode(self, source: Image.Image | Path | bytes) -> SeenObjects:
+        """The objects of an RGB image, or of an image file (a path or its bytes), from the store or computed now.
+
+        Raises:
+            OditsError: the image can't be opened, or there is no such view.
+        """
+        how_clip_looks(self.view)
+        image = source if isinstance(source, Image.Image) else open_image(source)
+        file = _entry(self.key, image)
+        kept = _read(file)
+        if kept is not None:
+            return kept
+        objects = (
+            self.segmenter.segment(image) if isinstance(source, Image.Image) else stored_objects(source, self.segmenter)
+        )
+        found = self._embed(image, object_views(image, objects, self.view, self.words))
+        _keep(file, found)
+        return found
+
+    def encode_lines(self, image: Image.Image, lines: list[TextLine], key: str) -> SeenObjects:
+        """Lines of an RGB image that a spotter with this key found, embedded as crops, from the store or now."""
+        file = _entry(f"{self.clip.checkpoint} {key} v{_VERSION}", image)
+        kept = _read(file)
+        if kept is not None and len(kept) == len(lines):
+            return kept
+        pixels = np.asarray(image)
+        found = self._embed(image, [_line_view(pixels, line) for line in lines], "crop")
+        _keep(file, found)
+        return found
+
+    def _embed(self, image: Image.Image, views: list[ObjectView], view: str | None = None) -> SeenObjects:
+        whole = self.clip.encode_images([image]).numpy()[0]
+        looks = how_clip_looks(view or self.view)
+        embedded = self.clip.encode_images([one.picture for one in views], looks).numpy() if views else None
+        return SeenObjects(
+            whole,
+            np.empty((0, len(whole)), np.float32) if embedded is None else embedded,
+            np.array([one.confidence for one in views], np.float32),
+            np.array([one.corners for one in views], np.float32).reshape(-1, 4, 2),
+            np.array([one.owner for one in views], np.int64),
+            np.array([one.kind for one in views], np.str_),
+            np.array([one.area for one in views], np.float32),
+        )
+
+
+def _line_view(pixels: np.ndarray, line: TextLine) -> ObjectView:
+    across = float(np.linalg.norm(line.corners[1] - line.corners[0]))
+    picture = Image.fromarray(np.ascontiguousarray(cut_line(pixels, line.corners)))
+    return ObjectView(picture, -1, line.corners, "line", across * line.height, float(line.confidence))
+
+
+def _entry(key: str, image: Image.Image) -> Path:
+    model = hashlib.sha256(key.encode()).hexdigest()[:24]
+    return cache_home() / "object-embeddings" / model / f"{image_digest(image)[:24]}.npz"
+
+
+def _keep(file: Path, found: SeenObjects) -> None:
+    with suppress(OSError):  # a full or read-only disk costs time later, not the answer now
+        write_atomically(file, found.pack())
+
+
+def _read(file: Path) -> SeenObjects | None:
+    """What was kept; None where there is nothing, or it is damaged: it is computed again."""
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            found = SeenObjects(**{field.name: kept[field.name] for field in fields(SeenObjects)})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    names = [field.name for field in fields(SeenObjects) if field.name != "image"]
+    return found if len({len(getattr(found, name)) for name in names}) == 1 else None
