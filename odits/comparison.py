@@ -112,7 +112,7 @@ def run_trial(trial: Trial) -> np.ndarray:
     """
     from odits.models.odits_model import load_odits
     from odits.training.odits_runs import make_eyes, origin_of, run_folder
-    from odits.training.train_odits import choose_objects, predict_logits, train_odits
+    from odits.training.train_odits import choose_objects, train_odits
 
     dataset = read_dataset(trial.data)
     read = bool(VARIANTS[trial.row].get("read"))
@@ -127,10 +127,7 @@ def run_trial(trial: Trial) -> np.ndarray:
     vocabulary = dataset.vocabulary()
     seen = [eyes.look(record.path, vocabulary) for record in dataset.split(trial.split)]
     inputs = choose_objects(seen, trial.config.objects, trial.seed)
-    logits = predict_logits(
-        model.network, inputs, model.clip.encode_vocabulary(vocabulary), model.remembered(vocabulary)
-    )
-    table = logits.softmax(1).numpy()
+    table = model.probabilities_of(inputs, vocabulary)
     stream = io.BytesIO()
     np.save(stream, table)
     write_atomically(file, stream.getvalue())

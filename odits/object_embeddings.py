@@ -20,7 +20,7 @@ from odits.object_store import stored_objects
 from odits.predictions import Segmenter
 from odits.spotting.reader import TextLine, cut_line
 
-_VERSION = "1"
+_VERSION = "2"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from odits.cli import (
     crops,
     dataset,
     evaluate,
+    explain,
     finetune,
     objects,
     pretrain,
@@ -41,6 +42,7 @@ app.command("search")(search.search)
 app.command("finetune")(finetune.finetune)
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
+app.command("explain")(explain.explain)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)

@@ -65,7 +65,10 @@ def compare(
     rows: list[Row] = [make_row(name, [table], lexicons) for name, table in baseline_tables(dataset, split).items()]
     clip = load_word_model(checkpoint, device)
     table, sharp, factor = _clip_tables(clip, dataset, split)
-    rows += [make_row("CLIP", [table], lexicons), make_row(f"CLIP, sharpness chosen likewise ({factor:g} ×)", [sharp], lexicons)]
+    rows += [
+        make_row("CLIP", [table], lexicons),
+        make_row(f"CLIP, sharpness chosen likewise ({factor:g} ×)", [sharp], lexicons),
+    ]
     base = rows[2]
     better = load_word_model(finetuned, device) if finetuned else _finetuned(checkpoint, dataset, device)
     rows.append(make_row("CLIP fine-tuned", [_probabilities(better, dataset, split)], lexicons))

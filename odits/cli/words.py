@@ -10,13 +10,15 @@ import typer
 from odits.cli.common import Checkpoint, Data, Device, Json, load_vocabulary, print_json, print_table, progress_bar
 from odits.errors import OditsError
 
-MODELS = ("clip", "spotting")
+MODELS = ("clip", "odits", "spotting")
 
 
 def words(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
     data: Data = None,
-    model: Annotated[str, typer.Option(help="clip: a checkpoint that sees; spotting: reads what is written.")] = "clip",
+    model: Annotated[
+        str, typer.Option(help="clip: sees; odits: sees objects too; spotting: reads what is written.")
+    ] = "clip",
     checkpoint: Checkpoint = "embedded",
     vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
     top: Annotated[int, typer.Option(min=1, help="How many words.")] = 10,
@@ -26,11 +28,14 @@ def words(
     """Which words describe each image best, with their probabilities (thesis, 2.2.1)."""
     if model not in MODELS:
         raise OditsError(f"There is no word model '{model}'; there is {', '.join(MODELS)}.")
+    from odits.models.word_models import SPOTTING, is_odits, load_any
+
+    if model == "odits" and not is_odits(checkpoint):
+        raise OditsError("Name an ODITS checkpoint with --checkpoint; python -m odits train makes one.")
     from odits.data.images import open_image
 
     opened = [open_image(path) for path in images]  # a broken file is told before a model is loaded
     asked = load_vocabulary(vocabulary, data)
-    from odits.models.word_models import SPOTTING, load_any
 
     with progress_bar() as bar:
         task = bar.add_task("downloading weights", total=None, visible=False)

@@ -125,6 +125,7 @@ class Odits(nn.Module):
         asked: Tensor | None = None,
         sampled: bool = False,
         matrix: ObjectText | None = None,
+        among_words: Tensor | None = None,
     ) -> OditsOutput:
         """What the model says about the words.
 
@@ -135,6 +136,7 @@ class Odits(nn.Module):
             asked: int64 (q,), which words' logits are wanted; None: all.
             sampled: the enhancer sees the words asked for only, which saves time in training; else all.
             matrix: what `object_text` gives, where it is known already.
+            among_words: what the enhancer's `among_words` gives for the text, where it is known already.
         """
         matrix = matrix or self.object_text(images, text)
         objects = images.confidence[..., None] * images.objects
@@ -144,11 +146,9 @@ class Odits(nn.Module):
         image, attention = self.image_attention(images.image, objects, images.present)
         words = text if asked is None else text[asked]
         if self.enhancer is not None:
-            image, words = (
-                self.enhancer(image, objects, images.present, words)
-                if sampled
-                else self.enhancer(image, objects, images.present, text, asked)
-            )
+            if among_words is None:
+                among_words = self.enhancer.among_words(words if sampled else text)
+            image, words = self.enhancer(image, objects, images.present, among_words, None if sampled else asked)
         pairs = "bd,nd->bn" if words.ndim == 2 else "bd,bnd->bn"
         cosines = torch.einsum(pairs, F.normalize(image, dim=-1), F.normalize(words, dim=-1))
         logits = self.clip_scale * self.log_scale.exp() * cosines

@@ -38,20 +38,32 @@ class Attention(nn.Module):
             key, value: (B, K, d).
             present: bool (B, K), which keys count; a query without any gets nothing.
         """
-        q, k, v = (
-            self._split(layer(side)) for layer, side in ((self.query, query), (self.key, key), (self.value, value))
-        )
-        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        q = self._split(self.query(query))
+        few = q.shape[1] * q.shape[2] < q.shape[3]  # then it is cheaper to bring the queries to the keys
+        scores = self._ask(q, key) if few else q @ self._split(self.key(key)).transpose(-1, -2)
+        scores = scores / math.sqrt(q.shape[-1])
         if present is not None:
             scores = scores.masked_fill(~present[:, None, None, :], float("-inf"))
         weights = scores.softmax(-1)
         if present is not None:  # a softmax over nothing is not a number
             weights = weights.masked_fill(~present[:, None, None, :], 0.0)
-        mixed = (weights @ v).transpose(1, 2).flatten(2)
-        added = self.out(mixed)
+        mixed = self._answer(weights, value) if few else weights @ self._split(self.value(value))
+        added = self.out(mixed.transpose(1, 2).flatten(2))
         if present is not None:
             added = added * present.any(1)[:, None, None]
         return added, weights.mean(1)
+
+    def _ask(self, q: Tensor, key: Tensor) -> Tensor:
+        """q (B, h, Q, e) times projected keys (B, K, d), as (B, h, Q, K), without projecting every key."""
+        weight, bias = self.key.weight.unflatten(0, (self.heads, -1)), self.key.bias.unflatten(0, (self.heads, -1))
+        carried = torch.einsum("bhqe,hed->bhqd", q, weight)
+        return carried @ key[:, None].transpose(-1, -2) + torch.einsum("bhqe,he->bhq", q, bias)[..., None]
+
+    def _answer(self, weights: Tensor, value: Tensor) -> Tensor:
+        """weights (B, h, Q, K) times projected values (B, K, d), as (B, h, Q, e), without projecting every value."""
+        weight, bias = self.value.weight.unflatten(0, (self.heads, -1)), self.value.bias.unflatten(0, (self.heads, -1))
+        mixed = torch.einsum("bhqd,hed->bhqe", weights @ value[:, None], weight)
+        return mixed + bias[:, None] * weights.sum(-1, keepdim=True)
 
     def _split(self, side: Tensor) -> Tensor:
         """(B, heads, T, d / heads) of (B, T, d)."""
@@ -110,17 +122,20 @@ class FeatureEnhancer(nn.Module):
         self.image_to_text = Attention(width, heads)
         self.text_to_image = Attention(width, heads)
 
+    def among_words(self, text: Tensor) -> Tensor:
+        """Words (1, n, d) that have looked at each other, from (n, d): the part that no image changes."""
+        words = text[None]
+        summaries = self.summaries[None] + self.summarise(self.summaries[None], words, words)[0]
+        return words + self.text_attention(words, summaries, summaries)[0]
+
     def forward(
-        self, image: Tensor, objects: Tensor, present: Tensor, text: Tensor, asked: Tensor | None = None
+        self, image: Tensor, objects: Tensor, present: Tensor, words: Tensor, asked: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The updated image (B, d) and words (B, n, d), from (B, d), (B, K, d), bool (B, K) and (n, d).
+        """The updated image (B, d) and words (B, n, d), from (B, d), (B, K, d), bool (B, K), and `among_words`.
 
         Args:
             asked: int64 (q,), the words that are wanted: the second result is (B, q, d).
         """
-        words = text[None]
-        summaries = self.summaries[None] + self.summarise(self.summaries[None], words, words)[0]
-        words = words + self.text_attention(words, summaries, summaries)[0]
         tokens = torch.cat([image[:, None], objects], 1)
         there = torch.cat([present.new_ones(len(image), 1), present], 1)
         seen = image[:, None] + self.image_attention(image[:, None], tokens, tokens, there)[0]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -59,15 +60,34 @@ class OditsModel:
         network: the fusion network, in evaluation mode.
         eyes: finds and encodes objects.
         lexicons: the training lexicons that it remembers.
+        metadata: how it was made, from the checkpoint's header.
     """
 
     def __init__(
-        self, network: Odits, eyes: OditsEyes, lexicons: Sequence[Sequence[str]], name: str, checkpoint: str
+        self,
+        network: Odits,
+        eyes: OditsEyes,
+        lexicons: Sequence[Sequence[str]],
+        name: str,
+        checkpoint: str,
+        metadata: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self.metadata = metadata
         self.network, self.eyes, self.lexicons = network.eval(), eyes, lexicons
         self.clip: ClipModel = eyes.encoder.clip
         self.name, self.checkpoint = name, checkpoint
         self._table: tuple[str, Tensor | None] = ("", None)
+        self._words: tuple[str, Tensor | None] = ("", None)
+
+    @torch.inference_mode()
+    def among_words(self, vocabulary: Vocabulary) -> Tensor | None:
+        """The enhancer's words (1, n, d) before it sees an image; None without an enhancer."""
+        digest, words = self._words
+        if digest != vocabulary.digest:
+            text = self.clip.encode_vocabulary(vocabulary)
+            words = None if self.network.enhancer is None else self.network.enhancer.among_words(text)
+            self._words = (vocabulary.digest, words)
+        return words
 
     def remembered(self, vocabulary: Vocabulary) -> Tensor | None:
         """float32 (L, n), which training lexicon holds which word; None where there was no training."""
@@ -87,15 +107,23 @@ class OditsModel:
     ) -> OditsOutput:
         """What the network says of a batch; `kept` and `asked` are those of `gather` and of `Odits.forward`."""
         text = self.clip.encode_vocabulary(vocabulary)
-        return self.network(gather(inputs, kept), text, self.remembered(vocabulary), asked=asked)
+        return self.network(
+            gather(inputs, kept),
+            text,
+            self.remembered(vocabulary),
+            asked=asked,
+            among_words=self.among_words(vocabulary),
+        )
 
     def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
         """float32 (m, n): row i is a distribution over the vocabulary for image i; crops are taken for scenes."""
-        rows = [np.empty((0, len(vocabulary)), np.float32)]
-        for start in range(0, len(images), _TOGETHER):
-            inputs = [self.eyes.look(image, vocabulary) for image in images[start : start + _TOGETHER]]
-            rows.append(self.run(inputs, vocabulary).logits.softmax(1).numpy())
-        return np.concatenate(rows)
+        return self.probabilities_of([self.eyes.look(image, vocabulary) for image in images], vocabulary)
+
+    def probabilities_of(self, inputs: Sequence[OditsInput], vocabulary: Vocabulary) -> np.ndarray:
+        """float32 (m, n) for images whose objects are known, a few at a time."""
+        starts = range(0, len(inputs), _TOGETHER)
+        rows = (self.run(inputs[at : at + _TOGETHER], vocabulary).logits.softmax(1).numpy() for at in starts)
+        return np.concatenate([np.empty((0, len(vocabulary)), np.float32), *rows])
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> ObjectPrediction:
         """The prediction for one RGB image, with its objects."""
@@ -161,7 +189,8 @@ def load_odits(path: Path, device: str = "auto", segmenter: Segmenter | None = N
     finder = segmenter or load_segmenter(metadata.get("segmenter", "embedded"), device=device)
     encoder = ObjectEncoder(clip, finder, metadata["view"], metadata.get("split_lines") == "True")
     eyes = OditsEyes(encoder, WordSpotter() if metadata.get("reads") == "True" else None)
-    return OditsModel(network, eyes, lexicons, metadata.get("name", path.stem), f"{digest[:40]}{_short(eyes.key)}")
+    name, checkpoint = metadata.get("name", path.stem), f"{digest[:40]}{_short(eyes.key)}"
+    return OditsModel(network, eyes, lexicons, name, checkpoint, metadata)
 
 
 def untrained(eyes: OditsEyes, config: OditsConfig | None = None) -> OditsModel:

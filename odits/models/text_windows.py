@@ -9,7 +9,7 @@ import numpy as np
 
 _HEIGHTS = (32, 64)  # pixels; as small as the embedded model reads, and enough for any CLIP
 _LONGEST = 1024
-_MOST = 16  # windows of a line
+_CUTS = 4  # letters stand apart too: more cuts than these read fewer of the training images' words
 _SHORTEST, _WIDEST = 0.7, 9.0  # of a word, in heights of its line
 _THRESHOLDS = (0.35, 0.55, 0.75)  # a gap has less ink than this share of the line's median
 _GAP = 0.12  # least width of a gap, in heights
@@ -64,7 +64,7 @@ def straighten(pixels: np.ndarray, mask: np.ndarray) -> StraightLine:
 
 
 def word_windows(line: np.ndarray) -> list[tuple[int, int]]:
-    """Columns (start, stop) of the whole line, then of every run of its words, shorter ones first, at most 16.
+    """Columns (start, stop) of the whole line, then of every run of its words, shorter ones first.
 
     Args:
         line: uint8 RGB (h, w, 3), upright.
@@ -77,26 +77,26 @@ def word_windows(line: np.ndarray) -> list[tuple[int, int]]:
             start, stop = cuts[first], cuts[first + words]
             if stop - start < width and _SHORTEST * height <= stop - start <= _WIDEST * height:
                 found.append((start, stop))
-    return found[:_MOST]
+    return found
 
 
 def _gaps(line: np.ndarray) -> list[int]:
-    """Columns between words: runs with little ink, looked for at several thresholds since signs differ."""
+    """Columns between words, at most 4: the widest runs with little ink, at several thresholds since signs differ."""
     height, width = line.shape[:2]
     grey = cv2.cvtColor(line, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey = grey[int(0.12 * height) : max(int(0.88 * height), int(0.12 * height) + 1)]  # frames of signs are no ink
     edges = np.abs(cv2.Sobel(grey, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(grey, cv2.CV_32F, 0, 1))
     ink = edges.mean(0) + grey.std(0)
     ink = cv2.blur(ink[None], (max(1, height // 8) | 1, 1))[0]
-    found: set[int] = set()
+    widths: dict[int, int] = {}
     for threshold in _THRESHOLDS:
         low = np.concatenate([[False], ink < threshold * np.median(ink), [False]])
         starts, stops = np.flatnonzero(low[1:] & ~low[:-1]), np.flatnonzero(~low[1:] & low[:-1])
-        for start, stop in zip(starts, stops, strict=True):
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             if stop - start >= _GAP * height and start > _EDGE * height and stop < width - _EDGE * height:
-                found.add(int(start + stop) // 2)
+                widths[(start + stop) // 2] = stop - start
     cuts: list[int] = []
-    for column in sorted(found):
-        if not cuts or column - cuts[-1] > _APART * height:
+    for column in sorted(widths, key=lambda column: -widths[column]):
+        if len(cuts) < _CUTS and all(abs(column - other) > _APART * height for other in cuts):
             cuts.append(column)
-    return cuts
+    return sorted(cuts)

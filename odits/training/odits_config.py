@@ -55,8 +55,8 @@ class OditsTraining:
     initializer: str = "xavier"
     generator: str = "mt19937"
     seed: int = 0
-    epochs: int = 30
-    patience: int = 5
+    epochs: int = 20
+    patience: int = 4
     batch: int = 10
     learning_rate: float = 1e-3
     gate_rate: float = 0.05
@@ -64,7 +64,7 @@ class OditsTraining:
     held_out: float = 0.2
     object_dropout: float = 0.1
     imbalance: float = 0.0
-    negatives: int = 1024
+    negatives: int = 512
     averaging: float = 0.95
 
     def __post_init__(self) -> None:

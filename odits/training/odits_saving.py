@@ -40,7 +40,7 @@ def save_odits(
     tensors |= {"lexicons.words": flat, "lexicons.sizes": sizes}
     metadata = {
         **origin,
-        "name": f"ODITS on {origin['name']}",
+        "name": f"ODITS on {origin['name']} ({_age(origin)})",
         "kind": "odits",
         "parts": json.dumps(asdict(network.config), sort_keys=True),
         "words": json.dumps(words, ensure_ascii=False),
@@ -54,3 +54,8 @@ def save_odits(
         "digest": file_digest(path),
         "metadata": {k: v for k, v in metadata.items() if k != "words"},
     }
+
+
+def _age(origin: Mapping[str, str]) -> str:
+    epoch = origin.get("epoch", "0")
+    return "before training" if epoch == "0" else f"+{epoch}"

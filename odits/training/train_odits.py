@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,27 +122,27 @@ def train_odits(
     keep = Keeper(folder, eyes, lexicons, {**origin, **_described(config)})
     noted = {**asdict(config), **origin}
     with deterministic(), tracked(tracker, folder.name, noted, tags or {}, state, listener.say) as run:
-        untrained, learner = copy.deepcopy(network), Learner(network, lesson, config)
+        learner = Learner(network, lesson, config)
+        before = learner.held_out(network)
         if not state.epoch:
             folder.mkdir(parents=True, exist_ok=True)
             keep(network, INITIAL, {"epoch": "0"})
-            state.start = {"held_out": held_out_loss(network, lesson, config)}
+            state.start = {"held_out": held_out_loss(before, lesson, config)}
             state.checkpoints = []
             state.keep(folder, learner.parameters, learner.optimizer)
         state.restore(learner.parameters, learner.optimizer)
-        floor = confidence_f1(logits_of(untrained, lesson, lesson.held_out), lesson.lexicons[lesson.held_out])
+        floor = confidence_f1(before, lesson.lexicons[lesson.held_out])
         while not _finished(state, config):
             epoch = state.epoch + 1
             line = {"epoch": epoch, "total": learner.epoch(epoch)}
             averaged = learner.averaged()
-            line["held_out"] = held_out_loss(averaged, lesson, config)
+            logits = learner.held_out(averaged)
+            line["held_out"] = held_out_loss(logits, lesson, config)
             if not (math.isfinite(line["total"]) and math.isfinite(line["held_out"])):
                 raise OditsError(f"The loss is no longer a number in epoch {epoch}: lower the learning rates.")
             if line["held_out"] < state.lowest:
                 state.lowest = line["held_out"]
-                sharp = best_sharpness(
-                    logits_of(averaged, lesson, lesson.held_out), lesson.lexicons[lesson.held_out], floor
-                )
+                sharp = best_sharpness(logits, lesson.lexicons[lesson.held_out], floor)
                 with torch.no_grad():
                     averaged.sharpness += math.log(sharp)
                 kept = keep(
@@ -248,6 +247,24 @@ class Learner:
         parts = [[getattr(one, name)[0] for one in found] for name in ("similarity", "weighted", "cues")]
         return ObjectText(*(nn.utils.rnn.pad_sequence(part, batch_first=True) for part in parts))
 
+    @torch.no_grad()
+    def held_out(self, network: Odits) -> Tensor:
+        """Logits (B, n) of the held-out images, their own lexicons hidden from them."""
+        lesson = self.lesson
+        words = None if network.enhancer is None else network.enhancer.among_words(lesson.text)
+        rows = []
+        for images in np.array_split(lesson.held_out, -(-len(lesson.held_out) // _TOGETHER)):
+            found = network(
+                gather([lesson.inputs[i] for i in images]),
+                lesson.text,
+                lesson.lexicons,
+                torch.from_numpy(images),
+                matrix=self._matrix(images),
+                among_words=words,
+            )
+            rows.append(found.logits)
+        return torch.cat(rows).clone()
+
     def averaged(self) -> Odits:
         """A network with the averaged weights."""
         config = self.network.config
@@ -263,37 +280,11 @@ _ROOM = 1 << 30  # bytes
 _TOGETHER = 8
 
 
-def held_out_loss(network: Odits, lesson: Lesson, config: OditsTraining) -> float:
-    """The loss on the held-out images, over all words."""
+def held_out_loss(logits: Tensor, lesson: Lesson, config: OditsTraining) -> float:
+    """The loss of the held-out images' logits (B, n), over all words."""
     true = lesson.lexicons[lesson.held_out] > 0
     weights = word_weights(lesson.lexicons.sum(0), config.imbalance)
-    return float(multi_positive_loss(logits_of(network, lesson, lesson.held_out), true, weights))
-
-
-def logits_of(network: Odits, lesson: Lesson, images: np.ndarray) -> Tensor:
-    """Logits (B, n) of some images, their own lexicons hidden."""
-    return predict_logits(
-        network, [lesson.inputs[i] for i in images], lesson.text, lesson.lexicons, torch.from_numpy(images)
-    )
-
-
-@torch.inference_mode()
-def predict_logits(
-    network: Odits,
-    inputs: Sequence[OditsInput],
-    text: Tensor,
-    lexicons: Tensor | None,
-    own: Tensor | None = None,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Tensor:
-    """Logits (m, n) of images, a few at a time: what concerns the words alone is computed once for each batch."""
-    rows = []
-    for start in range(0, len(inputs), _TOGETHER):
-        batch = inputs[start : start + _TOGETHER]
-        mine = None if own is None else own[start : start + _TOGETHER]
-        rows.append(network(gather(batch, device=text.device), text, lexicons, mine).logits.clone())
-        advance(len(batch))
-    return torch.cat(rows)
+    return float(multi_positive_loss(logits, true, weights))
 
 
 class Keeper:

@@ -1,0 +1,123 @@
+"""ODITS's prediction for an image with 50 objects against encoding the 51 pictures alone, and how its layers scale.
+
+Both run in turn on the same pictures, with the vocabulary's embeddings at hand. Weights of the added layers are random:
+time does not depend on their values.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.report import add_data, parser, report
+from benchmarks.vocabulary import vocabulary_words
+from odits.data import Vocabulary, open_image
+from odits.models.clip import ClipModel
+from odits.models.embedded import create_untrained
+from odits.models.loading import load_word_model
+from odits.models.odits_inputs import OditsEyes, OditsInput, gather
+from odits.models.odits_model import OditsModel, untrained
+from odits.models.segmenters import load_segmenter
+from odits.object_embeddings import ObjectEncoder, SeenObjects
+
+DEMO = Path(__file__).parents[1] / "assets" / "demo"
+OBJECTS = 50
+
+
+def main() -> None:
+    """Runs both in turn for two CLIP models and reports median ratios."""
+    arguments = parser(__doc__.splitlines()[0])
+    add_data(arguments)
+    arguments.add_argument("--rounds", type=int, default=9)
+    options = arguments.parse_args()
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.from_words(vocabulary_words(options.data), "benchmark")
+    image = open_image(next(iter(sorted(DEMO.glob("*.jpg")))))
+    crops = pieces(image)
+    figures: dict[str, float | int] = {"vocabulary": len(vocabulary), "objects": OBJECTS}
+    for name, clip in (("embedded", load_word_model("embedded")), ("vit_b_32", random_vit())):
+        model = untrained(OditsEyes(ObjectEncoder(clip, load_segmenter("embedded"))))
+        model.predict_seen(seen(clip, image, crops), vocabulary)
+        whole, bare = [], []
+        for _ in range(options.rounds):
+            start = time.perf_counter()
+            model.predict_seen(seen(clip, image, crops), vocabulary)
+            middle = time.perf_counter()
+            seen(clip, image, crops)
+            whole.append(middle - start)
+            bare.append(time.perf_counter() - middle)
+        figures |= {
+            f"{name}_encoding_seconds": float(np.median(bare)),
+            f"{name}_ratio": float(np.median(np.array(whole) / np.array(bare))),
+        }
+        if name == "embedded":
+            figures |= scaling(model, seen(clip, image, crops))
+    report(figures, options.json)
+
+
+def pieces(image: Image.Image) -> list[Image.Image]:
+    """Crops of 50 boxes of several sizes."""
+    rng = np.random.default_rng(0)
+    corners = rng.random((OBJECTS, 2)) * 0.7
+    sizes = 0.05 + 0.25 * rng.random((OBJECTS, 2))
+    scale = np.array([image.width, image.height])
+    boxes = np.concatenate([corners * scale, np.minimum(corners + sizes, 1) * scale], 1).astype(int)
+    return [image.crop(tuple(box)) for box in boxes.tolist()]
+
+
+def seen(clip: ClipModel, image: Image.Image, crops: list[Image.Image]) -> OditsInput:
+    """The 51 pictures, encoded."""
+    whole, objects = clip.encode_images([image]).numpy()[0], clip.encode_images(crops, "crop").numpy()
+    count = len(crops)
+    return OditsInput(
+        SeenObjects(
+            whole,
+            objects,
+            np.ones(count, np.float32),
+            np.zeros((count, 4, 2), np.float32),
+            np.arange(count),
+            np.array(["region"] * count),
+            np.ones(count, np.float32),
+        )
+    )
+
+
+def random_vit() -> ClipModel:
+    """ViT-B/32's architecture with random weights."""
+    network = create_untrained("ViT-B-32").eval()
+    preprocess = open_clip.image_transform(network.visual.image_size, is_train=False)
+    return ClipModel(network, open_clip.get_tokenizer("ViT-B-32"), preprocess, "random weights", "random-0")
+
+
+def scaling(model: OditsModel, one: OditsInput) -> dict[str, float]:
+    """Seconds of the layers alone for growing vocabularies, and the exponent of their growth (1 is linear)."""
+    width = len(one.seen.image)
+    network = model.network
+    sizes = (4_000, 16_000, 64_000)
+    seconds = []
+    for size in sizes:
+        text = torch.nn.functional.normalize(torch.randn(size, width), dim=-1)
+        batch, times = gather([one]), []
+        with torch.inference_mode():
+            for _ in range(4):
+                start = time.perf_counter()
+                network(batch, text)
+                times.append(time.perf_counter() - start)
+        seconds.append(min(times[1:]))
+    exponent = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
+    return {
+        **{f"layers_seconds_{size}": value for size, value in zip(sizes, seconds, strict=True)},
+        "growth_exponent": float(exponent),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Which objects make a word likely: over the picture, as a matrix, and as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from plotly.colors import sample_colorscale
+
+from odits.figures.picture import lay_out_picture, note
+from odits.figures.theme import BLUE, VERMILION, faded, plain, styled
+
+DIVERGING = [[0.0, "#2166AC"], [0.5, "#F7F7F7"], [1.0, "#D6604D"]]
+"""Blue takes away, red adds; told apart by colour-blind eyes, pale in the middle."""
+SEQUENTIAL = "Cividis"
+_FAINT = 0.03  # of the largest contribution: below it an object is only outlined
+
+
+def contributions_figure(
+    image: Image.Image,
+    outlines: Sequence[tuple[Sequence[float | None], Sequence[float | None]]],
+    labels: Sequence[str],
+    values: np.ndarray,
+    title: str,
+    diverging: bool = True,
+    selected: int | None = None,
+) -> go.Figure:
+    """The image with its objects coloured by a value; hovering tells it, a click selects.
+
+    Args:
+        outlines: x and y of each object in pixels, closed; None parts separate rings.
+        labels: what is said of each object when it is hovered over.
+        values: (P,) contributions to a word's logit, or attention.
+        title: of the colour bar.
+        diverging: whether 0 is in the middle of the scale (contributions), or at its beginning (attention).
+        selected: an object to bring out.
+    """
+    figure = go.Figure()
+    largest = float(np.abs(values).max(initial=0.0)) or 1.0
+    scale = DIVERGING if diverging else SEQUENTIAL
+    order = np.argsort(np.abs(values), kind="stable").tolist()  # the strongest lie on top
+    for index in order:
+        share = float(values[index]) / largest
+        color = sample_colorscale(scale, [(share + 1) / 2 if diverging else max(share, 0.0)], colortype="tuple")[0]
+        shade = "#" + "".join(f"{round(255 * part):02X}" for part in color)
+        strong = abs(share) >= _FAINT
+        x, y = outlines[index]
+        figure.add_scatter(
+            x=list(x),
+            y=list(y),
+            mode="lines",
+            fill="toself",
+            fillcolor=faded(shade, 0.15 + 0.5 * abs(share)) if strong else "rgba(0,0,0,0)",
+            line={
+                "color": "#FFFFFF" if index == selected else (shade if strong else "rgba(255,255,255,0.55)"),
+                "width": 4 if index == selected else (2.5 if strong else 1),
+            },
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    for index in order:
+        x, y = outlines[index]
+        known = np.array([(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None], float)
+        middle = (known.min(0) + known.max(0)) / 2
+        figure.add_scatter(
+            x=[float(middle[0])],
+            y=[float(middle[1])],
+            mode="markers",
+            marker={"size": float(np.clip((known.max(0) - known.min(0)).min() / 3, 10, 40)), "color": "rgba(0,0,0,0)"},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+            customdata=[[index]],
+            hovertemplate=f"{plain(labels[index])}<br><b>{values[index]:+.3f}</b><extra></extra>"
+            if diverging
+            else f"{plain(labels[index])}<br><b>{values[index]:.1%}</b><extra></extra>",
+            showlegend=False,
+        )
+    _add_bar(figure, scale, (-largest if diverging else 0.0, largest), title)
+    lay_out_picture(figure, image)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 8, "b": 64})
+    if not len(values):
+        note(figure, "No objects were found in this image")
+    return figure
+
+
+def _add_bar(figure: go.Figure, scale: object, ends: tuple[float, float], title: str) -> None:
+    """A colour bar below the picture, hung on a trace without points."""
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={
+            "color": [ends[0]],
+            "cmin": ends[0],
+            "cmax": ends[1],
+            "colorscale": scale,
+            "showscale": True,
+            "colorbar": {
+                "title": {"text": title, "side": "top"},
+                "orientation": "h",
+                "thickness": 10,
+                "len": 0.7,
+                "y": -0.02,
+                "yanchor": "top",
+                "nticks": 5,
+            },
+        },
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequence[str]) -> go.Figure:
+    """The object-text similarity matrix (thesis 3.1) as a heat map: rows are objects, columns words.
+
+    Args:
+        similarity: (P, q) in 0..1.
+        objects, words: names of rows and columns.
+    """
+    figure = go.Figure(
+        go.Heatmap(
+            z=similarity,
+            x=list(range(len(words))),
+            y=list(range(len(objects))),
+            colorscale=SEQUENTIAL,
+            zmin=0,
+            zmax=max(float(similarity.max(initial=0.0)), 1e-6),
+            xgap=1,
+            ygap=1,
+            customdata=[[[plain(name), plain(word)] for word in words] for name in objects],
+            hovertemplate="%{customdata[0]}<br>%{customdata[1]}: <b>%{z:.2%}</b><extra></extra>",
+            colorbar={"title": {"text": "probability"}, "thickness": 12, "tickformat": ".0%"},
+        )
+    )
+    figure.update_xaxes(
+        tickmode="array", tickvals=list(range(len(words))), ticktext=[_short(word) for word in words], tickangle=-40
+    )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(objects))),
+        ticktext=[_short(name, 26) for name in objects],
+        autorange="reversed",
+        showgrid=False,
+    )
+    return styled(figure, 150 + 26 * max(len(objects), 1), legend=False)
+
+
+def contribution_bars(labels: Sequence[str], values: np.ndarray) -> go.Figure:
+    """Horizontal bars of contributions, in the order given, the first on top; red adds, blue takes away."""
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=list(range(len(labels))),
+            orientation="h",
+            marker={
+                "color": [VERMILION if value >= 0 else BLUE for value in values],
+                "pattern": {"shape": ["" if value >= 0 else "/" for value in values]},
+            },
+            customdata=[[plain(label)] for label in labels],
+            hovertemplate="%{customdata[0]}: <b>%{x:+.3f}</b><extra></extra>",
+        )
+    )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(labels))),
+        ticktext=[_short(label, 26) for label in labels],
+        autorange="reversed",
+        showgrid=False,
+        fixedrange=True,
+    )
+    figure.update_xaxes(title="change of the word's logit", showgrid=True, zeroline=True, fixedrange=True)
+    return styled(figure, 90 + 28 * max(len(labels), 1), legend=False)
+
+
+def _short(text: str, longest: int = 16) -> str:
+    return plain(text if len(text) <= longest else text[: longest - 1] + "…")

@@ -1,0 +1,186 @@
+"""Training of ODITS on a few small pictures, with the embedded CLIP model and segmenter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from odits.data import Dataset, open_image, read_dataset
+from odits.errors import OditsError
+from odits.metrics import confidence_metrics
+from odits.models.catalog import read_metadata
+from odits.models.loading import load_word_model
+from odits.models.odits_inputs import OditsEyes, lexicon_table
+from odits.models.odits_model import load_odits
+from odits.models.segmenters import load_segmenter
+from odits.object_embeddings import ObjectEncoder
+from odits.training.finetune import Listener
+from odits.training.odits_config import ABLATIONS, OditsTraining
+from odits.training.odits_loss import draw_words, multi_positive_loss, word_weights
+from odits.training.odits_runs import make_eyes, origin_of
+from odits.training.sharpening import GRID, best_sharpness, confidence_f1
+from odits.training.train_odits import choose_objects, make_lesson, train_odits
+
+DEMO = Path(__file__).parents[2] / "assets" / "demo"
+QUICK = OditsTraining(epochs=3, patience=3, batch=2, negatives=8, held_out=0.25)
+ORIGIN = {"parent": "embedded", "name": "test", "clip_name": "test", "segmenter": "embedded"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("pictures")
+    lines = ["file,words,split"]
+    names = ("bakery", "cafe", "hotel", "market", "theater")
+    for number, name in enumerate(names):
+        image = open_image(DEMO / f"{name}.jpg")
+        image.thumbnail((200, 200))
+        image.save(folder / f"{name}.png")
+        lines.append(
+            f"{name}.png,{name.upper()} THE OPEN {names[number - 1].upper()},{'eval' if name == 'cafe' else 'train'}"
+        )
+    (folder / "lexicons.csv").write_text("\n".join(lines) + "\n")
+    return read_dataset(folder)
+
+
+@pytest.fixture(scope="module")
+def eyes() -> OditsEyes:
+    return OditsEyes(ObjectEncoder(load_word_model("embedded", "cpu"), load_segmenter("embedded")))
+
+
+def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, eyes: OditsEyes, tmp_path: Path) -> None:
+    from odits.models.embedded import ARCHITECTURE
+
+    origin = ORIGIN | {"architecture": ARCHITECTURE}
+    first = train_odits(eyes, data, tmp_path / "a", QUICK, origin)
+    assert [line["epoch"] for line in first.history] == [1, 2, 3]
+    assert first.history[-1]["held_out"] < first.start["held_out"]
+    assert first.checkpoints[-1]["epoch"] == min(first.history, key=lambda line: line["held_out"])["epoch"]
+
+    def interrupt(line: dict[str, float]) -> None:
+        if line["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_odits(eyes, data, tmp_path / "b", QUICK, origin, listener=Listener(epoch=interrupt))
+    second = train_odits(eyes, data, tmp_path / "b", QUICK, origin)
+    assert second.resumed_from == 2
+    for name in ("initial.safetensors", "best.safetensors", "history.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    metadata = read_metadata(tmp_path / "a" / "best.safetensors")
+    assert metadata["kind"] == "odits" and metadata["seed"] == "0"
+
+    model = load_odits(tmp_path / "a" / "best.safetensors", "cpu")
+    vocabulary = data.vocabulary()
+    found = model.predict(open_image(data.split("eval")[0].path), vocabulary)
+    assert found.probabilities.sum() == pytest.approx(1, abs=1e-4)
+    before = load_odits(tmp_path / "a" / "initial.safetensors", "cpu").predict(
+        open_image(data.split("eval")[0].path), vocabulary
+    )
+    clip = eyes.encoder.clip.predict(open_image(data.split("eval")[0].path), vocabulary)
+    np.testing.assert_allclose(before.probabilities, clip.probabilities, atol=1e-6)
+
+    with pytest.raises(OditsError, match="was made with another seed"):
+        train_odits(eyes, data, tmp_path / "a", OditsTraining(**{**QUICK.settings(), "without": (), "seed": 1}), origin)
+
+
+def test_controls_see_other_objects(data: Dataset, eyes: OditsEyes) -> None:
+    inputs = eyes.look_all([record.path for record in data.records], data.vocabulary())
+    alone = choose_objects(inputs, "image", 0)
+    assert all(len(one.seen) == 1 and (one.seen.objects[0] == one.seen.image).all() for one in alone)
+    shuffled = choose_objects(inputs, "shuffled", 0)
+    own = {one.seen.image.tobytes(): one.seen.objects.tobytes() for one in inputs}
+    assert all(own[one.seen.image.tobytes()] != one.seen.objects.tobytes() for one in shuffled)
+    assert sorted(one.seen.objects.tobytes() for one in shuffled) == sorted(own.values())
+
+
+def test_held_out_images_are_not_learned_from(data: Dataset, eyes: OditsEyes) -> None:
+    inputs = eyes.look_all([record.path for record in data.split("train")], data.vocabulary())
+    table = lexicon_table([record.lexicon for record in data.split("train")], data.vocabulary())
+    lesson = make_lesson(inputs, torch.zeros(len(data.vocabulary()), 4), table, QUICK)
+    assert set(lesson.learned) | set(lesson.held_out) == set(range(len(inputs)))
+    assert not set(lesson.learned) & set(lesson.held_out) and len(lesson.held_out) == 1
+
+
+def slow_loss(logits: Tensor, true: Tensor, weights: Tensor) -> float:
+    total = 0.0
+    for row, members in zip(logits.double(), true, strict=True):
+        shares = torch.softmax(row, 0)
+        weight = sum(float(weights[k]) for k in range(len(row)) if members[k])
+        total -= sum(float(weights[k]) / weight * float(shares[k].log()) for k in range(len(row)) if members[k])
+    return total / len(logits)
+
+
+def test_the_loss_is_what_its_formula_says() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, true = torch.randn(3, 9, generator=generator), torch.rand(3, 9, generator=generator) < 0.4
+    true[:, 0] = True
+    weights = word_weights(torch.tensor([4.0, 1, 0, 9, 2, 1, 1, 1, 3]), 0.5)
+    assert weights[:4].tolist() == [0.5, 1, 1, pytest.approx(1 / 3)]
+    assert float(multi_positive_loss(logits, true, weights)) == pytest.approx(
+        slow_loss(logits, true, weights), rel=1e-5
+    )
+
+
+def test_drawn_words_stand_for_all() -> None:
+    true = torch.zeros(2, 400, dtype=torch.bool)
+    true[0, 7] = true[1, 9] = True
+    logits = torch.zeros(2, 400)
+    asked, offset = draw_words(true, 40, np.random.default_rng(0))
+    assert {7, 9} <= set(asked.tolist()) and len(asked) == 42
+    ones = torch.ones(400)
+    sampled = multi_positive_loss(logits[:, asked], true[:, asked], ones[asked], offset)
+    assert float(sampled) == pytest.approx(float(multi_positive_loss(logits, true, ones)), rel=1e-5)
+    everything, none = draw_words(true, 0, np.random.default_rng(0))
+    assert len(everything) == 400 and (none == 0).all()
+
+
+def test_sharpness_is_the_most_precise_that_keeps_the_f1() -> None:
+    generator = torch.Generator().manual_seed(1)
+    true = (torch.rand(8, 60, generator=generator) < 0.15).float()
+    logits = 2 * true + torch.randn(8, 60, generator=generator)
+    floor = confidence_f1(logits, true)
+    found = best_sharpness(logits, true, floor)
+
+    def scores(factor: float) -> tuple[float, float]:
+        values = confidence_metrics(torch.softmax(factor * logits, 1).numpy(), true.numpy() > 0)
+        return float(values["precision"].mean()), float(values["f1"].mean())
+
+    assert scores(found)[1] >= floor
+    assert scores(found)[0] == max(scores(factor)[0] for factor in GRID if scores(factor)[1] >= floor)
+    assert best_sharpness(logits, true, 2.0) == max(GRID, key=lambda factor: scores(factor)[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"initializer": "zero"}, "no initialiser 'zero'"),
+        ({"without": ("wheels",)}, "no part 'wheels'"),
+        ({"objects": "some"}, "no kind of objects 'some'"),
+        ({"held_out": 1.0}, "hold out"),
+        ({"object_dropout": 1.0}, "below 1"),
+    ],
+)
+def test_wrong_settings_are_told(change: dict[str, object], message: str) -> None:
+    with pytest.raises(OditsError, match=message):
+        OditsTraining(**change)  # type: ignore[arg-type]
+
+
+def test_runs_differ_by_their_settings() -> None:
+    digests = {
+        OditsTraining(seed=seed, without=without).digest("x") for seed in (0, 1) for without in ((), ("recall",))
+    }
+    assert len(digests) == 4
+    assert OditsTraining(without=("recall", "prior")).digest() == OditsTraining(without=("prior", "recall")).digest()
+    assert set(ABLATIONS) >= {"object_attention", "feature_enhancer"}
+
+
+def test_what_a_checkpoint_says_of_its_origin() -> None:
+    eyes = make_eyes("embedded", "embedded", "blurred")
+    origin = origin_of("embedded", "embedded", eyes)
+    assert origin["segmenter"] == "embedded" and json.dumps(origin)
+    assert "blurred" in eyes.key
