@@ -8,6 +8,7 @@ import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,9 @@ from odits.models.object_views import ObjectView, how_clip_looks, object_views
 from odits.object_store import stored_objects
 from odits.predictions import Segmenter
 from odits.spotting.reader import TextLine, cut_line
+
+if TYPE_CHECKING:
+    import supervision as sv
 
 _VERSION = "2"
 
@@ -107,9 +111,13 @@ class ObjectEncoder:
         objects = (
             self.segmenter.segment(image) if isinstance(source, Image.Image) else stored_objects(source, self.segmenter)
         )
-        found = self._embed(image, object_views(image, objects, self.view, self.words))
+        found = self.embed(image, objects)
         _keep(file, found)
         return found
+
+    def embed(self, image: Image.Image, objects: sv.Detections) -> SeenObjects:
+        """These objects of an RGB image, embedded now."""
+        return self._embed(image, object_views(image, objects, self.view, self.words))
 
     def encode_lines(self, image: Image.Image, lines: list[TextLine], key: str) -> SeenObjects:
         """Lines of an RGB image that a spotter with this key found, embedded as crops, from the store or now."""

@@ -26,7 +26,9 @@ WAIT = 1_200_000  # milliseconds: counting the objects of 100 images takes minut
 VIEWS = {
     "words": "?images=demo&image=cafe.jpg&vocabulary=demo&model=spotting",
     "browse": "browse?images=demo&vocabulary=demo&annotator=Anna&view=image&opened=hotel.jpg",
+    "search": "search?searched=demo&query=cafe",
     "objects": "objects?images=demo&image=cafe.jpg&vocabulary=demo&object=7",
+    "explain": "explain?images=demo&image=cafe.jpg&vocabulary={words}",
     "counts": "counts?images={numbers}",
     "checkpoints": "checkpoints?tab=compare",
     "runs": "checkpoints?tab=runs",
@@ -43,6 +45,11 @@ def take(page: Page, address: str, name: str) -> None:
     if evaluate.count():
         evaluate.click()
         page.get_by_role("button", name="All images").wait_for()
+        settle(page)
+    index = page.get_by_role("button", name="Index 6 images")
+    if index.count():
+        index.click()
+        index.wait_for(state="detached")
         settle(page)
     count = page.get_by_role("button", name="Count objects in").or_(page.get_by_role("button", name="Go on with"))
     if count.count():
@@ -75,7 +82,7 @@ def main() -> int:
     sys.path.insert(0, str(REPOSITORY))
     from odits.data import find_data_folder
 
-    numbers = "demo" if find_data_folder(None) is None else "train"
+    numbers, words = ("demo", "demo") if find_data_folder(None) is None else ("train", "svt")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -88,7 +95,7 @@ def main() -> int:
             page = browser.new_page(viewport={"width": WIDTH, "height": 900})
             page.set_default_timeout(WAIT)
             for name, path in VIEWS.items():
-                take(page, f"http://localhost:{port}/{path.format(numbers=numbers)}", name)
+                take(page, f"http://localhost:{port}/{path.format(numbers=numbers, words=words)}", name)
             browser.close()
     finally:
         server.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,9 @@ import typer
 from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from odits.predictions import WordModel
     from odits.spotting.spotter import ResultSpotter
 
 THRESHOLD = 0.8
@@ -27,12 +31,13 @@ def retrieval(
     data: Data = None,
     split: Split = "eval",
     checkpoint: Checkpoint = "embedded",
+    odits: Annotated[Path | None, typer.Option(help="An ODITS checkpoint to compare with.", show_default=False)] = None,
     results: Results = None,
     save_scores: Annotated[Path | None, typer.Option(help="Write the spotter's scores to this .npz.")] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Mean average precision of images ranked for each boxed word: by reading, by a CLIP checkpoint, and by both."""
+    """Mean average precision of images ranked for each boxed word: by reading, by CLIP, by ODITS, and by both."""
     dataset = load_data(data)
     from odits.models.loading import load_word_model
     from odits.spotting import retrieval as task_of
@@ -41,17 +46,25 @@ def retrieval(
     others = other_spotters(results)
     task = task_of.retrieval_task(dataset.split(split))
     spotter, clip = WordSpotter(), load_word_model(checkpoint, device)
+    seeing: list[tuple[str, WordModel]] = [(f"{clip.name}, whole image", clip)]
+    if odits is not None:
+        from odits.models.odits_model import load_odits
+
+        with_objects = load_odits(odits, device)
+        seeing.append((with_objects.name, with_objects))
     with progress_bar() as bar:
         reading = bar.add_task("reading", total=len(task.records))
         spotted = task_of.spotting_scores(spotter, task, lambda count: bar.advance(reading, count))
         if save_scores is not None:
             task_of.save_scores(save_scores, spotted, task)
-        seeing = bar.add_task("comparing", total=len(task.records))
-        seen = task_of.embedding_scores(clip, task, lambda count: bar.advance(seeing, count))
+        seen: dict[str, np.ndarray] = {}
+        for name, model in seeing:
+            advance = partial(bar.advance, bar.add_task(f"comparing: {name}", total=len(task.records)))
+            seen[name] = task_of.embedding_scores(model, task, advance)
     rows = {
         spotter.name: spotted,
-        f"{clip.name}, whole image": seen,
-        f"{spotter.name} + {clip.name}": task_of.fused_scores(spotted, seen),
+        **seen,
+        **{f"{spotter.name} + {name}": task_of.fused_scores(spotted, scores) for name, scores in seen.items()},
         **{other.name: task_of.spotting_scores(other, task) for other in others},
     }
     maps = {name: task_of.mean_average_precision(scores, task.relevant) for name, scores in rows.items()}

@@ -16,7 +16,10 @@ from tests.browser.conftest import REPOSITORY, Serve, mistakes, press, settle, v
 
 PAGES = {
     "": "Words",
+    "browse": "Browse",
+    "search": "Search",
     "objects": "Objects",
+    "explain": "Explain",
     "counts": "Object counts",
     "checkpoints": "Checkpoints",
     "data": "Data",
