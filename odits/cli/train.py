@@ -23,7 +23,7 @@ from odits.files import cache_home
 from odits.models.initializers import INITIALIZERS
 from odits.models.object_views import OBJECT_VIEWS
 from odits.models.random_streams import GENERATORS
-from odits.training.odits_config import ABLATIONS, OBJECTS, OditsTraining
+from odits.training.odits_config import ABLATIONS, CLIP_PARTS, OBJECTS, OditsTraining
 
 if TYPE_CHECKING:
     from odits.training.finetune import Listener
@@ -71,6 +71,8 @@ def train(
     averaging: Annotated[
         float, typer.Option(min=0, max=1, help="Decay of the weights' moving average.")
     ] = DEFAULT.averaging,
+    clip: Annotated[str, typer.Option(help=_choices(CLIP_PARTS))] = DEFAULT.clip,
+    clip_rate: Annotated[float, typer.Option(min=0, help="Learning rate of CLIP's weights.")] = DEFAULT.clip_rate,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: one in ODITS_HOME/checkpoints.")] = None,
     restart: Annotated[bool, typer.Option(help="Start over, rather than go on with the run in the folder.")] = False,
     track: Annotated[str, typer.Option(help="mlflow[:URI], neptune[:PROJECT] or none.")] = "mlflow",
@@ -84,7 +86,7 @@ def train(
     """
     config = OditsTraining(
         tuple(without or ()), objects, initializer, generator, seed, epochs, patience, batch, learning_rate, gate_rate,
-        weight_decay, held_out, object_dropout, imbalance, negatives, averaging,
+        weight_decay, held_out, object_dropout, imbalance, negatives, averaging, clip, clip_rate,
     )  # fmt: skip
     dataset = load_data(data)
     from odits.tracking import make_tracker

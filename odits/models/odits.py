@@ -163,8 +163,8 @@ class Odits(nn.Module):
         return OditsOutput(self.sharpness.exp() * logits, matrix.similarity, attention, believed)
 
     def object_text(self, images: EncodedImages, text: Tensor) -> ObjectText:
-        """The object-text similarity matrix and what follows from it; no gradient flows through it."""
-        with torch.no_grad():
+        """The object-text similarity matrix and what follows from it; gradients flow where embeddings ask for them."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and images.objects.requires_grad):
             similarity = (self.clip_scale * images.objects @ text.T).softmax(-1)
             if images.read is not None and images.is_read is not None:
                 similarity = torch.where(images.is_read[..., None], images.read, similarity)

@@ -174,7 +174,8 @@ def load_odits(path: Path, device: str = "auto", segmenter: Segmenter | None = N
         raise OditsError(f"{path.name} is damaged, or was made by another version.") from error
     digest = file_digest(path)
     options = recorded_preprocessing(metadata)
-    kept = metadata.get("parent_digest", digest)  # embeddings in the store go by it
+    trained = metadata.get("clip", "frozen") != "frozen"
+    kept = digest if trained else metadata.get("parent_digest", digest)  # embeddings in the store go by it
     try:
         clip = clip_from_state(
             _under(state, "clip."),

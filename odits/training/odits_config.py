@@ -29,6 +29,14 @@ OBJECTS = {
 """Whose objects a model is given: the last two are controls."""
 
 
+CLIP_PARTS = {
+    "frozen": "CLIP stays as it is",
+    "head": "the image tower's last projection learns too",
+    "full": "image tower and text tower learn too; slow: every object is encoded in every step",
+}
+"""What of CLIP is trained along."""
+
+
 @dataclass(frozen=True)
 class OditsTraining:
     """Settings of one run.
@@ -47,7 +55,9 @@ class OditsTraining:
         object_dropout: share of the objects that is left out at random in training.
         imbalance: a word's loss is weighted by (lexicons that hold it) ^ -imbalance.
         negatives: words drawn in each batch beside the true ones; 0: all.
-        averaging: decay per step of the weights' moving average, which is what is kept.
+        averaging: decay per step of the moving average of the added weights, which is what is kept.
+        clip: one of `CLIP_PARTS`.
+        clip_rate: learning rate of CLIP's weights.
     """
 
     without: tuple[str, ...] = ()
@@ -66,10 +76,16 @@ class OditsTraining:
     imbalance: float = 0.0
     negatives: int = 512
     averaging: float = 0.95
+    clip: str = "frozen"
+    clip_rate: float = 1e-5
 
     def __post_init__(self) -> None:
         named = [("initialiser", self.initializer, INITIALIZERS), ("generator", self.generator, GENERATORS)]
-        named += [("kind of objects", self.objects, OBJECTS), *(("part", part, ABLATIONS) for part in self.without)]
+        named += [
+            ("kind of objects", self.objects, OBJECTS),
+            ("part of CLIP", self.clip, CLIP_PARTS),
+            *(("part", part, ABLATIONS) for part in self.without),
+        ]
         for kind, value, known in named:
             if value not in known:
                 raise OditsError(f"There is no {kind} '{value}': choose {', '.join(known)}.")
@@ -79,8 +95,11 @@ class OditsTraining:
             raise OditsError("Object dropout and averaging are shares from 0 to below 1.")
 
     def settings(self) -> dict[str, Any]:
-        """What a run that is gone on with must share."""
-        return asdict(self) | {"without": sorted(self.without)}
+        """What a run that is gone on with must share; a rate that nothing learns at is no part of it."""
+        found = asdict(self) | {"without": sorted(self.without)}
+        if self.clip == "frozen":
+            del found["clip"], found["clip_rate"]
+        return found
 
     def digest(self, *others: str) -> str:
         """Ten hexadecimal digits of the settings and other strings: the same run has the same."""

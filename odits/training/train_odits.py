@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from odits.data import Dataset
+from odits.data import Dataset, Vocabulary
 from odits.errors import OditsError
 from odits.files import write_atomically
 from odits.models.initializers import initialise
@@ -22,6 +22,7 @@ from odits.models.odits_inputs import OditsEyes, OditsInput, gather, lexicon_tab
 from odits.tracking import Tracker
 from odits.training.finetune import Listener, tracked
 from odits.training.lexicon_data import data_digest, usable_records
+from odits.training.live_clip import LiveClip
 from odits.training.odits_config import OditsTraining
 from odits.training.odits_loss import draw_words, multi_positive_loss, word_weights
 from odits.training.odits_saving import BEST, INITIAL, save_odits
@@ -94,7 +95,7 @@ def train_odits(
     before. An image's own lexicon is hidden from it, in training and in validation.
 
     Args:
-        eyes: what the images are looked at with; CLIP's weights stay as they are.
+        eyes: what the images are looked at with; CLIP's weights stay as they are, or are changed in place.
         dataset: its "train" images are trained on; the evaluation images are not touched.
         folder: of the run: state.pt, history.json and the two checkpoints.
         origin: what checkpoints say of where they come from: "architecture", "name" and "parent" at least.
@@ -122,7 +123,7 @@ def train_odits(
     keep = Keeper(folder, eyes, lexicons, {**origin, **_described(config)})
     noted = {**asdict(config), **origin}
     with deterministic(), tracked(tracker, folder.name, noted, tags or {}, state, listener.say) as run:
-        learner = Learner(network, lesson, config)
+        learner = Learner(network, lesson, config, _live(eyes, [r.path for r in records], vocabulary, config, listener))
         before = learner.held_out(network)
         if not state.epoch:
             folder.mkdir(parents=True, exist_ok=True)
@@ -162,6 +163,21 @@ def train_odits(
     return state
 
 
+def _live(
+    eyes: OditsEyes, paths: Sequence[Path], vocabulary: Vocabulary, config: OditsTraining, listener: Listener
+) -> LiveClip | None:
+    """What embeds images anew in every step, where CLIP learns too.
+
+    Raises:
+        OditsError: CLIP is to learn from objects that are not the image's own.
+    """
+    if config.clip == "frozen":
+        return None
+    if config.objects != "all":
+        raise OditsError("CLIP can only learn along with the images' own objects.")
+    return LiveClip(eyes.encoder, paths, vocabulary, config.clip, listener.prepared)
+
+
 def _described(config: OditsTraining) -> dict[str, str]:
     return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in asdict(config).items()}
 
@@ -186,17 +202,19 @@ class Learner:
         optimizer: AdamW, gates apart from matrices.
     """
 
-    def __init__(self, network: Odits, lesson: Lesson, config: OditsTraining) -> None:
-        self.network, self.lesson, self.config = network, lesson, config
+    def __init__(self, network: Odits, lesson: Lesson, config: OditsTraining, live: LiveClip | None = None) -> None:
+        self.network, self.lesson, self.config, self.live = network, lesson, config, live
         named = dict(network.named_parameters())
         self._average = {_AHEAD + name: nn.Parameter(value.detach().clone(), False) for name, value in named.items()}
-        self.parameters = {**named, **self._average}
+        clip = {} if live is None else live.parameters
+        self.parameters = {**named, **self._average, **clip}
         gates = [value for value in named.values() if value.ndim == 0 or value.numel() <= _FEW]
         matrices = [value for value in named.values() if value.ndim and value.numel() > _FEW]
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": matrices, "lr": config.learning_rate, "weight_decay": config.weight_decay},
                 {"params": gates, "lr": config.gate_rate, "weight_decay": 0.0},
+                *([{"params": list(clip.values()), "lr": config.clip_rate, "weight_decay": 0.0}] if clip else []),
             ]
         )
         self._known: dict[int, ObjectText] = {}
@@ -217,14 +235,17 @@ class Learner:
         kept = [rng.random(len(one.seen)) >= self.config.object_dropout for one in chosen]
         true = self.lesson.lexicons[images] > 0
         asked, offset = draw_words(true, self.config.negatives, rng)
+        batch, text = gather(chosen, kept), self.lesson.text
+        if self.live is not None:
+            batch, text = self.live.embed(images.tolist(), batch), self.live.text(text, asked)
         found = self.network(
-            gather(chosen, kept),
-            self.lesson.text,
+            batch,
+            text,
             self.lesson.lexicons,
             torch.from_numpy(images),
             asked,
             sampled=True,
-            matrix=self._matrix(images),
+            matrix=None if self.live else self._matrix(images),
         )
         loss = multi_positive_loss(found.logits, true[:, asked], self._weights[asked], offset)
         self.optimizer.zero_grad(set_to_none=True)
@@ -251,15 +272,17 @@ class Learner:
     def held_out(self, network: Odits) -> Tensor:
         """Logits (B, n) of the held-out images, their own lexicons hidden from them."""
         lesson = self.lesson
-        words = None if network.enhancer is None else network.enhancer.among_words(lesson.text)
+        text = lesson.text if self.live is None else self.live.text(lesson.text)
+        words = None if network.enhancer is None else network.enhancer.among_words(text)
         rows = []
         for images in np.array_split(lesson.held_out, -(-len(lesson.held_out) // _TOGETHER)):
+            batch = gather([lesson.inputs[i] for i in images])
             found = network(
-                gather([lesson.inputs[i] for i in images]),
-                lesson.text,
+                batch if self.live is None else self.live.embed(images.tolist(), batch),
+                text,
                 lesson.lexicons,
                 torch.from_numpy(images),
-                matrix=self._matrix(images),
+                matrix=None if self.live else self._matrix(images),
                 among_words=words,
             )
             rows.append(found.logits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,33 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, eyes: OditsEyes
 
     with pytest.raises(OditsError, match="was made with another seed"):
         train_odits(eyes, data, tmp_path / "a", OditsTraining(**{**QUICK.settings(), "without": (), "seed": 1}), origin)
+
+
+@pytest.mark.parametrize("part", ["head", "full"])
+def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
+    from odits.models.embedded import ARCHITECTURE
+    from odits.models.loading import read_state
+
+    eyes = make_eyes("embedded", "embedded", device="cpu")
+    before = {name: value.clone() for name, value in eyes.encoder.clip.model.state_dict().items()}
+    config = replace(QUICK, clip=part, clip_rate=1e-3, epochs=1)
+    train_odits(eyes, data, tmp_path, config, ORIGIN | {"architecture": ARCHITECTURE})
+    after = {
+        k.removeprefix("clip."): v for k, v in read_state(tmp_path / "best.safetensors").items() if k[:5] == "clip."
+    }
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert any(name.startswith("visual.head") for name in moved)
+    assert any(not name.startswith("visual.") for name in moved) == (part == "full")
+    assert not any("locator" in name for name in moved)
+    model = load_odits(tmp_path / "best.safetensors", "cpu")
+    assert model.clip.checkpoint != eyes.encoder.clip.checkpoint  # its embeddings are others than those in the store
+    found = model.predict(open_image(data.split("eval")[0].path), data.vocabulary())
+    assert found.probabilities.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_clip_learns_from_an_images_own_objects_only(data: Dataset, eyes: OditsEyes, tmp_path: Path) -> None:
+    with pytest.raises(OditsError, match="own objects"):
+        train_odits(eyes, data, tmp_path, replace(QUICK, clip="head", objects="shuffled"), ORIGIN)
 
 
 def test_controls_see_other_objects(data: Dataset, eyes: OditsEyes) -> None:
