@@ -106,14 +106,21 @@ def areas_of(detections: sv.Detections) -> np.ndarray:
     return masks_of(detections).sum(axis=(1, 2), dtype=np.int64) if area is None else np.asarray(area, np.int64)
 
 
-def object_table(detections: sv.Detections) -> pd.DataFrame:
-    """One row an object: number (from 1), kind, area in pixels and per cent, confidence, and its box in pixels."""
+def object_table(
+    detections: sv.Detections, names: Sequence[str] = (), sure: Sequence[float] | np.ndarray = ()
+) -> pd.DataFrame:
+    """One row an object: number (from 1), kind, area in pixels and per cent, confidence, and its box in pixels.
+
+    Where `names` has what each is called, and `sure` how sure that is, these are the columns "name" and "name_score".
+    """
     masks, area, box = masks_of(detections), areas_of(detections), detections.xyxy.round().astype(int)
     pixels = max(1, masks.shape[1] * masks.shape[2])
     confidence = np.full(len(detections), np.nan) if detections.confidence is None else detections.confidence
+    named = {"name": list(names), "name_score": np.asarray(sure, float).round(4)} if len(names) else {}
     return pd.DataFrame(
         {
             "number": np.arange(1, len(detections) + 1),
+            **named,
             "kind": kinds_of(detections),
             "area": area,
             "area_percent": (100 * area / pixels).round(2),
@@ -141,6 +148,25 @@ def object_at(detections: sv.Detections, x: float, y: float) -> int | None:
         return None
     hits = np.flatnonzero(masks[:, row, column])
     return int(hits[np.argmin(areas_of(detections)[hits])]) if len(hits) else None
+
+
+def object_in(detections: sv.Detections, box: Sequence[float]) -> int | None:
+    """The index of the object whose own box x0, y0, x1, y1 fits the given one best by IoU; None where none meets it."""
+    if not len(detections):
+        return None
+    fit = sv.box_iou_batch(np.array([box], float), detections.xyxy.astype(float))[0]
+    return int(fit.argmax()) if fit.max() > 0 else None
+
+
+def part_of(detections: sv.Detections, indices: Sequence[int]) -> sv.Detections:
+    """The detections at these indices, in their order; all sizes stay, also where there are none."""
+    chosen = np.asarray(indices, int)
+    return sv.Detections(
+        xyxy=detections.xyxy[chosen],
+        mask=masks_of(detections)[chosen] if len(detections) else detections.mask,
+        confidence=None if detections.confidence is None else detections.confidence[chosen],
+        data={name: np.asarray(values)[chosen] for name, values in detections.data.items()},
+    )
 
 
 def index_map(detections: sv.Detections) -> np.ndarray:
@@ -188,6 +214,14 @@ def overlay_image(image: Image.Image, detections: sv.Detections, opacity: float 
     )
     scene = labels.annotate(scene, detections, labels=[str(number) for number in range(1, len(detections) + 1)])
     return Image.fromarray(np.ascontiguousarray(scene[..., ::-1]))
+
+
+def side_by_side(image: Image.Image, other: Image.Image, gap: int = 12) -> Image.Image:
+    """RGB: the image and, right of it, another of the same size, with white between them (Fig. 3.3 of the thesis)."""
+    pair = Image.new("RGB", (image.width + gap + other.width, max(image.height, other.height)), "white")
+    pair.paste(image, (0, 0))
+    pair.paste(other, (image.width + gap, 0))
+    return pair
 
 
 def _check(detections: sv.Detections, index: int) -> None:

@@ -1,24 +1,40 @@
-"""`odits objects`: the objects of images, as a table and an overlay."""
+"""`odits objects`: the objects of images, as a table, as an overlay, with names, and as a COCO data set."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from odits.cli.common import Device, Json, Segmenter, print_json, print_table, say
+from odits.cli.common import Checkpoint, Data, Device, Json, Segmenter, load_vocabulary, print_json, print_table, say
+from odits.errors import OditsError
+
+if TYPE_CHECKING:
+    from odits.models.naming import Namer
 
 
 def objects(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
     segmenter: Segmenter = "embedded",
     out: Annotated[Path | None, typer.Option(help="Folder for an overlay (PNG) of each image.")] = None,
+    coco: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a COCO data set of all images: data/, labels.json, masks/. FiftyOne opens it."),
+    ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(help="Who names the objects: clip, grounding-dino, or grounding-dino: and a hub name or folder."),
+    ] = None,
+    vocabulary: Annotated[str, typer.Option(help="The names to choose from: svt, or a text file of words.")] = "svt",
+    model: Checkpoint = "embedded",
+    data: Data = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Which objects each image holds: masks with their boxes, areas and confidences."""
+    """Which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
+    from odits.coco_export import ExportedImage, write_coco_folder
     from odits.data.images import open_image
     from odits.files import write_atomically
     from odits.models.segmenters import load_segmenter
@@ -26,10 +42,14 @@ def objects(
     from odits.objects import object_table, overlay_image
 
     opened = [open_image(path) for path in images]
+    words = load_vocabulary(vocabulary, data) if names else None
+    namer = _namer(names, model, device) if names else None
     finder = load_segmenter(segmenter, device=device)
-    documents = []
+    documents, exported = [], []
     for path, image in zip(images, opened, strict=True):
         detections = stored_objects(path, finder)
+        named = namer.names(image, detections, words) if namer and words else None
+        exported.append(ExportedImage(path.name, image, detections, named.names if named else (), path))
         overlay = out / f"{path.stem}-objects.png" if out else None
         if overlay:
             overlay.parent.mkdir(parents=True, exist_ok=True)
@@ -37,9 +57,41 @@ def objects(
             overlay_image(image, detections).save(buffer, "PNG")
             write_atomically(overlay, buffer.getvalue())
             say(f"wrote {overlay}")
-        documents.append({"image": str(path), "segmenter": finder.name, **to_document(detections)})
+        document = {"image": str(path), "segmenter": finder.name, **to_document(detections)}
+        if named:
+            document["named_by"] = named.speaker
+            for item, name, score in zip(document["objects"], named.names, named.scores.tolist(), strict=True):
+                item |= {"name": name, "name_score": score}
+        documents.append(document)
         if not as_json:
-            table = object_table(detections)
-            print_table(list(table.columns), table.values.tolist(), f"{path}: {len(table)} objects by {finder.name}")
+            table = object_table(detections, *((named.names, named.scores) if named else ()))
+            who = f"{finder.name}, named by {named.speaker}" if named else finder.name
+            print_table(list(table.columns), table.values.tolist(), f"{path}: {len(table)} objects by {who}")
+    if coco:
+        try:
+            write_coco_folder(coco, exported, finder.name, namer.name if namer else "")
+        except OSError as error:
+            raise OditsError(f"{coco} cannot be written: {error.strerror or error}.") from error
+        say(f"wrote {coco / 'labels.json'}, with {len(exported)} images and their masks")
     if as_json:
         print_json(documents)
+
+
+def _namer(names: str, model: str, device: str) -> Namer:
+    """Who `--names` asks for; CLIP also where GroundingDINO's weights are named by default and are not here."""
+    from odits.models.naming import WordNamer
+    from odits.models.word_models import load_any
+
+    kind, _, reference = names.partition(":")
+    if kind not in ("clip", "grounding-dino") or (kind == "clip" and reference):
+        raise OditsError(f"Nobody called {names!r} names objects: use clip, grounding-dino, or grounding-dino:PATH.")
+    if kind == "grounding-dino":
+        from odits.models.grounding_dino import DEFAULT, GroundingDinoNamer
+
+        try:
+            return GroundingDinoNamer(reference or DEFAULT, device)
+        except OditsError as error:
+            if reference:
+                raise
+            say(f"{error} CLIP names the objects instead.")
+    return WordNamer(load_any(model, device))

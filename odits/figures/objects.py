@@ -14,8 +14,8 @@ from plotly.colors import sample_colorscale
 
 from odits.errors import OditsError
 from odits.figures.picture import SHOWN_SIDE, lay_out_picture, note
-from odits.figures.theme import faded
-from odits.objects import PALETTE, areas_of, index_map, kinds_of, masks_of
+from odits.figures.theme import faded, plain
+from odits.objects import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
 COLOR_BY: tuple[ColorBy, ...] = ("object", "kind", "area", "confidence")
@@ -47,6 +47,9 @@ def objects_figure(
     outline: bool = True,
     color_by: ColorBy = "object",
     selected: int | None = None,
+    shown: Sequence[int] | None = None,
+    names: Sequence[str] = (),
+    overlay: bool = True,
 ) -> go.Figure:
     """The image with its objects over it, filled and outlined; hovering names the object.
 
@@ -61,6 +64,9 @@ def objects_figure(
         outline: whether outlines are drawn.
         color_by: "object" (neighbours differ), "kind" (with a legend), "area" or "confidence" (with a colour bar).
         selected: index of an object to bring out; the others step back.
+        shown: indices of the objects to draw, all by default; numbers and colours stay what they are among all.
+        names: what each object is called, "" for nothing; hovering tells it.
+        overlay: whether anything is drawn; hovering and clicking work without it, too.
     """
     if color_by not in COLOR_BY:
         raise OditsError(f"Objects can be coloured by {', '.join(COLOR_BY)}, but not by {color_by!r}.")
@@ -68,12 +74,15 @@ def objects_figure(
     figure = go.Figure()
     kinds, colors = kinds_of(detections), object_colors(detections, color_by)
     named: set[str] = set()
+    indices = list(range(len(detections))) if shown is None else sorted(shown)
+    selected = selected if selected in indices else None
     # Large ones first, so that small ones lie on them; the selected one above all.
-    order = np.argsort(-areas_of(detections), kind="stable").tolist()
+    area = areas_of(detections)
+    order = sorted(indices, key=lambda index: -area[index]) if overlay else []
     for index in sorted(order, key=lambda index: index == selected):
         style, is_selected = KINDS.get(kinds[index], OTHER_KIND), index == selected
         quiet = selected is not None and not is_selected
-        x, y = _outline(masks_of(detections)[index])
+        x, y = mask_outline(masks_of(detections)[index])
         figure.add_scatter(
             x=x,
             y=y,
@@ -85,17 +94,19 @@ def objects_figure(
                 "width": 4 if is_selected else (1.5 if outline else 0),
             },
             hoverinfo="skip",
-            name=f"{style.title} ({kinds.count(kinds[index])})",
+            name=f"{style.title} ({sum(kinds[other] == kinds[index] for other in indices)})",
             legendgroup=kinds[index],
             showlegend=color_by == "kind" and kinds[index] not in named,
         )
         named.add(kinds[index])
-    _add_hit_points(figure, detections, kinds, colors)
-    if color_by in ("area", "confidence") and len(detections):
+    _add_hit_points(figure, detections, indices, colors, names)
+    if overlay and color_by in ("area", "confidence") and indices:
         _add_color_bar(figure, detections, color_by)
     lay_out_picture(figure, image)
     if not len(detections):
         note(figure, "No objects were found in this image")
+    elif not indices:
+        note(figure, "No object passes the filter")
     return figure
 
 
@@ -130,24 +141,24 @@ def _values(detections: sv.Detections, color_by: ColorBy) -> tuple[np.ndarray, t
     return logs, (float(np.floor(logs.min())), float(np.ceil(logs.max())))
 
 
-def _add_hit_points(figure: go.Figure, detections: sv.Detections, kinds: list[str], colors: list[str]) -> None:
-    """Invisible points inside each object, at least one, which answer to hovering and clicking."""
-    if len(detections) == 0:
+def _add_hit_points(
+    figure: go.Figure, detections: sv.Detections, indices: list[int], colors: list[str], names: Sequence[str]
+) -> None:
+    """Invisible points inside each object of `indices`, at least one, which answer to hovering and clicking."""
+    if not indices:
         return
-    top, masks, area = index_map(detections), masks_of(detections), areas_of(detections)
+    part = part_of(detections, indices)
+    top, masks = index_map(part), masks_of(part)
     height, width = top.shape
     step = max(1, round(max(height, width) / HIT_POINTS))
     rows, columns = np.mgrid[step // 2 : height : step, step // 2 : width : step]
     owner = top[rows, columns]
-    confidence = np.full(len(detections), np.nan) if detections.confidence is None else detections.confidence
-    for index in range(len(detections)):
-        mine = owner == index
+    for place, index in enumerate(indices):
+        mine = owner == place
         x, y = columns[mine].tolist(), rows[mine].tolist()
         if not x:  # thinner than the grid: the point deepest inside
-            middle = _deepest(masks[index])
+            middle = _deepest(masks[place])
             x, y = [middle[0]], [middle[1]]
-        title = KINDS.get(kinds[index], OTHER_KIND).title
-        sure = "" if np.isnan(confidence[index]) else f"<br>confidence {confidence[index]:.3f}"
         figure.add_scatter(
             x=[v + 0.5 for v in x],
             y=[v + 0.5 for v in y],
@@ -156,15 +167,23 @@ def _add_hit_points(figure: go.Figure, detections: sv.Detections, kinds: list[st
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
             customdata=[[index]] * len(x),
-            hovertemplate=(
-                f"<b>Object {index + 1}</b> · {title}<br>area {area[index]:,} px "
-                f"({area[index] / top.size:.1%}){sure}<extra></extra>"
-            ),
+            hovertemplate=_hover(detections, index, names[index] if names else ""),
             hoverlabel={"bgcolor": colors[index], "font": {"color": _readable_on(colors[index])}},
             name=f"Object {index + 1}",
-            legendgroup=kinds[index],
+            legendgroup=kinds_of(part)[place],
             showlegend=False,
         )
+
+
+def _hover(detections: sv.Detections, index: int, name: str) -> str:
+    """What hovering says of an object."""
+    title = KINDS.get(kinds_of(detections)[index], OTHER_KIND).title
+    area, pixels = areas_of(detections)[index], max(1, masks_of(detections)[index].size)
+    confidence = None if detections.confidence is None else detections.confidence[index]
+    # plotly reads what stands in %{} of a template
+    called = f"<b>{plain(name).replace('%{', '% {')}</b><br>" if name else ""
+    sure = "" if confidence is None else f"<br>confidence {confidence:.3f}"
+    return f"{called}<b>Object {index + 1}</b> · {title}<br>area {area:,} px ({area / pixels:.1%}){sure}<extra></extra>"
 
 
 def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: ColorBy) -> None:
@@ -188,7 +207,7 @@ def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: Color
     )
 
 
-def _outline(mask: np.ndarray) -> tuple[list[float | None], list[float | None]]:
+def mask_outline(mask: np.ndarray) -> tuple[list[float | None], list[float | None]]:
     """x and y of the mask's simplified outlines, holes included, each closed and parted from the next by None."""
     scale = max(1.0, max(mask.shape) / SHOWN_SIDE)
     small = mask.astype(np.uint8)

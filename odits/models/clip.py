@@ -82,7 +82,9 @@ class ClipModel:
             for start in range(0, len(images), batch_size):
                 batch = torch.stack([transform(image) for image in images[start : start + batch_size]])
                 features.append(self.model.encode_image(batch.to(self.device), normalize=True).float().cpu())
-        return torch.cat(features) if features else torch.empty(0, self.model.visual.output_dim)
+        if not features:  # not every image tower says how long its embeddings are; the words' are as long
+            return torch.empty(0, encode_vocabulary(self.model, self.tokenize, ["a"]).shape[1])
+        return torch.cat(features)
 
     def encode_vocabulary(self, vocabulary: Vocabulary) -> Tensor:
         """Normalised text embeddings float32 (n, d), computed once per (weights, vocabulary) and kept on disk."""

@@ -38,7 +38,7 @@ def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = No
         kept = _attempt(hf_hub_download, repository, name, local_files_only=True)
         if kept is not None:
             return kept
-    if _hub_answers():
+    if hub_answers():
         bar = _reporting_bar(progress)
         for name in WEIGHT_FILES:
             found = _attempt(hf_hub_download, repository, name, etag_timeout=TIMEOUT, tqdm_class=bar)
@@ -50,7 +50,7 @@ def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = No
     )
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Whether the hub can be reached at all: the library itself would try for most of a minute."""
     from huggingface_hub import constants
 

@@ -160,6 +160,11 @@ class SamSegmenter:
         self._digest = loaded.digest[:16]
         self._set(self.parameters)
 
+    @property
+    def model(self) -> Any:
+        """segment-anything's `Sam` with the weights, shared by all copies."""
+        return self._model
+
     def with_parameters(self, parameters: SamParameters) -> SamSegmenter:
         """The same model, not loaded again, with other parameters."""
         other = object.__new__(SamSegmenter)

@@ -16,7 +16,7 @@ SPOTTING = "spotting"
 
 
 def load_any(reference: str, device: str = "auto", progress: Progress | None = None) -> WordModel:
-    """The word model of a reference: "spotting", the path of an ODITS checkpoint, or what `odits.models.loading.load_word_model` takes.
+    """The word model of a reference: "spotting", an ODITS checkpoint's path, or what `load_word_model` takes.
 
     Raises:
         OditsError: there is no such model, or its weights can't be had.

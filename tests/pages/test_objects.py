@@ -1,0 +1,132 @@
+"""The page "Objects" without a browser: filters, names, what is said where nothing is left, and what is saved."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+from streamlit.testing.v1 import AppTest
+
+from pages._objects.clicking import Prompt
+from tests.models.small_sam import build_sam
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def objects(**address: str) -> AppTest:
+    app = AppTest.from_file(str(REPOSITORY / "pages" / "objects.py"), default_timeout=180)
+    for name, value in {"images": "demo", "image": "cafe.jpg", "vocabulary": "demo", **address}.items():
+        app.query_params[name] = value
+    return run(app)
+
+
+def run(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception
+    assert not app.error, [item.value for item in app.error]
+    return app
+
+
+def headline(app: AppTest) -> str:
+    return next(item.value for item in app.markdown if "objects**" in item.value)
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(item.value for kind in (app.info, app.caption, app.warning) for item in kind)
+
+
+def table(app: AppTest) -> list[int]:
+    return app.dataframe[0].value["Object"].tolist() if app.dataframe else []
+
+
+def test_filters_narrow_the_table_and_keep_the_numbers() -> None:
+    app = objects()
+    every = table(app)
+    assert every == list(range(1, len(every) + 1)) and f"**{len(every)} objects**" in headline(app)
+    app = objects(size="0.5-100")
+    fewer = table(app)
+    assert fewer and len(fewer) < len(every) and set(fewer) < set(every)
+    assert f"{len(fewer)} of {len(every)} objects" in headline(app)
+    assert (app.dataframe[0].value["Area"] >= 0.5).all()
+    app = objects(kinds="text")
+    assert set(app.dataframe[0].value["Kind"]) == {"Text"} or set(app.dataframe[0].value["Kind"]) == {"text"}
+    app = objects(confident="0.5")
+    assert (app.dataframe[0].value["Confidence"] >= 0.5).all() and len(table(app)) < len(every)
+
+
+def test_nothing_at_this_filter_is_told_from_nothing_found(tmp_path: Path) -> None:
+    app = objects(size="50-100", confident="1.0")
+    assert "passes the filter" in texts(app) and "Nothing was found" not in texts(app)
+    next(button for button in app.button if button.label == "Show all objects").click()
+    run(app)
+    assert "passes the filter" not in texts(app) and len(table(app)) > 1
+
+
+def test_the_selected_object_shows_its_words_and_a_hidden_one_does_not() -> None:
+    app = objects(object="2")
+    assert [item.value for item in app.subheader] == ["Object 2"]
+    number = table(objects(size="0.5-100"))
+    hidden = next(n for n in table(objects()) if n not in number)
+    assert not objects(object=str(hidden), size="0.5-100").subheader
+
+
+def test_both_views_and_saved_links() -> None:
+    app = objects(look="pair", object="1")
+    assert {"Original", "Its objects"} <= {item.value for item in app.caption}
+    assert app.query_params["look"] == ["pair"]
+    assert "Its objects" not in texts(objects(look="nonsense", size="9-x", confident="high", kinds="alien"))
+
+
+def test_names_are_given_on_demand_and_filter() -> None:
+    app = objects()
+    assert "Name" not in app.dataframe[0].value
+    next(button for button in app.button if button.label == "Name the objects").click()
+    run(app)
+    for _ in range(120):
+        if "Name" in app.dataframe[0].value:
+            break
+        time.sleep(0.5)
+        run(app)
+    named = app.dataframe[0].value
+    assert named["Name"].str.len().gt(0).all() and named["Sure"].between(0, 1).all()
+    assert "named by ODITS Signs" in headline(app)
+    name = named["Name"].iloc[0]
+    app.multiselect(key="filter-names").select(name)
+    run(app)
+    assert set(app.dataframe[0].value["Name"]) == {name} and app.query_params["names"] == [name]
+
+
+def test_missing_grounding_dino_gives_way_to_clip_and_says_so() -> None:
+    app = objects(namer="grounding-dino", dino="nobody/no-such-model", image="street.jpg")
+    next(button for button in app.button if button.label == "Name the objects").click()
+    run(app)
+    assert "names the objects instead" in texts(app)
+
+
+def test_without_sam_a_sentence_says_how_to_get_it() -> None:
+    assert "375 MB" in texts(objects(do="one"))
+
+
+def test_sam_answers_clicks(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = tmp_path / "small.pth"
+    torch.save(build_sam(1024, heads=8).state_dict(), weights)
+    app = objects(do="one", segmenter="sam:file", weights=str(weights))
+    assert "Click on a thing" in texts(app) and "375 MB" not in texts(app)
+
+
+def test_a_click_is_read_in_pixels() -> None:
+    size = (200, 100)
+    assert Prompt.read({"prompt": [0.5, 0.25]}, size) == Prompt(((100.0, 25.0),), None)
+    assert Prompt.read({"prompt": [1, 1]}, size) == Prompt(((199, 99),), None)
+    assert Prompt.read({"prompt": [0.9, 0.8, 0.1, 0.2]}, size) == Prompt((), (20.0, 20.0, 180.0, 80.0))
+    for nonsense in (
+        None,
+        {},
+        {"prompt": "x"},
+        {"prompt": [0.1]},
+        {"prompt": [2, 0]},
+        {"prompt": [0.1, 0.1, 0.1, 0.9]},
+    ):
+        assert Prompt.read(nonsense, size) is None
