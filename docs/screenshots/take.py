@@ -49,7 +49,8 @@ def take(page: Page, address: str, name: str) -> None:
     index = page.get_by_role("button", name="Index 6 images")
     if index.count():
         index.click()
-        index.wait_for(state="detached")
+        page.get_by_role("button", name="Stop").wait_for()
+        page.get_by_role("button", name="Stop").wait_for(state="detached")
         settle(page)
     count = page.get_by_role("button", name="Count objects in").or_(page.get_by_role("button", name="Go on with"))
     if count.count():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from odits.models.odits_layers import Evidence, FeatureEnhancer, ImageAttention, ObjectAttention, Recall
+from odits.models.odits_layers import AmongWords, Evidence, FeatureEnhancer, ImageAttention, ObjectAttention, Recall
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Odits(nn.Module):
         asked: Tensor | None = None,
         sampled: bool = False,
         matrix: ObjectText | None = None,
-        among_words: Tensor | None = None,
+        among_words: AmongWords | None = None,
     ) -> OditsOutput:
         """What the model says about the words.
 

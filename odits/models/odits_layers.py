@@ -7,6 +7,7 @@ it away from CLIP where there is evidence. Shapes: B images, K objects, n words,
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,12 @@ class Attention(nn.Module):
         self.out = zero_linear(width, width)
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, present: Tensor | None = None
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        present: Tensor | None = None,
+        projected: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """What is added to the queries (B, Q, d), and the mean of the heads' weights (B, Q, K).
 
@@ -37,16 +43,18 @@ class Attention(nn.Module):
             query: (B, Q, d).
             key, value: (B, K, d).
             present: bool (B, K), which keys count; a query without any gets nothing.
+            projected: `self.query(query)`, where it is known already.
         """
-        q = self._split(self.query(query))
+        q = self._split(self.query(query) if projected is None else projected)
+        absent = None if present is None or bool(present.all()) else ~present[:, None, None, :]
         few = q.shape[1] * q.shape[2] < q.shape[3]  # then it is cheaper to bring the queries to the keys
         scores = self._ask(q, key) if few else q @ self._split(self.key(key)).transpose(-1, -2)
         scores = scores / math.sqrt(q.shape[-1])
-        if present is not None:
-            scores = scores.masked_fill(~present[:, None, None, :], float("-inf"))
+        if absent is not None:
+            scores = scores.masked_fill(absent, float("-inf"))
         weights = scores.softmax(-1)
-        if present is not None:  # a softmax over nothing is not a number
-            weights = weights.masked_fill(~present[:, None, None, :], 0.0)
+        if absent is not None:  # a softmax over nothing is not a number
+            weights = weights.masked_fill(absent, 0.0)
         mixed = self._answer(weights, value) if few else weights @ self._split(self.value(value))
         added = self.out(mixed.transpose(1, 2).flatten(2))
         if present is not None:
@@ -105,6 +113,13 @@ class ImageAttention(nn.Module):
         return image + added[:, 0], weights[:, 0]
 
 
+class AmongWords(NamedTuple):
+    """Words after they have looked at each other (1, n, d), and how they ask about an image (1, n, d)."""
+
+    words: Tensor
+    queries: Tensor
+
+
 class FeatureEnhancer(nn.Module):
     """GroundingDINO's feature enhancer (Liu et al. 2023): attention within each side, then across, both ways.
 
@@ -122,14 +137,15 @@ class FeatureEnhancer(nn.Module):
         self.image_to_text = Attention(width, heads)
         self.text_to_image = Attention(width, heads)
 
-    def among_words(self, text: Tensor) -> Tensor:
-        """Words (1, n, d) that have looked at each other, from (n, d): the part that no image changes."""
+    def among_words(self, text: Tensor) -> AmongWords:
+        """Words that have looked at each other, from (n, d): the part that no image changes."""
         words = text[None]
         summaries = self.summaries[None] + self.summarise(self.summaries[None], words, words)[0]
-        return words + self.text_attention(words, summaries, summaries)[0]
+        words = words + self.text_attention(words, summaries, summaries)[0]
+        return AmongWords(words, self.text_to_image.query(words))
 
     def forward(
-        self, image: Tensor, objects: Tensor, present: Tensor, words: Tensor, asked: Tensor | None = None
+        self, image: Tensor, objects: Tensor, present: Tensor, among: AmongWords, asked: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The updated image (B, d) and words (B, n, d), from (B, d), (B, K, d), bool (B, K), and `among_words`.
 
@@ -139,11 +155,12 @@ class FeatureEnhancer(nn.Module):
         tokens = torch.cat([image[:, None], objects], 1)
         there = torch.cat([present.new_ones(len(image), 1), present], 1)
         seen = image[:, None] + self.image_attention(image[:, None], tokens, tokens, there)[0]
+        words, queries = among
         updated = seen + self.image_to_text(seen, words, words)[0]
         tokens = torch.cat([seen, objects], 1)
         if asked is not None:
-            words = words[:, asked]
-        return updated[:, 0], words + self.text_to_image(words, tokens, tokens, there)[0]
+            words, queries = words[:, asked], queries[:, asked]
+        return updated[:, 0], words + self.text_to_image(words, tokens, tokens, there, queries)[0]
 
 
 class Evidence(nn.Module):

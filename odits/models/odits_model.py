@@ -22,6 +22,7 @@ from odits.models.loading import clip_from_state, read_state, recorded_preproces
 from odits.models.object_views import OBJECT_VIEWS
 from odits.models.odits import Odits, OditsConfig, OditsOutput
 from odits.models.odits_inputs import OditsEyes, OditsInput, gather, lexicon_table
+from odits.models.odits_layers import AmongWords
 from odits.models.segmenters import load_segmenter
 from odits.object_embeddings import ObjectEncoder, SeenObjects
 from odits.predictions import Segmenter, View, WordPrediction
@@ -77,11 +78,11 @@ class OditsModel:
         self.clip: ClipModel = eyes.encoder.clip
         self.name, self.checkpoint = name, checkpoint
         self._table: tuple[str, Tensor | None] = ("", None)
-        self._words: tuple[str, Tensor | None] = ("", None)
+        self._words: tuple[str, AmongWords | None] = ("", None)
 
     @torch.inference_mode()
-    def among_words(self, vocabulary: Vocabulary) -> Tensor | None:
-        """The enhancer's words (1, n, d) before it sees an image; None without an enhancer."""
+    def among_words(self, vocabulary: Vocabulary) -> AmongWords | None:
+        """The enhancer's words before it sees an image; None without an enhancer."""
         digest, words = self._words
         if digest != vocabulary.digest:
             text = self.clip.encode_vocabulary(vocabulary)
