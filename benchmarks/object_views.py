@@ -19,7 +19,7 @@ from benchmarks.report import add_data, needed_data, parser, report
 from odits.data import ImageRecord, Vocabulary, open_image
 from odits.models.clip import ClipModel
 from odits.models.loading import load_word_model
-from odits.models.object_views import OBJECT_VIEWS
+from odits.models.object_view_names import OBJECT_VIEWS
 from odits.models.segmenters import load_segmenter
 from odits.object_embeddings import ObjectEncoder
 from odits.object_store import stored_objects

@@ -16,7 +16,8 @@ from PIL import Image
 from odits.data.images import image_digest, open_image
 from odits.files import cache_home, write_atomically
 from odits.models.clip import ClipModel
-from odits.models.object_views import ObjectView, how_clip_looks, object_views
+from odits.models.object_view_names import how_clip_looks
+from odits.models.object_views import ObjectView, object_views
 from odits.object_store import stored_objects
 from odits.predictions import Segmenter
 from odits.spotting.reader import TextLine, cut_line
@@ -82,7 +83,7 @@ class ObjectEncoder:
     Attributes:
         clip: embeds.
         segmenter: finds.
-        view: one of `odits.models.object_views.OBJECT_VIEWS`.
+        view: one of `odits.models.object_view_names.OBJECT_VIEWS`.
         words: whether lines of text are cut into words too.
     """
 

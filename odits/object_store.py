@@ -6,43 +6,91 @@ import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import supervision as sv
 
-from odits.data.images import open_image
+from odits.data.images import ImageError, open_image
 from odits.files import cache_home, write_atomically
-from odits.objects import areas_of, kinds_of, mask_from_rle, masks_of, object_rle
-from odits.predictions import Segmenter
+from odits.predictions import Advance, Segmenter
+from odits.workers import Source
+
+if TYPE_CHECKING:  # a count that is stored must not wait for it
+    import supervision as sv
 
 
-def stored_objects(source: Path | bytes, segmenter: Segmenter) -> sv.Detections:
-    """The objects of an image file (a path or its bytes), from the store or segmented now and kept.
+def objects_file(content: bytes, key: str) -> Path:
+    """Where the objects lie that the segmenter of this key finds in an image file of this content."""
+    image, model = (hashlib.sha256(part).hexdigest()[:24] for part in (content, key.encode()))
+    return cache_home() / "objects" / model / f"{image}.json"
+
+
+def compute_objects(
+    content: bytes, name: str | None, segmenter: Segmenter, advance: Advance | None = None
+) -> tuple[sv.Detections, bytes]:
+    """The objects of an image file of this content, and what is to be stored of them.
 
     Raises:
         OditsError: the image cannot be opened, or the segmenter's weights cannot be had.
     """
-    content = source.read_bytes() if isinstance(source, Path) else source
-    file = _entry(content, segmenter)
+    detections = segmenter.segment(open_image(content, name), advance)
+    return detections, json.dumps(to_document(detections) | {"segmenter": segmenter.name}).encode()
+
+
+def stored_objects(source: Source, segmenter: Segmenter, advance: Advance | None = None) -> sv.Detections:
+    """The objects of an image file (a path or its bytes), from the store or segmented now and kept.
+
+    Args:
+        source: the image.
+        segmenter: finds its objects.
+        advance: as `Segmenter.segment` takes it.
+
+    Raises:
+        OditsError: the image cannot be opened, or the segmenter's weights cannot be had.
+    """
+    content = content_of(source)
+    file = objects_file(content, segmenter.key)
     kept = _read(file)
     if kept is not None:
         return from_document(kept)
-    detections = segmenter.segment(open_image(content, source.name if isinstance(source, Path) else None))
+    detections, document = compute_objects(content, name_of(source), segmenter, advance)
     with suppress(OSError):  # a full or read-only disk costs time later, not the answer now
-        write_atomically(file, json.dumps(to_document(detections) | {"segmenter": segmenter.name}).encode())
+        write_atomically(file, document)
     return detections
 
 
-def stored_count(source: Path, segmenter: Segmenter) -> int:
-    """The number of objects of an image file; reads no mask where they are stored."""
-    kept = _read(_entry(source.read_bytes(), segmenter))
-    return len(kept["objects"]) if kept is not None else len(stored_objects(source, segmenter))
+def stored_count(source: Source, key: str) -> int | None:
+    """How many objects of an image are stored for the segmenter of this key; None where it was not segmented yet.
+
+    Raises:
+        ImageError: the image's file cannot be read.
+    """
+    kept = _read(objects_file(content_of(source), key))
+    return None if kept is None else len(kept["objects"])
 
 
-def _entry(content: bytes, segmenter: Segmenter) -> Path:
-    image, model = (hashlib.sha256(part).hexdigest()[:24] for part in (content, segmenter.key.encode()))
-    return cache_home() / "objects" / model / f"{image}.json"
+def stored_document(source: Source, key: str) -> dict[str, Any] | None:
+    """The stored document of an image, as `to_document` has it; None where it was not segmented yet."""
+    return _read(objects_file(content_of(source), key))
+
+
+def content_of(source: Source) -> bytes:
+    """The bytes of an image's file.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{source.name} can't be read: {error.strerror or error}.") from error
+
+
+def name_of(source: Source) -> str | None:
+    """What messages call an image: the name of its file; None where only its bytes are known."""
+    return source.name if isinstance(source, Path) else None
 
 
 def _read(file: Path) -> dict[str, Any] | None:
@@ -55,6 +103,8 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 def to_document(detections: sv.Detections) -> dict[str, Any]:
     """Detections as a JSON document: COCO boxes (x, y, width, height) and run-length-encoded masks."""
+    from odits.objects import areas_of, kinds_of, masks_of, object_rle
+
     confidence = np.ones(len(detections)) if detections.confidence is None else detections.confidence
     objects = [
         {
@@ -73,6 +123,10 @@ def to_document(detections: sv.Detections) -> dict[str, Any]:
 
 def from_document(document: dict[str, Any]) -> sv.Detections:
     """Detections as a segmenter returns them, from a stored document."""
+    import supervision as sv
+
+    from odits.objects import mask_from_rle
+
     objects = document["objects"]
     height, width = document["size"]
     masks = [mask_from_rle(entry["segmentation"]) for entry in objects]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -13,6 +13,9 @@ from odits.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # it costs a second of the app's start
     import supervision as sv
+
+Advance = Callable[[int, int], None]
+"""Told (done, of) while something goes on; what it raises ends that."""
 
 View = Literal["scene", "crop"]
 """How a word model is to look at an image: as a whole scene, or as the crop of one object."""
@@ -83,8 +86,8 @@ class Segmenter(Protocol):
     name: str
     key: str
 
-    def segment(self, image: Image.Image) -> sv.Detections:
-        """Objects of an RGB image of size (W, H).
+    def segment(self, image: Image.Image, advance: Advance | None = None) -> sv.Detections:
+        """Objects of an RGB image of size (W, H); `advance` is told how far it is.
 
         `xyxy` float32 (K, 4) in pixels, `mask` bool (K, H, W), `confidence` float32 (K,) in 0..1, and in `data`:
         "area" int64 (K,) in pixels and "kind" str (K,) ("mask", "region" or "text"). K may be 0.

@@ -59,35 +59,50 @@ class TestedDistribution:
         levels: significance levels in percent, falling.
         asymptotic: critical values for an endless sample (Stephens 1974, 1977; D'Agostino 1986).
         correction: what they are divided by for n counts.
+        family: SciPy's name of the distribution that is tested.
+        of_logarithms: whether it is the counts' logarithms that are tested against it.
     """
 
     title: str
     levels: tuple[float, ...]
     asymptotic: tuple[float, ...]
     correction: Callable[[int], float]
+    family: str
+    of_logarithms: bool = False
 
+    def values(self, counts: np.ndarray) -> np.ndarray:
+        """What is tested of counts > 0: they themselves, or their logarithms."""
+        return np.log(counts) if self.of_logarithms else counts
+
+
+_NORMAL: dict[str, Any] = {
+    "levels": (15.0, 10.0, 5.0, 2.5, 1.0),
+    "asymptotic": (0.561, 0.631, 0.752, 0.873, 1.035),
+    "correction": lambda n: 1 + 0.75 / n + 2.25 / n**2,
+}
+_EXTREME: dict[str, Any] = {
+    "levels": (25.0, 10.0, 5.0, 2.5, 1.0),
+    "asymptotic": (0.474, 0.637, 0.757, 0.877, 1.038),
+    "correction": lambda n: 1 + 0.2 / math.sqrt(n),
+}
 
 # SciPy 1.17 gives either critical values, with a warning that they go away, or a p-value; so its tables are kept here.
+# A variable is log-normal if its logarithm is normal, and Weibull (two parameters) if it is Gumbel's for least values.
 DISTRIBUTIONS = {
-    "norm": TestedDistribution(
-        "a normal distribution",
-        (15.0, 10.0, 5.0, 2.5, 1.0),
-        (0.561, 0.631, 0.752, 0.873, 1.035),
-        lambda n: 1 + 0.75 / n + 2.25 / n**2,
-    ),
+    "norm": TestedDistribution("a normal distribution", family="norm", **_NORMAL),
     "expon": TestedDistribution(
         "an exponential distribution",
         (15.0, 10.0, 5.0, 2.5, 1.0),
         (0.916, 1.062, 1.321, 1.591, 1.959),
         lambda n: 1 + 0.6 / n,
+        "expon",
     ),
-    "gumbel_r": TestedDistribution(
-        "a Gumbel distribution",
-        (25.0, 10.0, 5.0, 2.5, 1.0),
-        (0.474, 0.637, 0.757, 0.877, 1.038),
-        lambda n: 1 + 0.2 / math.sqrt(n),
-    ),
+    "lognorm": TestedDistribution("a log-normal distribution", family="norm", of_logarithms=True, **_NORMAL),
+    "weibull_min": TestedDistribution("a Weibull distribution", family="gumbel_l", of_logarithms=True, **_EXTREME),
+    "gumbel_r": TestedDistribution("a Gumbel distribution", family="gumbel_r", **_EXTREME),
 }
+POSITIVE = ("expon", "lognorm", "weibull_min")
+"""Distributions that leave no room for a count of 0."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,7 @@ def describe_counts(counts: Sequence[int]) -> CountStatistics:
     Raises:
         StatisticsError: there are none, or one is negative or not a whole number.
     """
-    values = _checked(counts)
+    values = checked_counts(counts)
     numbers, occurrences = np.unique(values, return_counts=True)
     return CountStatistics(
         counts=tuple(int(value) for value in values),
@@ -154,25 +169,39 @@ def describe_counts(counts: Sequence[int]) -> CountStatistics:
 
 
 def anderson_darling(counts: Sequence[int], distribution: str = "norm") -> AndersonDarling:
-    """The test of object counts against "norm", "expon" or "gumbel_r" at every significance level of its table.
+    """The test of object counts against one of `DISTRIBUTIONS` at every significance level of its table.
 
     Raises:
         StatisticsError: fewer than 8 counts, all of them equal, one negative or not whole, or another distribution.
     """
     from scipy import stats
 
-    values = _checked(counts)
+    values = checked_counts(counts)
     if distribution not in DISTRIBUTIONS:
         raise StatisticsError(f"There is no test against {distribution!r}: choose {', '.join(DISTRIBUTIONS)}.")
     if len(values) < MIN_SIZE:
         raise StatisticsError(f"An Anderson-Darling test needs at least {MIN_SIZE} images; there are {len(values)}.")
     if values.min() == values.max():
         raise StatisticsError(f"All images have {values[0]:g} objects, so there is no distribution to test.")
-    if distribution == "expon" and values.min() == 0:
-        # log F(0) is minus infinity, and so A² is infinite: an exponential variable is never exactly 0
+    if distribution in POSITIVE and values.min() == 0:
+        # log F(0) is minus infinity, and so A² is infinite: such a variable is never exactly 0
         return verdict(distribution, math.inf, len(values))
-    tested = stats.anderson(values, distribution, method="interpolate")
+    known = DISTRIBUTIONS[distribution]
+    tested = stats.anderson(known.values(values), known.family, method="interpolate")
     return verdict(distribution, float(tested.statistic), len(values))
+
+
+def all_tests(counts: Sequence[int]) -> tuple[dict[str, AndersonDarling], str]:
+    """The tests of object counts against all `DISTRIBUTIONS`; or none, and a sentence that says why.
+
+    Raises:
+        StatisticsError: there are no counts, or one is negative or not a whole number.
+    """
+    checked_counts(counts)
+    try:
+        return {name: anderson_darling(counts, name) for name in DISTRIBUTIONS}, ""
+    except StatisticsError as error:
+        return {}, str(error)
 
 
 def verdict(distribution: str, statistic: float, size: int) -> AndersonDarling:
@@ -210,7 +239,7 @@ def density_curve(counts: Sequence[int], points: int = 256) -> tuple[np.ndarray,
     """
     from scipy import stats
 
-    values = _checked(counts)
+    values = checked_counts(counts)
     if values.min() == values.max():
         raise StatisticsError("A density curve needs at least two different counts.")
     kernel = stats.gaussian_kde(values)
@@ -219,7 +248,7 @@ def density_curve(counts: Sequence[int], points: int = 256) -> tuple[np.ndarray,
     return x, kernel(x) + kernel(-x)
 
 
-def _checked(counts: Sequence[int]) -> np.ndarray:
+def checked_counts(counts: Sequence[int]) -> np.ndarray:
     """The counts as float64 (n,), n ≥ 1."""
     values = np.asarray(counts, dtype=np.float64).ravel()
     if not len(values):

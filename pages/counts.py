@@ -3,125 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from odits.errors import OditsError
-from odits.figures.counts import object_counts_figure
-from odits.predictions import Segmenter
-from odits.statistics import (
-    DISTRIBUTIONS,
-    MIN_SIZE,
-    AndersonDarling,
-    StatisticsError,
-    anderson_darling,
-    describe_counts,
-)
-from pages._shared import state
-from pages._shared.layout import chart, chart_download, complain, page, plain, table_download
+from odits.candidate_store import stored_candidates
+from odits.models.sam_parameters import EXACT, SamParameters
+from odits.object_filters import StoredBoxes
+from odits.object_store import stored_document
+from odits.precompute import Wanted
+from odits.statistics import MIN_SIZE
+from odits.tuning import Tunable, tunable_candidates, tunable_objects
+from pages._counts.counting import counts_of, offer
+from pages._counts.statistics import LINK, choose_distribution, show_histogram, show_summary, show_tests
+from pages._counts.tuning import choose_filters, link_names, offer_search, show_found
+from pages._shared import segmenters, state
+from pages._shared.layout import page, panes
 from pages._shared.pictures import Picture, choose_collection, dataset_or_none, pictures_of
-from pages._shared.segmenters import choose_segmenter, count_objects, known_counts, link_names, load
-
-RUNNING = "odits-counting"
-TITLES = {"norm": "Normal", "expon": "Exponential", "gumbel_r": "Gumbel"}
+from pages._shared.segmenters import choose_segmenter, identity_of, say_segmenter
 
 
-def start() -> None:
-    """Called by the button that starts counting."""
-    st.session_state[RUNNING] = True
+@st.cache_resource(max_entries=2, show_spinner="Reading what was found …")
+def boxes_of(keys: tuple[str, ...], key: str, _pictures: Sequence[Picture]) -> list[StoredBoxes]:
+    """The stored objects of pictures, without their masks."""
+    documents = [stored_document(picture.source, key) for picture in _pictures]
+    return [StoredBoxes.from_document(item) for item in documents if item is not None]
 
 
-def stop() -> None:
-    """Called by the button that stops counting; what was counted stays."""
-    st.session_state[RUNNING] = False
+@st.cache_resource(max_entries=1, show_spinner="Reading SAM's masks …")
+def candidates_of(keys: tuple[str, ...], key: str, _pictures: Sequence[Picture]) -> tuple[list[str], list[object]]:
+    """The names of the pictures whose candidates are there, and the candidates."""
+    found = [(picture.name, stored_candidates(picture.source, key)) for picture in _pictures]
+    there = [(name, item) for name, item in found if item is not None]
+    return [name for name, _ in there], [item for _, item in there]
 
 
-def count(pictures: Sequence[Picture], segmenter: Segmenter, place: DeltaGenerator) -> None:
-    """Counts the objects of every picture that was not counted yet, with progress, until done or stopped."""
-    with place.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, "Looking for objects …")
-        st.button("Stop", on_click=stop, icon=":material/stop_circle:", key="stop")
-    problems = []
-    for done, picture in enumerate(pictures):
-        bar.progress(done / len(pictures), f"Image {done + 1} of {len(pictures)}: {plain(picture.name)}")
-        try:
-            count_objects(segmenter, picture)
-        except OditsError as error:
-            problems.append(str(error))
-    st.session_state[RUNNING] = False
-    place.empty()
-    for problem in problems[:3]:
-        complain(problem)
-    if len(problems) > 3:
-        complain(f"{len(problems) - 3} more images could not be read.")
+def tunable_of(pictures: Sequence[Picture], wanted: Wanted, key: str) -> Tunable | None:
+    """The filters that can be tried over the pictures; for SAM, what is still needed for that is offered."""
+    keys = tuple(picture.key for picture in pictures)
+    if wanted.reference == "embedded":
+        return tunable_objects(boxes_of(keys, key, pictures))
+    parameters = wanted.parameters or SamParameters()
+    if parameters.mode != EXACT:
+        st.caption("Filters can be moved over exact masks only.")
+        return None
+    loose = replace(wanted, kind="candidates")
+    loose_key = loose.identity().key
+    names, found = candidates_of(keys, loose_key, pictures)
+    if len(names) < len(pictures):
+        st.caption("To move SAM's filters, all its masks are collected once at loose thresholds.")
+        if offer(pictures, loose, loose_key, len(pictures) - len(names), "Collect SAM's masks", "collected"):
+            candidates_of.clear()
+            st.rerun()
+        return None
+    return tunable_candidates(found, parameters)
 
 
-def offer(place: DeltaGenerator, total: int, left: int) -> None:
-    """The button that starts counting, or goes on with it."""
-    fresh = left == total
-    with place.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            f"Count objects in {total:,} images" if fresh else f"Go on with the other {left:,} images",
-            type="primary",
-            on_click=start,
-            icon=":material/play_circle:",
-            key="start",
-        )
-        st.caption(
-            "You can stop at any time and go on later."
-            if fresh
-            else f"{total - left:,} of {total:,} images are counted; this is what they show."
-        )
-
-
-def show_test(tests: Sequence[AndersonDarling]) -> None:
-    """The verdicts in sentences, and every significance level in a table."""
-    for test in tests:
-        st.markdown(f"- {plain(test.sentence)}")
-    rows = [
-        {
-            "distribution": TITLES.get(test.distribution, test.distribution),
-            "statistic A²": test.statistic,
-            "significance level": f"{level:g} %",
-            "critical value": critical,
-            "rejected": test.statistic > critical,
-            "p-value": test.p_text,
-        }
-        for test in tests
-        for level, critical in zip(test.significance_levels, test.critical_values, strict=True)
-    ]
-    table = pd.DataFrame(rows)
-    with st.expander("Every significance level"):
-        st.dataframe(table, hide_index=True, key="anderson-table", height=330)
-    table_download(table, "anderson-darling", "anderson", "Tests")
-
-
-def show_counts(names: Sequence[str], counts: Sequence[int]) -> None:
-    """Statistics, histogram, tests and table of the counts."""
-    summary = describe_counts(counts)
-    with st.container(horizontal=True, key="numbers"):
-        st.metric("Images", f"{len(counts):,}")
-        st.metric("Mean", f"{summary.mean:.2f}")
-        st.metric("Median", f"{summary.median:g}")
-        st.metric("Mode", f"{summary.mode:g}")
-        st.metric("Standard deviation", "none" if summary.std != summary.std else f"{summary.std:.2f}")
-    scale = st.segmented_control(
-        "Scale", ["frequency", "density"], default="frequency", required=True, label_visibility="collapsed", key="scale"
-    )
-    figure = object_counts_figure(counts, scale == "density")
-    chart(figure, "counts-chart", f"Histogram of the objects in {len(counts)} images, on average {summary.mean:.1f}")
-    table = pd.DataFrame({"image": list(names), "objects": list(counts)})
-    with st.container(horizontal=True, key="downloads"):
-        chart_download(figure, "object-counts", "counts")
-        table_download(table, "object-counts", "counts", "Counts")
+@st.fragment
+def explore(pictures: Sequence[Picture], counts: Sequence[int], wanted: Wanted, key: str, link: Sequence[str]) -> None:
+    """The part that moves with the filters: numbers, histogram, and tests."""
+    names = [picture.name for picture in pictures]
+    with panes("counts") as row:
+        with row.container(key="pane-filters"):
+            distribution = choose_distribution()
+            tunable = tunable_of(pictures, wanted, key)
+            moved = list(counts)
+            if tunable is not None:
+                filters = choose_filters(tunable.start)
+                moved = [image.count(filters) for image in tunable.images]
+                offer_search(tunable, key, distribution, filters)
+                link = [*link, *link_names(filters, tunable.start)]
+        with row.container(key="pane-overlay"):
+            show_summary(moved, counts)
+            show_histogram(names, moved)
+    state.publish(*link, *LINK)
+    if tunable is not None:
+        show_found(tunable, key, distribution, filters)
     st.subheader("Which distribution?", anchor=False)
-    try:
-        show_test([anderson_darling(counts, distribution) for distribution in DISTRIBUTIONS])
-    except StatisticsError as error:
-        st.info(plain(str(error)), icon=":material/info:")
+    show_tests(moved, distribution)
     with st.expander("Objects in each image"):
+        table = pd.DataFrame({"image": names, "objects": moved})
         st.dataframe(table, hide_index=True, key="counts-table", height=360)
 
 
@@ -130,7 +92,8 @@ with page("Object counts", "How many objects the images have, and which distribu
         dataset = dataset_or_none()
         collection = choose_collection(dataset)
         reference, parameters = choose_segmenter()
-    state.publish("images", *link_names(parameters))
+    link = ["images", *segmenters.link_names(parameters)]
+    state.publish(*link)
     pictures = pictures_of(collection, dataset)
     if not pictures:
         st.info(
@@ -138,14 +101,13 @@ with page("Object counts", "How many objects the images have, and which distribu
             icon=":material/upload:",
         )
     else:
-        segmenter = load(reference, parameters)
-        counts = known_counts()
-        st.caption(f"Objects by {plain(segmenter.name)}")
-        place = st.empty()
-        if st.session_state.get(RUNNING):
-            count(pictures, segmenter, place)
-        found = {item.name: counts[segmenter.key, item.key] for item in pictures if (segmenter.key, item.key) in counts}
-        if len(found) < len(pictures):
-            offer(place, len(pictures), len(pictures) - len(found))
+        identity = identity_of(reference, parameters)
+        wanted = Wanted(reference, parameters)
+        say_segmenter(identity.name)
+        found = counts_of(pictures, identity.key)
+        left = len(pictures) - len(found)
+        if offer(pictures, wanted, identity.key, left, f"Count objects in {len(pictures):,} images", "counted"):
+            found = counts_of(pictures, identity.key)
         if found:
-            show_counts(list(found), list(found.values()))
+            counted = [picture for picture in pictures if picture.name in found]
+            explore(counted, [found[picture.name] for picture in counted], wanted, identity.key, link)

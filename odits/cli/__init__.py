@@ -16,6 +16,7 @@ from odits.cli import (
     explain,
     finetune,
     objects,
+    precompute,
     pretrain,
     search,
     spotting,
@@ -35,6 +36,7 @@ app.command("dataset")(dataset.dataset)
 app.command("words")(words.words)
 app.command("objects")(objects.objects)
 app.command("counts")(counts.counts)
+app.command("precompute")(precompute.precompute)
 app.command("evaluate")(evaluate.evaluate)
 app.command("retrieval")(spotting.retrieval)
 app.command("spot")(spotting.spot)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,6 +15,10 @@ from rich.table import Table
 
 from odits.data import Dataset, Vocabulary, find_data_folder, read_dataset
 from odits.errors import OditsError
+
+if TYPE_CHECKING:
+    from odits.models.sam_parameters import SamParameters
+    from odits.precompute import Precomputed, Wanted
 
 Item = TypeVar("Item")
 
@@ -37,6 +41,70 @@ AnyModel = Annotated[
 ]
 
 Segmenter = Annotated[str, typer.Option(help="embedded, sam:vit_b, sam:vit_l, sam:vit_h, or sam:FILE.")]
+SamValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sam",
+        help="One of SAM's parameters as NAME=VALUE, such as points_per_side=16; can be repeated.",
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Processes that look for objects. Default: as many as the cores bear.", show_default=False
+    ),
+]
+
+
+class NamedFile(Protocol):
+    """An image in a file."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+
+def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameters | None:
+    """The parameters that `--sam` sets; None where it was not given.
+
+    Raises:
+        OditsError: an unknown name, a value that it cannot have, or a segmenter that is not SAM.
+    """
+    from odits.models.sam_parameters import read_parameters
+
+    if not values:
+        return None
+    if not segmenter.startswith("sam"):
+        raise OditsError("--sam sets parameters of SAM: choose a SAM with --segmenter.")
+    return read_parameters(values)
+
+
+def precompute_shown(
+    images: Sequence[NamedFile], wanted: Wanted, workers: int | None = None, ray: str | None = None
+) -> Precomputed:
+    """`odits.precompute.precompute` with a progress bar; images that can't be read are named on stderr."""
+    from odits.precompute import precompute
+
+    what = "looking for objects" if wanted.kind == "objects" else "collecting SAM's masks"
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=len(images))
+        done = precompute(
+            [(item.name, item.path) for item in images],
+            wanted,
+            workers,
+            lambda done, of: bar.update(task, completed=done, total=of),
+            ray,
+        )
+    for place in sorted(done.problems):
+        say(f"Left out: {done.problems[place]}")
+    return done
 
 
 def load_data(folder: Path | None) -> Dataset:

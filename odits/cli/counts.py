@@ -2,43 +2,149 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odits.cli.common import Data, Device, Json, Segmenter, load_data, print_json, print_table, say, track
+from odits.cli.common import (
+    Data,
+    Device,
+    Json,
+    SamValues,
+    Segmenter,
+    Workers,
+    load_data,
+    precompute_shown,
+    print_json,
+    print_table,
+    progress_bar,
+    sam_parameters,
+    say,
+)
+
+if TYPE_CHECKING:
+    from odits.data import ImageRecord
+    from odits.precompute import Wanted
+    from odits.tuning import Setting, Tunable
 
 
 def counts(
     data: Data = None,
     split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "train",
     segmenter: Segmenter = "embedded",
+    sam: SamValues = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Search the segmenter's filters for counts closest to --distribution.")
+    ] = False,
+    distribution: Annotated[
+        str, typer.Option(help="What --tune aims at: norm, expon, lognorm, weibull_min or gumbel_r.")
+    ] = "norm",
+    workers: Workers = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are kept: it resumes."""
-    from odits.models.segmenters import load_segmenter
     from odits.object_store import stored_count
-    from odits.statistics import anderson_darling, describe_counts
+    from odits.precompute import Wanted
+    from odits.statistics import all_tests, describe_counts
 
     records = load_data(data).split(split)
-    finder = load_segmenter(segmenter, device=device)
-    counted = [stored_count(record.path, finder) for record in track(records, "counting objects")]
-    described = describe_counts(counted)
-    tests = {name: anderson_darling(counted, name) for name in ("norm", "expon")}
+    wanted = Wanted(segmenter, sam_parameters(sam, segmenter), device)
+    done = precompute_shown(records, wanted, workers)
+    found = [(record, stored_count(record.path, done.segmenter.key)) for record in records]
+    counted = [(record, count) for record, count in found if count is not None]
+    described = describe_counts([count for _, count in counted])
+    tests, reason = all_tests(described.counts)
+    tuned = _tune([record for record, _ in counted], wanted, distribution, workers) if tune else None
     if as_json:
         print_json(
             {
-                "segmenter": finder.name,
+                "segmenter": done.segmenter.name,
                 "split": split,
-                "images": [record.name for record in records],
+                "images": [record.name for record, _ in counted],
                 **described.as_dict(),
                 "anderson": {name: test.as_dict() for name, test in tests.items()},
+                "note": reason,
+                **({"tuning": _tuning_document(tuned, distribution)} if tuned else {}),
             }
         )
         return
-    say(f"{len(counted)} images, segmented by {finder.name}")
+    say(f"{len(counted)} images, segmented by {done.segmenter.name}")
     described_rows = [(name, float(getattr(described, name))) for name in ("mean", "median", "mode", "std")]
     print_table(("statistic", "value"), described_rows, "Objects in an image")
-    rows = [(name, t.statistic, t.critical_value, t.p_text, "yes" if t.rejected else "no") for name, t in tests.items()]
-    print_table(("distribution", "A²", "critical value (5 %)", "p", "rejected"), rows, "Anderson-Darling")
+    if reason:
+        say(reason)
+    else:
+        rows = [
+            (name, t.statistic, t.critical_value, t.p_text, "yes" if t.rejected else "no") for name, t in tests.items()
+        ]
+        print_table(("distribution", "A²", "critical value (5 %)", "p", "rejected"), rows, "Anderson-Darling")
+    if tuned:
+        _print_tuning(*tuned)
+
+
+def _tune(
+    records: list[ImageRecord], wanted: Wanted, distribution: str, workers: int | None
+) -> tuple[Setting, list[Setting]]:
+    """The setting as it is, and all that were tried, the best first."""
+    from odits.tuning import search, try_filters
+
+    tunable = _tunable(records, wanted, workers)
+    before = try_filters(tunable.images, tunable.start, distribution)
+    with progress_bar() as bar:
+        task = bar.add_task("trying filters", total=len(tunable.settings))
+        found = search(tunable, distribution, lambda done, of: bar.update(task, completed=done, total=of))
+    return before, found
+
+
+def _tunable(records: list[ImageRecord], wanted: Wanted, workers: int | None) -> Tunable:
+    """The images with filters to be tried over them; SAM's candidates are computed where they are missing."""
+    from dataclasses import replace
+
+    from odits.candidate_store import stored_candidates
+    from odits.models.sam_parameters import SamParameters
+    from odits.object_filters import StoredBoxes
+    from odits.object_store import stored_document
+    from odits.tuning import tunable_candidates, tunable_objects
+
+    if wanted.reference == "embedded":
+        key = wanted.identity().key
+        documents = [stored_document(record.path, key) for record in records]
+        return tunable_objects([StoredBoxes.from_document(item) for item in documents if item is not None])
+    loose = precompute_shown(records, replace(wanted, kind="candidates"), workers)
+    kept = [stored_candidates(record.path, loose.segmenter.key) for record in records]
+    return tunable_candidates([item for item in kept if item is not None], wanted.parameters or SamParameters())
+
+
+def _tuning_document(tuned: tuple[Setting, list[Setting]], distribution: str) -> dict[str, Any]:
+    from odits.tuning import NOTE
+
+    before, found = tuned
+    return {
+        "distribution": distribution,
+        "tried": len(found),
+        "before": before.as_dict(),
+        "best": found[0].as_dict(),
+        "note": NOTE,
+        "settings": [
+            {
+                "filters": item.filters._asdict(),
+                "statistic": item.test.statistic if item.test else None,
+                "why": item.reason,
+            }
+            for item in found
+        ],
+    }
+
+
+def _print_tuning(before: Setting, found: list[Setting]) -> None:
+    from odits.tuning import NOTE
+
+    rows = []
+    for what, item in (("as it is", before), *((f"{place}.", item) for place, item in enumerate(found[:5], start=1))):
+        values = ", ".join(f"{name} {value:g}" for name, value in item.filters._asdict().items())
+        mean = sum(item.counts) / len(item.counts)
+        test = item.test
+        rows.append((what, values, f"{mean:.1f}", *((f"{test.statistic:.3f}", test.p_text) if test else ("", ""))))
+    print_table(("place", "filters", "mean", "A²", "p"), rows, f"{len(found)} settings tried")
+    say(NOTE)

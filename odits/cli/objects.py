@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, Segmenter, load_vocabulary, print_json, print_table, say
+from odits.cli.common import (
+    Checkpoint,
+    Data,
+    Device,
+    Json,
+    SamValues,
+    Segmenter,
+    load_vocabulary,
+    print_json,
+    print_table,
+    sam_parameters,
+    say,
+)
 from odits.errors import OditsError
 
 if TYPE_CHECKING:
@@ -30,6 +42,7 @@ def objects(
     vocabulary: Annotated[str, typer.Option(help="The names to choose from: svt, or a text file of words.")] = "svt",
     model: Checkpoint = "embedded",
     data: Data = None,
+    sam: SamValues = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -44,7 +57,7 @@ def objects(
     opened = [open_image(path) for path in images]
     words = load_vocabulary(vocabulary, data) if names else None
     namer = _namer(names, model, device) if names else None
-    finder = load_segmenter(segmenter, device=device)
+    finder = load_segmenter(segmenter, sam_parameters(sam, segmenter), device)
     documents, exported = [], []
     for path, image in zip(images, opened, strict=True):
         detections = stored_objects(path, finder)

@@ -21,7 +21,7 @@ from odits.cli.common import (
 )
 from odits.files import cache_home
 from odits.models.initializers import INITIALIZERS
-from odits.models.object_views import OBJECT_VIEWS
+from odits.models.object_view_names import OBJECT_VIEWS
 from odits.models.random_streams import GENERATORS
 from odits.training.odits_config import ABLATIONS, CLIP_PARTS, OBJECTS, OditsTraining
 

@@ -11,18 +11,9 @@ import numpy as np
 import supervision as sv
 from PIL import Image, ImageFilter
 
-from odits.errors import OditsError
+from odits.models.object_view_names import how_clip_looks
 from odits.models.text_windows import straighten, word_windows
 from odits.objects import areas_of, kinds_of, masks_of, object_crop
-from odits.predictions import View
-
-OBJECT_VIEWS = {
-    "crop": "the object's box, with its background",
-    "blurred": "the object's box, its background blurred",
-    "removed": "the object's box, its background grey",
-    "masked": "the object on the whole image, all else black (thesis, 3.1)",
-}
-"""How an object can be shown to CLIP, with what each is for people; the first is the default, for it does best."""
 
 _GREY = (127, 127, 127)
 
@@ -46,17 +37,6 @@ class ObjectView:
     kind: str
     area: float
     confidence: float
-
-
-def how_clip_looks(view: str) -> View:
-    """Whether pictures of an object view are whole scenes or crops.
-
-    Raises:
-        OditsError: there is no such view.
-    """
-    if view not in OBJECT_VIEWS:
-        raise OditsError(f"There is no object view '{view}': choose {', '.join(OBJECT_VIEWS)}.")
-    return "scene" if view == "masked" else "crop"
 
 
 def object_views(

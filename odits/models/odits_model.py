@@ -19,7 +19,7 @@ from odits.errors import OditsError
 from odits.models.catalog import file_digest, read_metadata
 from odits.models.clip import ClipModel
 from odits.models.loading import clip_from_state, read_state, recorded_preprocessing
-from odits.models.object_views import OBJECT_VIEWS
+from odits.models.object_view_names import OBJECT_VIEWS
 from odits.models.odits import Odits, OditsConfig, OditsOutput
 from odits.models.odits_inputs import OditsEyes, OditsInput, gather, lexicon_table
 from odits.models.odits_layers import AmongWords

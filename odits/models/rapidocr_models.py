@@ -9,11 +9,12 @@ from typing import Any
 from odits.errors import OditsError
 
 
-def load_rapidocr(recognises: bool, **settings: Any) -> Any:
+def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any) -> Any:
     """A rapidocr engine that detects lines of text, and recognises them if wanted.
 
     Args:
         recognises: whether the recogniser is needed too.
+        threads: how many each network uses, all cores by default; several processes would stand in each other's way.
         settings: of rapidocr's detector, such as `box_thresh`.
 
     Raises:
@@ -38,6 +39,7 @@ def load_rapidocr(recognises: bool, **settings: Any) -> Any:
             "Global.log_level": "critical",
             "Global.use_cls": False,
             "Global.use_rec": recognises,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads or -1,
             **files,
             **{f"Det.{name}": value for name, value in settings.items()},
         }

@@ -2,75 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field, fields
-
 import cv2
 import numpy as np
 import supervision as sv
 from PIL import Image
 
-from odits.errors import OditsError
+from odits.models.region_parameters import NAME, RegionParameters
 from odits.models.region_tree import build_tree, cut_tree
 from odits.models.text_regions import TextDetector
 from odits.objects import make_detections, suppress
-
-
-@dataclass(frozen=True)
-class RegionParameters:
-    """What the embedded segmenter can be told; `metadata["help"]` of each field says it to users."""
-
-    side: int = field(
-        default=512, metadata={"help": "The image is reduced to this many pixels on its longer side for the regions."}
-    )
-    superpixel: int = field(default=9, metadata={"help": "Distance of the superpixels' centres, in reduced pixels."})
-    smallest: float = field(
-        default=0.003, metadata={"help": "Regions smaller than this part of the image are dropped."}
-    )
-    largest: float = field(default=0.4, metadata={"help": "No region is larger than this part of the image."})
-    noise: float = field(
-        default=7.0,
-        metadata={"help": "Colour differences below this are not taken for a border. Higher: fewer regions."},
-    )
-    detail: float = field(default=0.93, metadata={"help": "1 favours whole objects, smaller values their parts."})
-    min_stability: float = field(
-        default=0.1, metadata={"help": "Regions that stand out from their surroundings less than this are dropped."}
-    )
-    text: bool = field(default=True, metadata={"help": "Find lines of text too."})
-    text_side: int = field(
-        default=1024, metadata={"help": "The image is reduced to this many pixels on its longer side for the text."}
-    )
-    text_threshold: float = field(default=0.5, metadata={"help": "Text detections with a lower score are dropped."})
-    nms_iou: float = field(
-        default=0.7, metadata={"help": "Of two objects whose masks overlap by more than this IoU, the surer one stays."}
-    )
-    max_objects: int = field(
-        default=100, metadata={"help": "The most confident regions up to this many objects are kept."}
-    )
-
-    def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "side": (64, 2048),
-            "superpixel": (3, 64),
-            "smallest": (0, 1),
-            "largest": (0, 1),
-            "noise": (0.1, 1000),
-            "detail": (0.1, 2),
-            "min_stability": (0, 1),
-            "text_side": (64, 4096),
-            "text_threshold": (0, 1),
-            "nms_iou": (0, 1),
-            "max_objects": (1, 1000),
-        }
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise OditsError(f"{name} must lie between {low:g} and {high:g}, but is {getattr(self, name)}.")
-
-    @property
-    def key(self) -> str:
-        """A hexadecimal digest of all values."""
-        text = ";".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+from odits.predictions import Advance
 
 
 class RegionSegmenter:
@@ -79,26 +20,33 @@ class RegionSegmenter:
     Deterministic, no download, under a second or two on one core. A text object's confidence is the detector's score;
     a region's is its stability: 1 − (cost at which it came together) / (cost at which it was absorbed), near 1 for a
     plain sign on a contrasting wall, near 0 for a patch among similar ones. It is not a probability.
+
+    Args:
+        parameters: the defaults unless given.
+        threads: of the text detector's network; all cores by default.
     """
 
-    name = "Text regions + colour regions (not SAM)"
+    name = NAME
 
-    def __init__(self, parameters: RegionParameters | None = None) -> None:
+    def __init__(self, parameters: RegionParameters | None = None, threads: int | None = None) -> None:
         self.parameters = parameters or RegionParameters()
-        self.key = f"regions-1-{self.parameters.key}"
-        self._detector = TextDetector(self.parameters.text_side, self.parameters.text_threshold)
+        self.key = self.parameters.key
+        self._detector = TextDetector(self.parameters.text_side, self.parameters.text_threshold, threads)
 
-    def segment(self, image: Image.Image) -> sv.Detections:
+    def segment(self, image: Image.Image, advance: Advance | None = None) -> sv.Detections:
         """Objects of an RGB image of size (W, H), as `odits.predictions.Segmenter` says; kinds "text" and "region"."""
+        step = advance or (lambda _done, _of: None)
         p = self.parameters
         scale = min(1.0, p.side / max(image.size))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         small = cv2.resize(np.asarray(image.convert("RGB"))[..., ::-1], size, interpolation=cv2.INTER_AREA)
         lines = self._detector.detect(image) if p.text else []
+        step(1, 2)
         factor = np.array([size[0] / image.width, size[1] / image.height], np.float32)
         text = [(_polygon(corners * factor, size), score) for corners, score in lines]
         written = np.any([mask for mask, _ in text], axis=0) if text else np.zeros(size[::-1], bool)
         regions = self._regions(small, written)
+        step(2, 2)
         # Text first: where a region coincides with a line, the line says more.
         found = sorted(text, key=lambda item: -item[1]) + sorted(regions, key=lambda item: -item[1])
         kept = suppress([mask for mask, _ in found], p.nms_iou)[: p.max_objects]

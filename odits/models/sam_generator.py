@@ -23,8 +23,7 @@ from odits.models.sam_decoder import CHUNK, DecodedPoint, PointDecoder
 from odits.models.sam_encoder import encode_image
 from odits.models.sam_masks import Candidate, enlarge, pack, run_lengths, stability
 from odits.models.sam_threads import Workers
-
-Advance = Callable[[int, int], None]
+from odits.predictions import Advance
 
 
 class MaskGenerator(SamAutomaticMaskGenerator):

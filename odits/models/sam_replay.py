@@ -69,6 +69,10 @@ class KeptCandidates:
             self._cleaned[key] = (changed, _box(mask))
         return self._cleaned[key]
 
+    def count(self, filters: Filters) -> int:
+        """How many masks SAM's generator would return with these filters. Raises OditsError as `replay`."""
+        return len(replay(self, filters))
+
     def to_bytes(self) -> bytes:
         """The candidates as a NumPy archive, for a file."""
         target = io.BytesIO()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from odits.errors import OditsError
 from odits.files import cache_home
-from odits.models.sam import SamParameters
+from odits.models.region_parameters import NAME, RegionParameters
+from odits.models.sam_known import KnownSam
+from odits.models.sam_parameters import SamParameters
 from odits.predictions import Segmenter
 from odits.weights import Progress, fetch, no_progress
 
@@ -46,7 +49,7 @@ class SegmenterChoice:
 SEGMENTERS = (
     SegmenterChoice(
         "embedded",
-        "Text regions + colour regions (not SAM)",
+        NAME,
         "",
         0,
         "Works offline: lines of text by rapidocr's detector, and regions of one colour by classical image processing.",
@@ -57,11 +60,36 @@ SEGMENTERS = (
 )
 
 
+class SegmenterIdentity(NamedTuple):
+    """A segmenter's `name` and `key`, as `odits.predictions.Segmenter` has them, without the segmenter."""
+
+    name: str
+    key: str
+
+
+def identify_segmenter(
+    reference: str,
+    parameters: SamParameters | None = None,
+    device: str = "auto",
+    progress: Progress = no_progress,
+) -> SegmenterIdentity:
+    """The identity of the segmenter that `load_segmenter` returns; no model is loaded if it is known already.
+
+    Raises:
+        OditsError: as `load_segmenter`.
+    """
+    if reference == "embedded":
+        return SegmenterIdentity(NAME, RegionParameters().key)
+    known = KnownSam(_sam_weights(reference, progress), device)
+    return SegmenterIdentity(*known.identity(parameters or SamParameters()))
+
+
 def load_segmenter(
     reference: str,
     parameters: SamParameters | None = None,
     device: str = "auto",
     progress: Progress = no_progress,
+    threads: int | None = None,
 ) -> Segmenter:
     """The segmenter that `reference` names; SAM's official weights are downloaded where they are missing.
 
@@ -70,23 +98,28 @@ def load_segmenter(
         parameters: for SAM; the embedded segmenter has parameters of its own.
         device: "auto", "cpu", "cuda" or "mps"; for SAM.
         progress: called with (bytes here, bytes in all) during a download.
+        threads: of the embedded segmenter; all cores by default. SAM has torch's.
 
     Raises:
         OditsError: an unknown reference, no network, or a file that is not SAM's.
     """
-    choice = next((choice for choice in SEGMENTERS if choice.reference == reference), None)
     if reference == "embedded":
         from odits.models.regions import RegionSegmenter
 
-        return RegionSegmenter()
+        return RegionSegmenter(threads=threads)
     from odits.models.sam import SamSegmenter
 
+    return SamSegmenter(_sam_weights(reference, progress), parameters, device)
+
+
+def _sam_weights(reference: str, progress: Progress) -> Path:
+    """The file of SAM's weights that a reference names, downloaded if need be."""
+    choice = next((choice for choice in SEGMENTERS if choice.reference == reference), None)
     if choice is not None and choice.path is not None:
         digest = Path(choice.file).stem.rpartition("_")[2]
         # The digest is checked when the file arrives; a file that is there came through that check.
-        path = choice.path if choice.ready else fetch(f"{SAM_URL}/{choice.file}", choice.path, digest, progress)
-        return SamSegmenter(path, parameters, device)
+        return choice.path if choice.ready else fetch(f"{SAM_URL}/{choice.file}", choice.path, digest, progress)
     if reference.startswith("sam:") and len(reference) > 4:
-        return SamSegmenter(Path(reference[4:]).expanduser(), parameters, device)
+        return Path(reference[4:]).expanduser()
     known = ", ".join(choice.reference for choice in SEGMENTERS)
     raise OditsError(f"There is no segmenter {reference!r}: use one of {known}, or sam:FILE.")

@@ -17,11 +17,13 @@ class TextDetector:
     Args:
         side: the image is reduced to this many pixels on its longer side before detection.
         threshold: detections with a lower score, in 0..1, are dropped.
+        threads: of the network; all cores by default.
     """
 
-    def __init__(self, side: int = 1024, threshold: float = 0.5) -> None:
+    def __init__(self, side: int = 1024, threshold: float = 0.5, threads: int | None = None) -> None:
         self._side = side
         self._threshold = threshold
+        self._threads = threads
         self._engine: Any = None
         self._lock = threading.Lock()  # rapidocr keeps state of the current image in its engine
 
@@ -35,7 +37,11 @@ class TextDetector:
         with self._lock:
             if self._engine is None:
                 self._engine = load_rapidocr(
-                    recognises=False, limit_type="max", limit_side_len=self._side, box_thresh=self._threshold
+                    recognises=False,
+                    threads=self._threads,
+                    limit_type="max",
+                    limit_side_len=self._side,
+                    box_thresh=self._threshold,
                 )
             found = self._engine(np.ascontiguousarray(small[..., ::-1]))
         if found.boxes is None or found.scores is None:

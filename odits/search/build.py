@@ -22,14 +22,15 @@ from odits.files import write_atomically
 from odits.search import bounds
 from odits.search.collection import Collection
 from odits.search.frames import COLUMNS, frame_table, padding, top_letters
-from odits.search.pool import read_all
 from odits.search.store import DESCRIPTION, Index, IndexedImage, description, index_folder, open_index
 from odits.spotting.ctc import DEFAULT
 from odits.spotting.reader import TextLine, TextReader
 from odits.spotting.reading_store import load_lines, reading_file
+from odits.workers import ask_all, question_about
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, images done, images in all); what it raises stops the build."""
+WORKER = "odits.search.worker"
 _LINES = 4096  # whose bounds are computed at a time
 
 
@@ -108,7 +109,8 @@ def _read(
             said[place] = {name: getattr(entry, name) for name in ("digest", "width", "height", "lines", "frames")}
     todo = [place for place in range(len(stamps)) if place not in said]
     progress("Reading images", len(said), len(stamps))
-    with closing(read_all([collection.items[place] for place in todo], workers)) as answers:
+    questions = [question_about(item.name, item.path) for item in map(collection.items.__getitem__, todo)]
+    with closing(ask_all(WORKER, questions, workers)) as answers:
         for place, answer in answers:
             said[todo[place]] = answer
             progress("Reading images", len(said), len(stamps))

@@ -19,12 +19,12 @@ import numpy as np
 
 from odits.search.bounds import bound
 from odits.search.frames import block_of
-from odits.search.pool import cores
 from odits.search.query import Query
 from odits.search.spelling import ends
 from odits.search.store import Index
 from odits.spotting.calibration import SVT_TRAIN, Calibration
 from odits.spotting.ctc import DEFAULT
+from odits.workers import cores
 
 LEAST = 0.02
 """The least probability of a word that is there."""

@@ -26,12 +26,15 @@ _BATCH = 6
 class Engine:
     """The networks, loaded from the wheel and never downloaded.
 
+    Args:
+        threads: of each network; all cores by default.
+
     Raises:
         OditsError: rapidocr is not installed with its models.
     """
 
-    def __init__(self) -> None:
-        whole = load_rapidocr(recognises=True)
+    def __init__(self, threads: int | None = None) -> None:
+        whole = load_rapidocr(recognises=True, threads=threads)
         self._detector: Any = whole._load_det_model()
         recogniser: Any = whole._load_rec_model()
         self._recogniser = recogniser.session

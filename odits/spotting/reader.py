@@ -85,13 +85,18 @@ class TextLine:
 class TextReader:
     """Reads pictures; the networks are loaded at the first one.
 
+    Args:
+        settings: how a picture is read.
+        threads: of each network; all cores by default.
+
     Attributes:
         name: as shown to users.
         key: identifies networks and settings; caches key on it.
     """
 
-    def __init__(self, settings: ReadingSettings | None = None) -> None:
+    def __init__(self, settings: ReadingSettings | None = None, threads: int | None = None) -> None:
         self.settings = settings or ReadingSettings()
+        self._threads = threads
         self._engine: Engine | None = None
         self._lock = threading.Lock()  # rapidocr keeps state of the current picture
 
@@ -110,7 +115,7 @@ class TextReader:
         """The lines of an RGB image; the same line once for each scale and turn at which it was found."""
         with self._lock:
             if self._engine is None:
-                self._engine = Engine()
+                self._engine = Engine(self._threads)
             engine = self._engine
             pixels = np.asarray(image.convert("RGB"))[..., ::-1]
             found = list(self.detect(engine, pixels))

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from odits.data import Vocabulary, open_image
 from odits.models.clip import encode_vocabulary
-from odits.models.object_views import how_clip_looks, object_views
+from odits.models.object_view_names import how_clip_looks
+from odits.models.object_views import object_views
 from odits.models.odits import EncodedImages
 from odits.models.text_encoding import encode_tokens
 from odits.object_embeddings import ObjectEncoder

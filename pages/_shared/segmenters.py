@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from odits.errors import OditsError
-from odits.models.segmenters import SEGMENTERS, SegmenterChoice
+from odits.models.segmenters import SEGMENTERS, SegmenterChoice, SegmenterIdentity, identify_segmenter
 from odits.predictions import Segmenter
 from pages._shared import state
 from pages._shared.layout import plain
@@ -17,7 +17,7 @@ from pages._shared.pictures import Opened, Picture
 if TYPE_CHECKING:
     import supervision as sv
 
-    from odits.models.sam import SamParameters
+    from odits.models.sam_parameters import SamParameters
 
 OWN_FILE = "sam:file"
 _SHOWN = {
@@ -57,7 +57,7 @@ def _title(choice: SegmenterChoice) -> str:
 
 def _sam_parameters() -> SamParameters:
     """SAM's parameters as set by the user; Table 3.2's at first."""
-    from odits.models.sam import MODES, OUTPUT_MODES, SamParameters
+    from odits.models.sam_parameters import MODES, OUTPUT_MODES, SamParameters
 
     choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
     found = {item.name: item for item in fields(SamParameters)}
@@ -108,15 +108,26 @@ def link_names(parameters: SamParameters | None) -> list[str]:
 
 def load(reference: str, parameters: SamParameters | None) -> Segmenter:
     """The segmenter, loaded once and kept; downloads with a progress bar. Raises OditsError."""
-    if reference == "sam:":
-        raise OditsError("Give the path of SAM's weights on the left.")
+    _check_weights(reference)
     if reference == "embedded":
         return _load(reference)
+    loaded: Any = _load(reference)
+    return loaded.with_parameters(parameters)
+
+
+def identity_of(reference: str, parameters: SamParameters | None) -> SegmenterIdentity:
+    """The segmenter's name and key; it is not loaded if it is known. Downloads as `load`. Raises OditsError."""
+    _check_weights(reference)
+    with st.spinner("Looking at SAM's weights …", show_time=True):
+        return identify_segmenter(reference, parameters)
+
+
+def _check_weights(reference: str) -> None:
+    if reference == "sam:":
+        raise OditsError("Give the path of SAM's weights on the left.")
     choice = next((choice for choice in SEGMENTERS if choice.reference == reference), None)
     if choice is not None and not choice.ready:
         _download(choice)
-    loaded: Any = _load(reference)
-    return loaded.with_parameters(parameters)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -159,25 +170,6 @@ def _objects(digest: str, key: str, _segmenter: Segmenter, _picture: Picture) ->
     return stored_objects(_picture.source, _segmenter)
 
 
-@st.cache_resource(show_spinner=False)
-def known_counts() -> dict[tuple[str, str], int]:
-    """Numbers of objects by (segmenter's key, picture's key), for every session of this server."""
-    return {}
-
-
-def count_objects(segmenter: Segmenter, picture: Picture) -> int:
-    """The number of objects of a picture; nothing is computed twice."""
-    from odits.object_store import stored_count, stored_objects
-
-    counts, key = known_counts(), (segmenter.key, picture.key)
-    if key not in counts:
-        if isinstance(picture.source, bytes):
-            counts[key] = len(stored_objects(picture.source, segmenter))
-        else:
-            counts[key] = stored_count(picture.source, segmenter)
-    return counts[key]
-
-
-def say_segmenter(segmenter: Segmenter) -> None:
+def say_segmenter(name: str) -> None:
     """The line that says who found the objects."""
-    st.caption(f"Objects by {plain(segmenter.name)}")
+    st.caption(f"Objects by {plain(name)}")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from odits.errors import OditsError
-from odits.models.object_views import OBJECT_VIEWS, how_clip_looks, object_views
+from odits.models.object_view_names import OBJECT_VIEWS, how_clip_looks
+from odits.models.object_views import object_views
 from odits.models.text_windows import straighten, word_windows
 from odits.objects import make_detections
 

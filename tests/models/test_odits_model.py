@@ -13,7 +13,7 @@ from odits.data import Vocabulary, open_image
 from odits.errors import OditsError
 from odits.models.clip import ClipModel
 from odits.models.loading import load_word_model
-from odits.models.object_views import OBJECT_VIEWS
+from odits.models.object_view_names import OBJECT_VIEWS
 from odits.models.odits_inputs import OditsEyes
 from odits.models.odits_model import OditsModel, load_odits, untrained
 from odits.models.segmenters import load_segmenter

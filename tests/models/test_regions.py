@@ -13,8 +13,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from odits.errors import OditsError
+from odits.models.region_parameters import RegionParameters
 from odits.models.region_tree import build_tree, cut_tree, superpixels
-from odits.models.regions import RegionParameters, RegionSegmenter
+from odits.models.regions import RegionSegmenter
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 

@@ -12,7 +12,8 @@ from PIL import Image
 from segment_anything.modeling import Sam
 
 from odits.errors import OditsError
-from odits.models.sam import SamParameters, SamSegmenter
+from odits.models.sam import SamSegmenter
+from odits.models.sam_parameters import SamParameters
 from odits.models.sam_weights import load_sam
 from odits.models.segmenters import SEGMENTERS, load_segmenter
 from tests.models.small_sam import build_sam
@@ -116,7 +117,7 @@ def test_thresholds_reach_the_generator(weights: Path, picture: Image.Image) -> 
     assert len(strict.segment(picture)) == 0
     loose = strict.with_parameters(FAST)
     assert len(loose.segment(picture)) > 0
-    assert loose.key != strict.key and loose._model is strict._model
+    assert loose.key != strict.key and loose.model is strict.model
 
 
 def test_an_approximate_segmenter_says_so(weights: Path, picture: Image.Image) -> None:

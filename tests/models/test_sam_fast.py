@@ -7,10 +7,10 @@ import pytest
 import torch
 from segment_anything.modeling import Sam
 
-from odits.models.sam import SamParameters
 from odits.models.sam_decoder import PointDecoder
 from odits.models.sam_fast import ApproximateGenerator, agreement, coarse_to_fine, has_bfloat16
 from odits.models.sam_generator import MaskGenerator
+from odits.models.sam_parameters import SamParameters
 from tests.models.test_sam_decoder import LOOSE, cancel_at, scene, small_sam
 
 

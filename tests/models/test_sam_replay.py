@@ -11,8 +11,9 @@ from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import Sam
 
 from odits.errors import OditsError
+from odits.models.sam_parameters import SamParameters
 from odits.models.sam_replay import Filters, KeptCandidates, collect, replay
-from odits.tuning import grid, search, try_filters
+from odits.tuning import Tunable, search, try_filters, tunable_candidates
 from tests.models.test_sam_decoder import LOOSE, cancel_at, scene, small_sam
 
 BASE: dict[str, Any] = LOOSE | {"pred_iou_thresh": 0.8, "stability_score_thresh": 0.2}
@@ -83,9 +84,10 @@ def images(sam: Sam) -> list[KeptCandidates]:
 
 
 def test_the_search_puts_the_most_normal_counts_first(images: list[KeptCandidates]) -> None:
-    filters = grid((0.8, 0.86, 0.9), (0.2, 0.35, 0.6), (0.4, 0.8), (0, 20))
+    values = itertools.product((0.8, 0.86, 0.9), (0.2, 0.35, 0.6), (0.4, 0.8), (0, 20))
+    filters = [Filters(*item) for item in values]
     seen: list[tuple[int, int]] = []
-    found = search(images, filters, advance=lambda done, of: seen.append((done, of)))
+    found = search(Tunable(images, Filters(), filters), advance=lambda done, of: seen.append((done, of)))
     assert sorted(item.filters for item in found) == sorted(filters) and seen[-1] == (36, 36)
     tested = [item.test.statistic for item in found if item.test is not None]
     assert len(tested) > 5 and tested == sorted(tested)
@@ -99,8 +101,8 @@ def test_counts_that_cannot_be_tested_say_why(images: list[KeptCandidates]) -> N
     assert strict.test is None and strict.counts == (0,) * 9
     assert strict.reason == "All images have 0 objects, so there is no distribution to test."
     with pytest.raises(OditsError, match="at least 8 images"):
-        search(images[:7], grid())
+        search(tunable_candidates(images[:7], SamParameters()))
 
 
 def test_the_default_grid_has_hundreds_of_settings() -> None:
-    assert len(set(grid())) == 280
+    assert len(set(tunable_candidates([], SamParameters()).settings)) == 280

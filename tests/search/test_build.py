@@ -17,14 +17,14 @@ from PIL import Image
 
 from odits.data import read_dataset
 from odits.errors import OditsError
-from odits.search.build import build_index, is_current
-from odits.search.collection import Item, collection_of_dataset, collection_of_folder
+from odits.search.build import WORKER, build_index, is_current
+from odits.search.collection import collection_of_dataset, collection_of_folder
 from odits.search.matches import search
-from odits.search.pool import read_all
 from odits.search.query import parse_query
 from odits.search.ranking import Searcher
 from odits.search.store import DESCRIPTION, forget_index, index_folder, open_index
 from odits.spotting.reader import TextReader
+from odits.workers import ask_all, question_about
 from tests.search.conftest import DEMO
 
 REPOSITORY = Path(__file__).parents[2]
@@ -194,8 +194,10 @@ def test_a_process_that_dies_costs_one_image(home: Path, street: Path, monkeypat
     )
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
     Image.new("RGB", (333, 222)).save(street / "deadly.png")
-    items = [Item(path.name, path) for path in (street / "cafe.jpg", street / "deadly.png", street / "hotel.jpg")]
-    answers = dict(read_all(items, 1))
+    questions = [
+        question_about(path.name, path) for path in (street / "cafe.jpg", street / "deadly.png", street / "hotel.jpg")
+    ]
+    answers = dict(ask_all(WORKER, questions, 1))
     assert "deadly.png could not be read" in answers[1]["problem"]
     assert answers[0]["lines"] > 0 and answers[2]["lines"] > 0
 

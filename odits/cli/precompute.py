@@ -1,0 +1,79 @@
+"""`odits precompute`: the objects of many images, by several processes or on a Ray cluster, before they are needed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from odits.cli.common import (
+    Data,
+    Device,
+    Json,
+    SamValues,
+    Segmenter,
+    Workers,
+    load_data,
+    precompute_shown,
+    print_json,
+    sam_parameters,
+    say,
+)
+from odits.errors import OditsError
+
+
+def precompute(
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="Which of the data set's images: train, eval or all.")] = "all",
+    folder: Annotated[
+        Path | None, typer.Option(help="A folder of images, in place of a data set.", show_default=False)
+    ] = None,
+    segmenter: Segmenter = "embedded",
+    sam: SamValues = None,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="SAM's masks at loose thresholds, which `counts --tune` filters.")
+    ] = False,
+    workers: Workers = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster that does the work, or local to start one here (requirements-ray.txt).",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Objects of all images, computed once and kept; what is there already is left, so a stopped run goes on."""
+    from odits.precompute import Wanted
+    from odits.search.collection import collection_of_dataset, collection_of_folder
+
+    if folder is not None and data is not None:
+        raise OditsError("Name a data set with --data or a folder with --folder, not both.")
+    if candidates and segmenter == "embedded":
+        raise OditsError("Candidates are SAM's: choose a SAM with --segmenter.")
+    found = collection_of_folder(folder) if folder else collection_of_dataset(load_data(data), split)
+    wanted = Wanted(segmenter, sam_parameters(sam, segmenter), device, "candidates" if candidates else "objects")
+    began = time.perf_counter()
+    done = precompute_shown(found.items, wanted, workers, ray)
+    if as_json:
+        print_json(
+            {
+                "images": len(found.items),
+                "segmenter": done.segmenter.name,
+                "kind": wanted.kind,
+                "computed": done.computed,
+                "kept_from_before": done.kept,
+                "problems": [
+                    {"image": found.items[place].name, "why": why} for place, why in sorted(done.problems.items())
+                ],
+                "seconds": time.perf_counter() - began,
+            }
+        )
+        return
+    say(
+        f"{found.title}: {done.computed:,} of {len(found.items):,} images computed by {done.segmenter.name}, "
+        f"{done.kept:,} were there already."
+    )

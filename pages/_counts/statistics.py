@@ -1,0 +1,119 @@
+"""What the counts show: their summary, histogram, and which distribution they follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from odits.errors import OditsError
+from odits.figures.counts import object_counts_figure
+from odits.figures.quantiles import quantile_figure
+from odits.statistics import AndersonDarling, all_tests, describe_counts
+from pages._shared import state
+from pages._shared.layout import chart, chart_download, panes, plain, table_download
+
+TITLES = {
+    "norm": "Normal",
+    "expon": "Exponential",
+    "lognorm": "Log-normal",
+    "weibull_min": "Weibull",
+    "gumbel_r": "Gumbel",
+}
+LINK = ("distribution", "scale")
+_SCALES = ("frequency", "density")
+
+
+def show_summary(counts: Sequence[int], before: Sequence[int]) -> None:
+    """The numbers of the counts, each with how far it moved from what it was before the filters."""
+    now, then = describe_counts(counts), describe_counts(before)
+    with st.container(horizontal=True, key="numbers"):
+        st.metric("Images", f"{len(counts):,}")
+        for title, name, form in (
+            ("Mean", "mean", ".2f"),
+            ("Median", "median", "g"),
+            ("Mode", "mode", "g"),
+            ("Standard deviation", "std", ".2f"),
+        ):
+            value, old = float(getattr(now, name)), float(getattr(then, name))
+            moved = f"{value - old:+{form}}" if tuple(counts) != tuple(before) and value == value else None
+            shown = "none" if value != value else f"{value:{form}}"
+            st.metric(title, shown, moved, delta_color="off")
+
+
+def show_histogram(names: Sequence[str], counts: Sequence[int]) -> None:
+    """The histogram, and downloads of it and of the counts."""
+    kept = state.get("scale")
+    scale = st.segmented_control(
+        "Scale",
+        list(_SCALES),
+        required=True,
+        label_visibility="collapsed",
+        **state.bind("scale", kept if kept in _SCALES else "frequency"),
+    )
+    figure = object_counts_figure(counts, scale == "density")
+    mean = sum(counts) / len(counts)
+    chart(figure, "counts-chart", f"Histogram of the objects in {len(counts)} images, on average {mean:.1f}")
+    table = pd.DataFrame({"image": list(names), "objects": list(counts)})
+    with st.container(horizontal=True, key="downloads"):
+        chart_download(figure, "object-counts", "counts")
+        table_download(table, "object-counts", "counts", "Counts")
+
+
+def choose_distribution() -> str:
+    """The distribution that the counts are compared with."""
+    return state.choose("Compare with", list(TITLES), "distribution", TITLES.__getitem__)
+
+
+def show_tests(counts: Sequence[int], chosen: str) -> None:
+    """The verdict on the chosen distribution with its Q-Q plot, and those on all at every significance level."""
+    tests, reason = all_tests(counts)
+    if reason:
+        st.info(plain(reason), icon=":material/info:")
+        return
+    with panes("tests") as row:
+        with row.container(key="pane-quantiles"):
+            st.markdown(plain(tests[chosen].sentence))
+            try:
+                figure = quantile_figure(counts, chosen)
+            except OditsError as error:
+                st.info(plain(str(error)), icon=":material/info:")
+            else:
+                title = TITLES[chosen].lower()
+                chart(figure, "quantiles-chart", f"Counts against the quantiles of a {title} distribution")
+                chart_download(figure, f"quantiles-{chosen}", "quantiles")
+        with row.container(key="pane-tests"):
+            st.dataframe(
+                pd.DataFrame([_verdict_row(name, test) for name, test in tests.items()]),
+                hide_index=True,
+                key="verdicts",
+                column_config={"A²": st.column_config.NumberColumn(format="%.3f")},
+            )
+            table = pd.DataFrame([line for name, test in tests.items() for line in _levels(name, test)])
+            with st.expander("Every significance level"):
+                st.dataframe(table, hide_index=True, key="anderson-table", height=330)
+            table_download(table, "anderson-darling", "anderson", "Tests")
+
+
+def _verdict_row(name: str, test: AndersonDarling) -> dict[str, object]:
+    return {
+        "distribution": TITLES[name],
+        "A²": test.statistic,
+        "at 5 %": "rejected" if test.rejected else "not rejected",
+        "p-value": test.p_text,
+    }
+
+
+def _levels(name: str, test: AndersonDarling) -> list[dict[str, object]]:
+    return [
+        {
+            "distribution": TITLES[name],
+            "statistic A²": test.statistic,
+            "significance level": f"{level:g} %",
+            "critical value": critical,
+            "rejected": test.statistic > critical,
+            "p-value": test.p_text,
+        }
+        for level, critical in zip(test.significance_levels, test.critical_values, strict=True)
+    ]
