@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 _AT_ONCE = 256  # images that are handed to the cluster together: their bytes lie in its memory
 _SHARED_MEMORY = 512 * 2**20
+_PATIENCE = 10  # seconds
 
 
 def compute_on_ray(
@@ -131,6 +133,7 @@ def _connect(ray: Any, address: str) -> None:
                 **quiet,
             )
         else:
+            _knock(address)
             ray.init(address, runtime_env={"py_modules": [str(package)]}, **quiet)
     except (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         where = "Ray can't be started here" if address == LOCAL else f"No Ray cluster can be used at {address}"
@@ -139,6 +142,13 @@ def _connect(ray: Any, address: str) -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _knock(address: str) -> None:
+    """Nothing; Ray itself would try for many minutes to reach a machine that does not answer. Raises OSError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 
 
 def _last_line(error: BaseException) -> str:

@@ -172,13 +172,14 @@ def anderson_darling(counts: Sequence[int], distribution: str = "norm") -> Ander
     """The test of object counts against one of `DISTRIBUTIONS` at every significance level of its table.
 
     Raises:
-        StatisticsError: fewer than 8 counts, all of them equal, one negative or not whole, or another distribution.
+        StatisticsError: fewer than 8 counts, all of them equal, or one negative or not whole.
+        OditsError: another distribution.
     """
     from scipy import stats
 
     values = checked_counts(counts)
     if distribution not in DISTRIBUTIONS:
-        raise StatisticsError(f"There is no test against {distribution!r}: choose {', '.join(DISTRIBUTIONS)}.")
+        raise OditsError(f"There is no test against {distribution!r}: choose {', '.join(DISTRIBUTIONS)}.")
     if len(values) < MIN_SIZE:
         raise StatisticsError(f"An Anderson-Darling test needs at least {MIN_SIZE} images; there are {len(values)}.")
     if values.min() == values.max():

@@ -25,7 +25,7 @@ from pages._shared.pictures import (
     open_picture,
     pictures_of,
 )
-from pages._shared.segmenters import choose_segmenter, find_objects, link_names, load
+from pages._shared.segmenters import choose_segmenter, find_objects_shown, link_names, load
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model
 
@@ -124,8 +124,8 @@ with page("Objects", "What is in the picture, what it is called, and which words
         if mode == "one":
             point(picture, opened, segmenter, reference, kind)
         else:
-            with st.spinner("Looking for objects …", show_time=True):
-                detections = find_objects(segmenter, picture, opened)
-            with guarded():
-                offer_names(opened, detections, segmenter, reference, vocabulary_of(kind, dataset, picture))
-            explore(picture, opened, detections, segmenter, reference, kind, tuple(link))
+            detections = find_objects_shown(segmenter, picture, opened)
+            if detections is not None:
+                with guarded():
+                    offer_names(opened, detections, segmenter, reference, vocabulary_of(kind, dataset, picture))
+                explore(picture, opened, detections, segmenter, reference, kind, tuple(link))

@@ -16,7 +16,7 @@ class Halves:
     name, key = "halves", "halves-1"
     calls = 0
 
-    def segment(self, image: Image.Image) -> sv.Detections:
+    def segment(self, image: Image.Image, advance: object = None) -> sv.Detections:
         self.calls += 1
         grey = np.asarray(image.convert("L"))
         masks = np.stack([grey < 128, grey >= 128])

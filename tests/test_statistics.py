@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from odits.errors import OditsError
 from odits.statistics import (
     DISTRIBUTIONS,
     StatisticsError,
+    all_tests,
     anderson_darling,
     density_curve,
     describe_counts,
@@ -116,9 +118,9 @@ def test_too_few_all_equal_or_unknown_are_one_sentence() -> None:
     for counts, distribution, part in (
         ([1, 2, 3, 4, 5, 6, 7], "norm", "at least 8 images; there are 7"),
         ([5] * 20, "expon", "All images have 5 objects"),
-        (poisson(), "cauchy", "choose norm, expon, gumbel_r"),
+        (poisson(), "cauchy", "choose norm, expon, lognorm"),
     ):
-        with pytest.raises(StatisticsError, match=part):
+        with pytest.raises(OditsError, match=part):
             anderson_darling(counts, distribution)
 
 
@@ -145,3 +147,23 @@ def test_density_far_from_zero_is_scipys() -> None:
 def test_density_of_equal_counts_is_refused() -> None:
     with pytest.raises(StatisticsError, match="two different"):
         density_curve([4, 4, 4])
+
+
+def test_log_normal_is_normal_logarithms_and_weibull_is_gumbel_ones() -> None:
+    counts = np.random.default_rng(2).lognormal(5, 0.3, 100).round().astype(int).tolist()
+    assert not anderson_darling(counts, "lognorm").rejected
+    assert anderson_darling(counts, "lognorm").statistic == pytest.approx(
+        stats.anderson(np.log(counts), "norm", method="interpolate").statistic
+    )
+    heights = (1000 * np.random.default_rng(3).weibull(1.5, 200)).round().astype(int) + 1
+    assert not anderson_darling(heights.tolist(), "weibull_min").rejected
+    assert anderson_darling(heights.tolist(), "norm").rejected
+
+
+def test_all_tests_or_a_sentence() -> None:
+    tests, reason = all_tests(poisson())
+    assert list(tests) == list(DISTRIBUTIONS) and reason == ""
+    assert all_tests([3] * 20) == ({}, "All images have 3 objects, so there is no distribution to test.")
+    zero, _ = all_tests([0, *poisson()])
+    assert [name for name, test in zero.items() if math.isinf(test.statistic)] == ["expon", "lognorm", "weibull_min"]
+    assert "leaves no room" in zero["lognorm"].sentence

@@ -10,7 +10,7 @@ import streamlit as st
 from odits.errors import OditsError
 from odits.models.segmenters import SEGMENTERS, SegmenterChoice, SegmenterIdentity, identify_segmenter
 from odits.predictions import Segmenter
-from pages._shared import state
+from pages._shared import jobs, state
 from pages._shared.layout import plain
 from pages._shared.pictures import Opened, Picture
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from odits.models.sam_parameters import SamParameters
 
 OWN_FILE = "sam:file"
+_BEGUN = "odits-segmenting"
 _SHOWN = {
     "mode": "Exact or approximate",
     "points_per_side": "Points per side",
@@ -160,14 +161,45 @@ def _download(choice: SegmenterChoice) -> None:
 
 def find_objects(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.Detections:
     """The objects of a picture: kept in memory for the last few, on disk for all."""
-    return _objects(opened.digest, segmenter.key, segmenter, picture)
+    from odits.object_store import stored_objects
+
+    kept = _shelf(opened.digest, segmenter.key)
+    if not kept:
+        kept.append(stored_objects(picture.source, segmenter))
+    return kept[0]
+
+
+def find_objects_shown(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.Detections | None:
+    """As `find_objects`; but SAM, which takes long, works beside the page, with progress and Stop: None until then."""
+    from odits.object_store import stored_count, stored_objects
+
+    kept = _shelf(opened.digest, segmenter.key)
+    soon = segmenter.key.startswith("regions") or stored_count(picture.source, segmenter.key) is not None
+    if kept or soon:
+        with st.spinner("Looking for objects …", show_time=True):
+            return find_objects(segmenter, picture, opened)
+    name = f"objects-{opened.digest}-{segmenter.key}"
+    begun = st.session_state.setdefault(_BEGUN, set())
+
+    def work(job: jobs.Job) -> None:
+        kept.append(stored_objects(picture.source, segmenter, job.report))
+
+    # once by itself, then only if the user asks: what fails or is stopped must not begin again and again
+    if name not in begun:
+        begun.add(name)
+        jobs.start(name, f"Looking for objects in {picture.name}", work)
+    jobs.show(name, "Stopped.")
+    if kept:
+        return kept[0]
+    if not jobs.running(name):
+        st.button("Look for objects", icon=":material/play_circle:", on_click=begun.discard, args=(name,))
+    return None
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _objects(digest: str, key: str, _segmenter: Segmenter, _picture: Picture) -> sv.Detections:
-    from odits.object_store import stored_objects
-
-    return stored_objects(_picture.source, _segmenter)
+def _shelf(digest: str, key: str) -> list[sv.Detections]:
+    """Where the objects of a picture are kept: empty until they are found."""
+    return []
 
 
 def say_segmenter(name: str) -> None:

@@ -56,13 +56,14 @@ Serve = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """A function that starts the app of a folder, with a prepared or an empty ODITS_HOME, and returns its address.
+    """A function that starts the app of a folder, with a prepared or an empty ODITS_HOME, over a data set, and returns
+    its address.
 
     All are stopped in the end.
     """
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(folder: Path, home: Path | None = None) -> str:
+    def start(folder: Path, home: Path | None = None, data: Path | None = None) -> str:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -78,6 +79,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             "--server.headless=true",
         ]
         environment = os.environ | {"ODITS_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+        environment |= {"ODITS_DATA": str(data)} if data else {}
         with log.open("wb") as output:
             running.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output))
         address = f"http://localhost:{port}"

@@ -1,0 +1,116 @@
+"""The page "Object counts" without a browser: filters move the counts, links keep them, and SAM's are replayed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+import torch
+from streamlit.testing.v1 import AppTest
+
+from odits.models.sam_parameters import SamParameters
+from odits.precompute import Wanted, precompute
+from pages._counts.tuning import SLIDERS
+from tests.models.small_sam import build_sam
+
+REPOSITORY = Path(__file__).parents[2]
+DEMO = [(path.name, path) for path in sorted((REPOSITORY / "assets" / "demo").glob("*.jpg"))]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """What the page remembers of the store belongs to one test's store."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+
+
+def counts(**address: str) -> AppTest:
+    app = AppTest.from_file(str(REPOSITORY / "pages" / "counts.py"), default_timeout=120)
+    for name, value in {"images": "demo", **address}.items():
+        app.query_params[name] = value
+    return run(app)
+
+
+def run(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception
+    assert not app.error, [item.value for item in app.error]
+    return app
+
+
+def metric(app: AppTest, label: str) -> float:
+    return float(next(item.value for item in app.metric if item.label == label))
+
+
+def button(app: AppTest, start: str) -> object:
+    return next(item for item in app.button if item.label.startswith(start))
+
+
+def test_counting_goes_on_beside_the_page() -> None:
+    app = counts()
+    assert not app.metric
+    button(app, "Count objects in 6 images").click()  # type: ignore[attr-defined]
+    run(app)
+    for _ in range(120):
+        if app.metric:
+            break
+        time.sleep(0.5)
+        run(app)
+    assert metric(app, "Images") == 6
+    assert any("at least 8 images" in item.value for item in app.info)
+
+
+def test_filters_move_the_counts_and_the_link_keeps_them() -> None:
+    precompute(DEMO, Wanted("embedded"), 2)
+    app = counts()
+    every = metric(app, "Mean")
+    assert not any(item.delta for item in app.metric)
+    app.slider[0].set_value(0.5)
+    run(app)
+    fewer = metric(app, "Mean")
+    assert 0 < fewer < every
+    assert app.query_params["filter-least_confidence"] == "0.5"
+    moved = next(item.delta for item in app.metric if item.label == "Mean")
+    assert float(moved) == pytest.approx(fewer - every, abs=0.011)
+    again = counts(**{"filter-least_confidence": "0.5"})
+    assert metric(again, "Mean") == fewer
+    button(again, "Back to all").click()  # type: ignore[attr-defined]
+    assert metric(run(again), "Mean") == every
+    nonsense = counts(**{"filter-least_confidence": "many", "filter-least_area": "-3", "distribution": "cauchy"})
+    assert metric(nonsense, "Mean") == every
+
+
+def test_sams_filters_are_replayed_over_masks_that_are_collected_once(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = build_sam(1024, heads=8)
+    torch.nn.init.constant_(model.mask_decoder.iou_prediction_head.layers[-1].bias, 0.9)
+    weights = tmp_path / "small.pth"
+    torch.save(model.state_dict(), weights)
+    parameters = SamParameters(points_per_side=3, pred_iou_thresh=0.3, stability_score_thresh=0.0, box_nms_thresh=1.0)
+    wanted = Wanted(f"sam:{weights}", parameters)
+    precompute(DEMO, wanted, 2)
+    address = {
+        "segmenter": "sam:file",
+        "weights": str(weights),
+        "sam-points_per_side": "3",
+        "sam-pred_iou_thresh": "0.3",
+        "sam-stability_score_thresh": "0.0",
+        "sam-box_nms_thresh": "1.0",
+    }
+    app = counts(**address)
+    every = metric(app, "Mean")
+    assert not app.slider and button(app, "Collect SAM's masks")
+    precompute(DEMO, Wanted(wanted.reference, parameters, kind="candidates"), 2)
+    st.cache_resource.clear()
+    app = counts(**address)
+    assert [item.label for item in app.slider] == [
+        SLIDERS[name].title
+        for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "min_mask_region_area")
+    ]
+    assert metric(app, "Mean") == every > 1, "where nothing is moved, replaying gives SAM's own counts"
+    app.slider[2].set_value(0.1)
+    assert metric(run(app), "Mean") < every
