@@ -29,6 +29,6 @@ $(VENV)/.app: requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q -r requirements.txt
 	touch $@
 
-$(VENV)/.test: requirements-dev.txt $(VENV)/.app
+$(VENV)/.test: requirements-dev.txt requirements-ray.txt $(VENV)/.app
 	$(BIN)/python -m pip install -q -r requirements-dev.txt
 	touch $@

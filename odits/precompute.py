@@ -7,6 +7,7 @@ costs at most the images that were at work.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -76,6 +77,12 @@ class Wanted:
         place = object_store.objects_file if self.kind == "objects" else candidate_store.candidates_file
         return place(content, key)
 
+    def is_stored(self, content: bytes, key: str) -> bool:
+        """Whether it is stored, and not damaged."""
+        if self.kind == "objects":
+            return object_store.stored_count(content, key) is not None
+        return zipfile.is_zipfile(self.file(content, key))  # False where there is no file
+
     def compute(self, content: bytes, name: str, segmenter: Segmenter) -> bytes:
         """What is to be stored for an image file of this content. Raises OditsError."""
         work = object_store.compute_objects if self.kind == "objects" else candidate_store.compute_candidates
@@ -122,7 +129,7 @@ def precompute(
     questions, places, problems = [], [], {}
     for place, (name, source) in enumerate(images):
         try:
-            if not wanted.file(content_of(source), identity.key).is_file():
+            if not wanted.is_stored(content_of(source), identity.key):
                 questions.append(question_about(name, source))
                 places.append(place)
         except ImageError as error:

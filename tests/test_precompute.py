@@ -129,6 +129,8 @@ def test_a_damaged_candidate_file_is_none(home: Path, sam: str) -> None:
     (file,) = (home / "candidates").glob("*/*.npz")
     file.write_bytes(file.read_bytes()[:200])
     assert stored_candidates(IMAGES[0][1], key) is None
+    assert precompute(IMAGES[:1], wanted, 1).computed == 1
+    assert stored_candidates(IMAGES[0][1], key) is not None
 
 
 def test_a_sam_that_was_loaded_once_is_known_without_loading(sam: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def word_windows(line: np.ndarray) -> list[tuple[int, int]]:
         line: uint8 RGB (h, w, 3), upright.
     """
     height, width = line.shape[:2]
-    cuts = [0, *_gaps(line), width]
+    cuts = [0, *gaps(line), width]
     found = [(0, width)]
     for words in range(1, len(cuts) - 1):
         for first in range(len(cuts) - words):
@@ -80,7 +80,7 @@ def word_windows(line: np.ndarray) -> list[tuple[int, int]]:
     return found
 
 
-def _gaps(line: np.ndarray) -> list[int]:
+def gaps(line: np.ndarray) -> list[int]:
     """Columns between words, at most 4: the widest runs with little ink, at several thresholds since signs differ."""
     height, width = line.shape[:2]
     grey = cv2.cvtColor(line, cv2.COLOR_RGB2GRAY).astype(np.float32)

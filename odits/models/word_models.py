@@ -13,10 +13,18 @@ if TYPE_CHECKING:
 
 SPOTTING = "spotting"
 """Reference of the model that reads words in the picture."""
+VITSTR = f"{SPOTTING}:vitstr"
+"""Reference of the same with docTR's ViTSTR as recogniser; a colon and a weights file may follow."""
 
 
 def load_any(reference: str, device: str = "auto", progress: Progress | None = None) -> WordModel:
-    """The word model of a reference: "spotting", an ODITS checkpoint's path, or what `load_word_model` takes.
+    """The word model of a reference.
+
+    Args:
+        reference: "spotting", "spotting:vitstr", the same with a colon and a weights file, an ODITS checkpoint's path,
+            or what `load_word_model` takes.
+        device: for models that see.
+        progress: called with (bytes here, bytes in all) during a download.
 
     Raises:
         OditsError: there is no such model, or its weights can't be had.
@@ -25,6 +33,13 @@ def load_any(reference: str, device: str = "auto", progress: Progress | None = N
         from odits.spotting.spotter import WordSpotter
 
         return WordSpotter()
+    if reference == VITSTR or reference.startswith(f"{VITSTR}:"):
+        from odits.spotting.reader import TextReader
+        from odits.spotting.spotter import WordSpotter
+        from odits.spotting.vitstr import Vitstr
+
+        file = reference[len(VITSTR) + 1 :]
+        return WordSpotter(TextReader(recogniser=Vitstr(Path(file).expanduser() if file else None)))
     if is_odits(reference):
         from odits.models.odits_model import load_odits
 

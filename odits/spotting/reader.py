@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -82,34 +83,58 @@ class TextLine:
         return np.stack([top[0], top[1], bottom[1], bottom[0]])
 
 
+class Recogniser(Protocol):
+    """Reads lines that were cut from a picture.
+
+    Attributes:
+        name: as shown to users.
+        key: identifies it; caches key on it.
+    """
+
+    name: str
+    key: str
+
+    def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
+        """Log-probabilities float32 (T, SYMBOLS) of the frames of each crop, BGR uint8 (48, W, 3), and its text."""
+        ...
+
+
 class TextReader:
     """Reads pictures; the networks are loaded at the first one.
 
     Args:
         settings: how a picture is read.
         threads: of each network; all cores by default.
+        recogniser: reads the lines in place of PP-OCRv6's own.
 
     Attributes:
         name: as shown to users.
         key: identifies networks and settings; caches key on it.
     """
 
-    def __init__(self, settings: ReadingSettings | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: ReadingSettings | None = None,
+        threads: int | None = None,
+        recogniser: Recogniser | None = None,
+    ) -> None:
         self.settings = settings or ReadingSettings()
         self._threads = threads
+        self._recogniser = recogniser
         self._engine: Engine | None = None
         self._lock = threading.Lock()  # rapidocr keeps state of the current picture
 
     @property
     def name(self) -> str:
         """As shown to users."""
-        return "PP-OCRv6-small (rapidocr)"
+        return f"{self._recogniser.name} on PP-OCRv6-small's lines" if self._recogniser else "PP-OCRv6-small (rapidocr)"
 
     @property
     def key(self) -> str:
         """Networks and settings in one string."""
         scales = ",".join(f"{scale:g}" for scale in self.settings.scales)
-        return f"ppocrv6-small scales={scales} confident={self.settings.confident:g} v1"
+        other = f"{self._recogniser.key} on " if self._recogniser else ""
+        return f"{other}ppocrv6-small scales={scales} confident={self.settings.confident:g} v1"
 
     def read(self, image: Image.Image) -> list[TextLine]:
         """The lines of an RGB image; the same line once for each scale and turn at which it was found."""
@@ -140,7 +165,7 @@ class TextReader:
         self, engine: Engine, pixels: np.ndarray, found: Sequence[tuple[np.ndarray, float]]
     ) -> list[TextLine]:
         """The lines that were detected, corners (4, 2) and score each, with what the recogniser says of them."""
-        read = engine.frames([cut_line(pixels, corners) for corners, _ in found])
+        read = (self._recogniser or engine).frames([cut_line(pixels, corners) for corners, _ in found])
         return [
             TextLine(corners, score, text, frames.astype(np.float16))
             for (corners, score), (frames, text) in zip(found, read, strict=True)

@@ -16,6 +16,16 @@ from tests.browser.test_app import query
 DEMO = REPOSITORY / "assets" / "demo"
 
 
+def count(page: Page) -> None:
+    """Has all images counted, unless they are."""
+    page.get_by_role("button", name="Count objects in 10 images").or_(page.get_by_test_id("stMetric")).first.wait_for()
+    button = page.get_by_role("button", name="Count objects in 10 images")
+    if button.is_visible():
+        button.click()
+    expect(page.get_by_test_id("stMetric").filter(has_text="Images")).to_contain_text("10")
+    settle(page)
+
+
 @pytest.fixture(scope="module")
 def counts(browser: Browser, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of the page over a data set of ten small images."""
@@ -66,19 +76,20 @@ def test_counted_beside_the_page_then_moved_searched_and_saved(counts: str, page
 
 def test_a_key_moves_a_slider_and_the_link_keeps_it(counts: str, page: Page) -> None:
     visit(page, counts)
-    page.get_by_role("slider").first.wait_for()
+    count(page)
     page.get_by_role("slider").first.press("ArrowRight")
     settle(page)
     assert query(page)["filter-least_confidence"] == "0.05"
     page.reload()
     settle(page)
     assert query(page)["filter-least_confidence"] == "0.05"
-    expect(page.get_by_role("slider").first).to_have_attribute("aria-valuenow", "0.05")
+    expect(page.get_by_role("slider").first).to_have_value("0.05")
 
 
 def test_it_fits_a_narrow_window(counts: str, page: Page) -> None:
     page.set_viewport_size({"width": 800, "height": 900})
     visit(page, f"{counts}&distribution=weibull_min&scale=density")
+    count(page)
     main = page.get_by_test_id("stMain")
     assert main.evaluate("element => element.scrollWidth - element.clientWidth") <= 1
     expect(page.get_by_text("Weibull distribution at the 5 % level")).to_be_visible()
