@@ -18,8 +18,8 @@ from odits.object_filters import ObjectFilters
 from odits.statistics import MIN_SIZE, AndersonDarling, StatisticsError, anderson_darling
 
 NOTE = (
-    "These filters were chosen because the counts look normal with them, so the test says yes more often than its "
-    "p-value promises. To test whether counts are normal, count other images with the filters found here."
+    "Filters that were chosen because the counts follow a distribution best with them: so the test says yes more often "
+    "than its p-value promises. To test the distribution, count other images with the filters found here."
 )
 
 

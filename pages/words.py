@@ -21,7 +21,7 @@ from pages._shared.pictures import (
     show_picture,
 )
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
-from pages._shared.word_models import READING, choose_model, predict, say_who
+from pages._shared.word_models import SPOTTING, VITSTR, choose_model, predict, reads, say_who
 from pages._words.reading import show_reading
 
 TOP = 10
@@ -82,8 +82,9 @@ with page("Words", "Which words describe the picture: written on its signs, or s
         kind = choose_vocabulary(dataset)
         two = st.toggle("Compare two models", **state.bind("compare", str(state.get("compare")) == "True"))
         if two:
-            references.append(choose_model("2", READING, spotting=True))
+            references.append(choose_model("2", SPOTTING, spotting=True))
     picture = choose_picture(pictures_of(collection, dataset))
+    reading = [reference for reference in references if reads(reference)]
     state.publish(
         "images",
         "image",
@@ -92,7 +93,8 @@ with page("Words", "Which words describe the picture: written on its signs, or s
         "vocabulary",
         *(["words"] if kind == "typed" else []),
         *(["compare", "model2", "checkpoint2"] if two else []),
-        *(["spot", "sure"] if READING in references else []),
+        *[f"recogniser{suffix}" for suffix in ("", "2") if state.get(f"model{suffix}") == VITSTR],
+        *(["spot", "sure"] if reading else []),
     )
     if picture is not None:
         with panes("words") as row:
@@ -104,6 +106,6 @@ with page("Words", "Which words describe the picture: written on its signs, or s
             with row.container(key="pane-words"), guarded():
                 opened = open_picture(picture)
                 compare(references, opened, picture, vocabulary_of(kind, dataset, picture))
-        if READING in references:
+        if reading:
             with guarded():
-                show_reading(open_picture(picture), picture, vocabulary_of(kind, dataset, picture))
+                show_reading(reading[0], open_picture(picture), picture, vocabulary_of(kind, dataset, picture))

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from odits.models.sam_parameters import SamParameters
-from odits.statistics import MIN_SIZE
+from odits.statistics import DISTRIBUTIONS, MIN_SIZE
 from odits.tuning import NOTE, AnyFilters, Setting, Tunable, search, try_filters
 from pages._counts.statistics import TITLES
 from pages._shared import jobs, state
@@ -99,13 +99,13 @@ def show_found(tunable: Tunable, key: str, distribution: str, filters: AnyFilter
     kept = _found().get(f"tuning-{key}-{distribution}-{len(tunable.images)}")
     rows = [("as found", try_filters(tunable.images, tunable.start, distribution))]
     if filters != tunable.start:
-        rows.append(("as the sliders stand", try_filters(tunable.images, filters, distribution)))
+        rows.append(("sliders", try_filters(tunable.images, filters, distribution)))
     if kept is not None:
         rows += [(f"best {place}", item) for place, item in enumerate(kept[:5], start=1)]
     if len(rows) == 1:
         return
     table = pd.DataFrame([_row(what, item) for what, item in rows])
-    st.subheader(f"Filters, by how close to {TITLES[distribution].lower()}", anchor=False)
+    st.subheader(f"Filters, by how close the counts are to {DISTRIBUTIONS[distribution].title}", anchor=False)
     st.dataframe(table, hide_index=True, key="tuning-table")
     table_download(table, "filters", "filters", "Filters")
     st.caption(NOTE)
@@ -116,7 +116,7 @@ def _row(what: str, item: Setting) -> dict[str, object]:
     mean = sum(item.counts) / len(item.counts)
     test = item.test
     tested = {"A²": round(test.statistic, 3), "p-value": test.p_text} if test else {"A²": None, "p-value": item.reason}
-    return {"filters": what, **names, "mean objects": round(mean, 1), **tested}
+    return {"filters": what, **tested, "mean objects": round(mean, 1), **names}
 
 
 def _start(name: str, tunable: Tunable, distribution: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from odits.data import Vocabulary
 from odits.errors import OditsError
 from odits.models.catalog import EMBEDDED, SHIPPED_NAME, CheckpointInfo, find_checkpoints
-from odits.models.word_models import load_any
+from odits.models.word_models import SPOTTING, VITSTR, load_any
 from odits.predictions import WordPrediction
 from pages._shared import state
 from pages._shared.layout import plain
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from odits.predictions import View, WordModel
 
 SIGNS = "odits-signs"
-READING = "spotting"
-"""The word model that reads; it is its own reference."""
 BY_NAME = {"ViT-B-32": ("openai", "laion2b_s34b_b79k"), "ViT-B-16": ("openai",), "ViT-L-14": ("openai",)}
 """open_clip's architectures and weights offered by name; any other can be typed."""
 
@@ -44,7 +43,7 @@ def choose_model(suffix: str = "", default: str = SIGNS, spotting: bool = False)
         spotting: whether the model that reads can be chosen.
     """
     found = checkpoints()
-    reading = [READING] if spotting else []
+    reading = [SPOTTING, *([VITSTR] if find_spec("doctr") else [])] if spotting else []
     others = (info.architecture for info in found if info.architecture)
     architectures = list(dict.fromkeys([SIGNS, *reading, *BY_NAME, *others]))
     architecture = state.choose(
@@ -56,8 +55,16 @@ def choose_model(suffix: str = "", default: str = SIGNS, spotting: bool = False)
         accept_new_options=True,
         help="Type any other architecture that open_clip knows.",
     )
-    if architecture == READING:
-        return READING
+    if architecture == SPOTTING:
+        return SPOTTING
+    if architecture == VITSTR:
+        file = st.text_input(
+            "ViTSTR's weights",
+            placeholder="docTR's own",
+            help="The path of a weights file; without one docTR's own are taken, or downloaded.",
+            **state.bind(f"recogniser{suffix}", str(state.get(f"recogniser{suffix}") or "")),
+        ).strip()
+        return f"{VITSTR}:{file}" if file else VITSTR
     titles = {info.reference: _checkpoint_title(info) for info in found if info.architecture == architecture}
     if architecture == SIGNS:
         titles.setdefault(EMBEDDED, "embedded")
@@ -83,8 +90,14 @@ def choose_model(suffix: str = "", default: str = SIGNS, spotting: bool = False)
     return f"{architecture}@{chosen}" if is_file else f"{architecture}/{chosen}"
 
 
+def reads(reference: str) -> bool:
+    """Whether the model of a reference reads what is written."""
+    return reference == SPOTTING or reference.startswith(VITSTR)
+
+
 def _architecture_title(architecture: str) -> str:
-    return {SIGNS: "ODITS Signs", READING: "Word spotting"}.get(architecture, f"CLIP {architecture}")
+    titles = {SIGNS: "ODITS Signs", SPOTTING: "Word spotting", VITSTR: "Word spotting with ViTSTR"}
+    return titles.get(architecture, f"CLIP {architecture}")
 
 
 def _checkpoint_title(info: CheckpointInfo) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -10,9 +10,10 @@ import streamlit as st
 from odits.data import Vocabulary
 from odits.spotting.ctc import Lexicon
 from pages._shared import state
-from pages._shared.layout import chart, chart_download, file_stem, plain, table_download
+from pages._shared.layout import chart, chart_download, file_stem, guarded, panes, plain, table_download
 from pages._shared.pictures import Opened, Picture
-from pages._shared.word_models import READING, load
+from pages._shared.word_models import load
+from pages._words.results import choose_results
 
 if TYPE_CHECKING:
     from odits.data import BoxedWord
@@ -23,13 +24,33 @@ if TYPE_CHECKING:
 CHOICES = {"own": "The words of its lexicon", "all": "All words of the vocabulary"}
 
 
-def show_reading(opened: Opened, picture: Picture, vocabulary: Vocabulary) -> None:
-    """The picture with the words that were read, what was found and missed of the boxed ones, and all lines."""
-    from odits.figures.spotting import read_words_figure
-    from odits.spotting.lexicon_task import lexicon_words, match_words
+class Reader(NamedTuple):
+    """Who has read the picture.
+
+    Attributes:
+        name: as shown to users.
+        key: of its settings or of its file; caches key on it.
+        lines: what it read.
+    """
+
+    name: str
+    key: str
+    lines: list[TextLine]
+
+
+def show_reading(reference: str, opened: Opened, picture: Picture, vocabulary: Vocabulary) -> None:
+    """The picture with the words that were read, what was found and missed of the boxed ones, and all lines.
+
+    Args:
+        reference: of the word model that reads.
+        opened: the picture, decoded.
+        picture: the picture.
+        vocabulary: looked for, unless the picture has a lexicon of its own.
+    """
+    from odits.spotting.lexicon_task import lexicon_words
     from odits.spotting.spotter import WordSpotter
 
-    spotter = load(READING)
+    spotter = load(reference)
     if not isinstance(spotter, WordSpotter):  # for the type checker: this reference has no other model
         return
     st.subheader("Words read in the picture", anchor=False)
@@ -41,30 +62,51 @@ def show_reading(opened: Opened, picture: Picture, vocabulary: Vocabulary) -> No
         )
     words = lexicon_words(picture) if which == "own" else list(vocabulary.words)
     with st.spinner("Reading the picture …", show_time=True):
-        lines = _lines(opened.digest, spotter.checkpoint, spotter, opened)
-        found = _found(opened.digest, spotter.checkpoint, tuple(words), threshold, spotter, lines)
-    if picture.boxed and which == "own":
+        readers = [Reader(spotter.name, spotter.checkpoint, _lines(opened.digest, spotter.checkpoint, spotter, opened))]
+    results = choose_results()
+    if results is not None:
+        readers.append(Reader(results.name, results.digest, results.of(picture.name)))
+    with panes("reading") as row:
+        for place, reader in enumerate(readers):
+            found = _found(opened.digest, reader.key, tuple(words), threshold, spotter, reader.lines)
+            with row.container(key=f"pane-reading-{place}"), guarded():
+                if len(readers) > 1:
+                    st.markdown(f"**{reader.name}**")
+                _show_found(reader, found, opened, picture, which == "own", f"reading-{place}")
+
+
+def _show_found(reader: Reader, found: list[FoundWord], opened: Opened, picture: Picture, own: bool, key: str) -> None:
+    """One reader's words over the picture, beside the boxes that people drew, and as tables."""
+    from odits.figures.spotting import read_words_figure
+    from odits.spotting.lexicon_task import match_words
+
+    matched = bool(picture.boxed) and own
+    if matched:
         matching = match_words(found, picture.boxed)
         true, doubtful = [one for _, one in matching.found], matching.false
         _say_matching(matching.missed, true, doubtful)
     else:
         true, doubtful = found, []
     figure = read_words_figure(opened.image, true, picture.boxed, doubtful)
-    chart(figure, "reading", "The picture with the words found: " + (", ".join(one.word for one in found) or "none"))
-    table = _table(found, {id(one) for one in doubtful}, bool(picture.boxed) and which == "own")
-    stem = file_stem(f"read-{picture.name}")
-    with st.container(horizontal=True, key="reading-downloads"):
-        chart_download(figure, stem, "reading-chart")
-        table_download(table, stem, "reading-table", "Found words")
+    chart(figure, key, "The picture with the words found: " + (", ".join(one.word for one in found) or "none"))
+    table = _table(found, {id(one) for one in doubtful}, matched)
+    stem = file_stem(f"read-{picture.name}" + ("" if key == "reading-0" else f"-{reader.name}"))
+    with st.container(horizontal=True, key=f"{key}-downloads"):
+        chart_download(figure, stem, f"{key}-chart")
+        table_download(table, stem, f"{key}-table", "Found words")
     with st.expander("The words found, and every line that was read"):
         probability = st.column_config.NumberColumn(format="%.3f")
-        st.dataframe(table, hide_index=True, column_config={"probability": probability})
+        st.dataframe(table, hide_index=True, column_config={"probability": probability}, key=f"{key}-words")
         st.dataframe(
-            pd.DataFrame({"line": [line.text for line in lines], "detector": [line.confidence for line in lines]}),
+            pd.DataFrame(
+                {"line": [line.text for line in reader.lines], "detector": [line.confidence for line in reader.lines]}
+            ),
             hide_index=True,
             column_config={"detector": st.column_config.NumberColumn("detector's confidence", format="%.2f")},
+            key=f"{key}-lines",
         )
-        st.caption("A line is listed once for each size of the picture at which it was found.")
+        if key == "reading-0":
+            st.caption("A line is listed once for each size of the picture at which it was found.")
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
