@@ -176,9 +176,8 @@ def _answers(
     from odits.ray_cluster import compute_on_ray
 
     # the machines of a cluster have stores of their own: results come here and are stored here
-    contents = [content_of(source_of(question)) for question in questions]
-    with closing(compute_on_ray(ray, wanted, questions, contents, workers)) as results:
-        for place, result in results:
+    with closing(compute_on_ray(ray, wanted, questions, workers)) as results:
+        for place, content, result in results:
             if isinstance(result, bytes):
-                write_atomically(wanted.file(contents[place], key), result)
+                write_atomically(wanted.file(content, key), result)
             yield place, {} if isinstance(result, bytes) else {"problem": result}

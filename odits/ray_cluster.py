@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odits.errors import OditsError
-from odits.workers import Question, cores
+from odits.object_store import content_of
+from odits.workers import Question, cores, source_of
 
 if TYPE_CHECKING:
     from odits.precompute import Wanted
@@ -24,15 +25,14 @@ _PATIENCE = 10  # seconds
 
 
 def compute_on_ray(
-    address: str, wanted: Wanted, questions: Sequence[Question], contents: Sequence[bytes], workers: int
-) -> Generator[tuple[int, bytes | str], None, None]:
-    """(place, what is to be stored, or a sentence that says what is wrong with the image), as they come.
+    address: str, wanted: Wanted, questions: Sequence[Question], workers: int
+) -> Generator[tuple[int, bytes, bytes | str], None, None]:
+    """(place, the image's file, what is to be stored or a sentence that says what is wrong with it), as they come.
 
     Args:
         address: of the cluster ("host:port", "ray://host:port" or "auto"), or "local": one is started here and ended.
         wanted: what is computed. Weights files must lie on the cluster's machines at the same path.
         questions: name each image.
-        contents: what each image's file holds.
         workers: how many processes.
 
     Raises:
@@ -41,12 +41,13 @@ def compute_on_ray(
     ray = _import_ray()
     _connect(ray, address)
     try:
-        for start in range(0, len(contents), _AT_ONCE):
+        for start in range(0, len(questions), _AT_ONCE):
             rows = [
-                {"place": place, "name": questions[place]["name"], "content": contents[place]}
-                for place in range(start, min(start + _AT_ONCE, len(contents)))
+                {"place": place, "name": question["name"], "content": content_of(source_of(question))}
+                for place, question in enumerate(questions[start : start + _AT_ONCE], start)
             ]
-            yield from _compute(ray, wanted, rows, min(workers, len(rows)))
+            for place, result in _compute(ray, wanted, rows, min(workers, len(rows))):
+                yield place, rows[place - start]["content"], result
     except ray.exceptions.RayError as error:
         raise OditsError(f"The Ray cluster gave up: {_last_line(error)}") from error
     finally:

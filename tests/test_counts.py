@@ -21,7 +21,7 @@ WITHOUT_MODELS = (
     "import sys; sys.argv[0] = 'odits'\n"
     "from odits.cli import main\n"
     "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
-    "heavy = {'torch', 'cv2', 'supervision', 'onnxruntime', 'rapidocr'} & set(sys.modules)\n"
+    "heavy = {'torch', 'cv2', 'supervision', 'onnxruntime', 'rapidocr', 'scipy.stats'} & set(sys.modules)\n"
     "assert not heavy, heavy\n"
 )
 

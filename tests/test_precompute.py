@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from odits.candidate_store import loosened, stored_candidates
@@ -21,7 +20,7 @@ from odits.models.segmenters import identify_segmenter, load_segmenter
 from odits.object_store import objects_file, stored_count, stored_objects
 from odits.precompute import Wanted, precompute
 from odits.workers import Source
-from tests.models.small_sam import build_sam
+from tests.models.small_sam import write_small_sam
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 IMAGES: list[tuple[str, Source]] = [(path.name, path) for path in sorted(DEMO.glob("*.jpg"))[:3]]
@@ -31,12 +30,7 @@ EMBEDDED = Wanted("embedded")
 @pytest.fixture(scope="module")
 def sam(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The reference of a small SAM whose random masks pass loose filters in part."""
-    torch.manual_seed(0)
-    model = build_sam(1024, heads=8)
-    torch.nn.init.constant_(model.mask_decoder.iou_prediction_head.layers[-1].bias, 0.9)
-    path = tmp_path_factory.mktemp("sam") / "small.pth"
-    torch.save(model.state_dict(), path)
-    return f"sam:{path}"
+    return f"sam:{write_small_sam(tmp_path_factory.mktemp('sam'))}"
 
 
 LOOSE = SamParameters(points_per_side=3, pred_iou_thresh=0.3, stability_score_thresh=0.0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from odits.statistics import (
     describe_counts,
     verdict,
 )
+from odits.statistics_store import stored_tests
 
 
 def poisson(mean: float = 40, size: int = 100, seed: int = 0) -> list[int]:
@@ -167,3 +169,12 @@ def test_all_tests_or_a_sentence() -> None:
     zero, _ = all_tests([0, *poisson()])
     assert [name for name, test in zero.items() if math.isinf(test.statistic)] == ["expon", "lognorm", "weibull_min"]
     assert "leaves no room" in zero["lognorm"].sentence
+
+
+def test_tests_that_are_kept_are_the_tests(home: Path) -> None:
+    for counts in (poisson(), [0, *poisson()], [3] * 20):
+        assert stored_tests(counts) == all_tests(counts) == stored_tests(counts)
+    assert len(list((home / "statistics").glob("*.json"))) == 2, "where there is no test, nothing is kept"
+    for file in (home / "statistics").glob("*.json"):
+        file.write_text('{"norm": "no number"}')
+    assert stored_tests(poisson()) == all_tests(poisson())

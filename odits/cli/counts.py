@@ -46,7 +46,8 @@ def counts(
     """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are kept: it resumes."""
     from odits.object_store import stored_count
     from odits.precompute import Wanted
-    from odits.statistics import all_tests, describe_counts
+    from odits.statistics import describe_counts
+    from odits.statistics_store import stored_tests
 
     records = load_data(data).split(split)
     wanted = Wanted(segmenter, sam_parameters(sam, segmenter), device)
@@ -54,7 +55,7 @@ def counts(
     found = [(record, stored_count(record.path, done.segmenter.key)) for record in records]
     counted = [(record, count) for record, count in found if count is not None]
     described = describe_counts([count for _, count in counted])
-    tests, reason = all_tests(described.counts)
+    tests, reason = stored_tests(described.counts)
     tuned = _tune([record for record, _ in counted], wanted, distribution, workers) if tune else None
     if as_json:
         print_json(

@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 from playwright.sync_api import Page, expect
 from pycocotools.coco import COCO
 
 from tests.browser.conftest import mistakes, press, settle, visit
 from tests.browser.test_app import query
-from tests.models.small_sam import build_sam
+from tests.models.small_sam import write_small_sam
 
 CAFE = "objects?images=demo&image=cafe.jpg&vocabulary=demo"
 
@@ -20,12 +19,7 @@ CAFE = "objects?images=demo&image=cafe.jpg&vocabulary=demo"
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small SAM with random weights that finds something."""
-    torch.manual_seed(0)
-    sam = build_sam(1024, heads=8)
-    torch.nn.init.constant_(sam.mask_decoder.iou_prediction_head.layers[-1].bias, 0.9)
-    path = tmp_path_factory.mktemp("sam") / "small.pth"
-    torch.save(sam.state_dict(), path)
-    return path
+    return write_small_sam(tmp_path_factory.mktemp("sam"))
 
 
 def headline(page: Page) -> str:

@@ -16,7 +16,7 @@ from odits.models.sam import SamSegmenter
 from odits.models.sam_parameters import SamParameters
 from odits.models.sam_weights import load_sam
 from odits.models.segmenters import SEGMENTERS, load_segmenter
-from tests.models.small_sam import build_sam
+from tests.models.small_sam import build_sam, write_small_sam
 
 FAST = SamParameters(points_per_side=2, points_per_batch=4, pred_iou_thresh=0.0, stability_score_thresh=0.0)
 
@@ -31,9 +31,7 @@ def small_sam() -> Sam:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sam") / "small_sam.pth"
-    torch.save(small_sam().state_dict(), path)
-    return path
+    return write_small_sam(tmp_path_factory.mktemp("sam"))
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-import torch
 from streamlit.testing.v1 import AppTest
 
 from odits.models.sam_parameters import SamParameters
 from odits.precompute import Wanted, precompute
 from pages._counts.tuning import SLIDERS
-from tests.models.small_sam import build_sam
+from tests.models.small_sam import write_small_sam
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = [(path.name, path) for path in sorted((REPOSITORY / "assets" / "demo").glob("*.jpg"))]
@@ -85,11 +84,7 @@ def test_filters_move_the_counts_and_the_link_keeps_them() -> None:
 
 
 def test_sams_filters_are_replayed_over_masks_that_are_collected_once(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = build_sam(1024, heads=8)
-    torch.nn.init.constant_(model.mask_decoder.iou_prediction_head.layers[-1].bias, 0.9)
-    weights = tmp_path / "small.pth"
-    torch.save(model.state_dict(), weights)
+    weights = write_small_sam(tmp_path)
     parameters = SamParameters(points_per_side=3, pred_iou_thresh=0.3, stability_score_thresh=0.0, box_nms_thresh=1.0)
     wanted = Wanted(f"sam:{weights}", parameters)
     precompute(DEMO, wanted, 2)
