@@ -72,10 +72,12 @@ def show_reading(reference: str, opened: Opened, picture: Picture, vocabulary: V
             with row.container(key=f"pane-reading-{place}"), guarded():
                 if len(readers) > 1:
                     st.markdown(f"**{reader.name}**")
-                _show_found(reader, found, opened, picture, which == "own", f"reading-{place}")
+                _show_found(reader, found, opened, picture, which == "own", f"reading-{place}", len(readers) > 1)
 
 
-def _show_found(reader: Reader, found: list[FoundWord], opened: Opened, picture: Picture, own: bool, key: str) -> None:
+def _show_found(
+    reader: Reader, found: list[FoundWord], opened: Opened, picture: Picture, own: bool, key: str, beside: bool
+) -> None:
     """One reader's words over the picture, beside the boxes that people drew, and as tables."""
     from odits.figures.spotting import read_words_figure
     from odits.spotting.lexicon_task import match_words
@@ -88,6 +90,8 @@ def _show_found(reader: Reader, found: list[FoundWord], opened: Opened, picture:
     else:
         true, doubtful = found, []
     figure = read_words_figure(opened.image, true, picture.boxed, doubtful)
+    if beside:  # half as wide: else there is more room above and below the picture than the picture has
+        figure.update_layout(height=round(480 * opened.image.height / opened.image.width) + 60)
     chart(figure, key, "The picture with the words found: " + (", ".join(one.word for one in found) or "none"))
     table = _table(found, {id(one) for one in doubtful}, matched)
     stem = file_stem(f"read-{picture.name}" + ("" if key == "reading-0" else f"-{reader.name}"))
