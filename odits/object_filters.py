@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from odits.suppression import Suppression
 
 
 class ObjectFilters(NamedTuple):
@@ -29,13 +31,12 @@ class StoredBoxes:
     Attributes:
         confidence: float64 (K,).
         share: float64 (K,), per cent of the image.
-        overlap: float64 (K, K), IoU of their boxes.
+        suppression: over their boxes.
     """
 
     confidence: np.ndarray
     share: np.ndarray
-    overlap: np.ndarray
-    _better: dict[float, list[int]] = field(default_factory=dict, repr=False)
+    suppression: Suppression
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> StoredBoxes:
@@ -47,7 +48,7 @@ class StoredBoxes:
         return cls(
             np.array([item["score"] for item in found], float),
             100 * np.array([item["area"] for item in found], float) / max(1, width * height),
-            _overlaps(boxes),
+            Suppression(boxes),
         )
 
     def count(self, filters: ObjectFilters) -> int:
@@ -55,28 +56,4 @@ class StoredBoxes:
         passes = (self.confidence >= filters.least_confidence) & (self.share >= filters.least_area)
         if filters.box_nms_thresh >= 1:
             return int(passes.sum())
-        better = self._doubles_of(filters.box_nms_thresh)
-        kept = 0
-        for index in np.flatnonzero(passes).tolist():
-            if not better[index] & kept:
-                kept |= 1 << index
-        return kept.bit_count()
-
-    def _doubles_of(self, threshold: float) -> list[int]:
-        """For each object the better ones that it overlaps by more than a threshold, as the bits of a number."""
-        if threshold not in self._better:
-            close = self.overlap > threshold
-            self._better[threshold] = [
-                sum(1 << int(other) for other in np.flatnonzero(row[:index])) for index, row in enumerate(close)
-            ]
-        return self._better[threshold]
-
-
-def _overlaps(boxes: np.ndarray) -> np.ndarray:
-    """float64 (K, K): IoU of boxes (K, 4) of x0, y0, x1, y1."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    common = (high - low).clip(0).prod(-1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    result: np.ndarray = common / np.maximum(area[:, None] + area[None, :] - common, 1e-9)
-    return result
+        return len(self.suppression.survivors(passes, filters.box_nms_thresh))
