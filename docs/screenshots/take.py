@@ -1,4 +1,4 @@
-"""Takes the README's screenshots from the running app: `python docs/screenshots/take.py`.
+"""Takes the README's screenshots from the running app: `python docs/screenshots/take.py [NAME…]`.
 
 Pictures are the repository's own demo images: no photograph of a data set gets into the repository. The pages with
 numbers show SVT's where the data set is at hand.
@@ -55,6 +55,8 @@ def take(page: Page, address: str, name: str) -> None:
     count = page.get_by_role("button", name="Count objects in").or_(page.get_by_role("button", name="Go on with"))
     if count.count():
         count.first.click()
+        page.get_by_role("button", name="Stop").wait_for()
+        page.get_by_role("button", name="Stop").wait_for(state="detached")
         page.get_by_text("Standard deviation").wait_for()
         settle(page)
     needed = page.get_by_test_id("stMain").evaluate("element => element.scrollHeight")
@@ -96,7 +98,8 @@ def main() -> int:
             page = browser.new_page(viewport={"width": WIDTH, "height": 900})
             page.set_default_timeout(WAIT)
             for name, path in VIEWS.items():
-                take(page, f"http://localhost:{port}/{path.format(numbers=numbers, words=words)}", name)
+                if name in (sys.argv[1:] or VIEWS):
+                    take(page, f"http://localhost:{port}/{path.format(numbers=numbers, words=words)}", name)
             browser.close()
     finally:
         server.kill()
