@@ -21,6 +21,8 @@ from odits.models.sam_parameters import SamParameters
 from odits.models.segmenters import SegmenterIdentity, identify_segmenter, load_segmenter
 from odits.object_store import content_of
 from odits.predictions import Segmenter
+from odits.weights import Progress as Download
+from odits.weights import no_progress
 from odits.workers import Answer, Question, Source, ask_all, cores, question_about, source_of
 
 Kind = Literal["objects", "candidates"]
@@ -64,9 +66,9 @@ class Wanted:
             return self.parameters
         return candidate_store.loosened(self.parameters or SamParameters())
 
-    def identity(self) -> SegmenterIdentity:
-        """The name and the key of the segmenter. Raises OditsError where there is none."""
-        return identify_segmenter(self.reference, self.used_parameters, self.device)
+    def identity(self, download: Download = no_progress) -> SegmenterIdentity:
+        """The name and the key of the segmenter; `download` is told of weights that arrive. Raises OditsError."""
+        return identify_segmenter(self.reference, self.used_parameters, self.device, download)
 
     def load(self, threads: int | None = None) -> Segmenter:
         """The segmenter. Raises OditsError where there is none."""
@@ -112,6 +114,7 @@ def precompute(
     workers: int | None = None,
     progress: Progress = lambda _done, _of: None,
     ray: str | None = None,
+    download: Download = no_progress,
 ) -> Precomputed:
     """Nothing is missing in the store afterwards but what `problems` names.
 
@@ -121,11 +124,12 @@ def precompute(
         workers: processes; by default as `default_workers` says.
         progress: called with (images done, images in all); what it raises ends the processes.
         ray: the address of a Ray cluster that does the work, or "local" to start one here.
+        download: called with (bytes here, bytes in all) while SAM's weights are downloaded.
 
     Raises:
         OditsError: no such segmenter, no image can be computed at all, the disk is full, or there is no such cluster.
     """
-    identity = wanted.identity()
+    identity = wanted.identity(download)
     questions, places, problems = [], [], {}
     for place, (name, source) in enumerate(images):
         try:

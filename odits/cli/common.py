@@ -94,6 +94,7 @@ def precompute_shown(
 
     what = "looking for objects" if wanted.kind == "objects" else "collecting SAM's masks"
     with progress_bar() as bar:
+        weights = bar.add_task("downloading weights", total=None, visible=False)
         task = bar.add_task(what, total=len(images))
         done = precompute(
             [(item.name, item.path) for item in images],
@@ -101,6 +102,7 @@ def precompute_shown(
             workers,
             lambda done, of: bar.update(task, completed=done, total=of),
             ray,
+            lambda here, of: bar.update(weights, completed=here, total=of, visible=True),
         )
     for place in sorted(done.problems):
         say(f"Left out: {done.problems[place]}")

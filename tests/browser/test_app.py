@@ -161,7 +161,7 @@ def test_clicking_the_picture_selects_an_object(app: str, page: Page) -> None:
 def test_counts_come_with_a_sentence_where_there_are_too_few_images(app: str, page: Page) -> None:
     visit(page, f"{app}/counts?images=demo")
     page.get_by_role("button", name=re.compile("^(Count objects|Go on)")).click()
-    expect(page.get_by_text("Standard deviation")).to_be_visible()
+    expect(page.get_by_text("Standard deviation", exact=True)).to_be_visible()
     settle(page)
     expect(page.get_by_text("needs at least 8 images")).to_be_visible()
     assert mistakes(page) == []
