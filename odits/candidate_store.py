@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from odits.data.images import open_image
 from odits.errors import OditsError
-from odits.files import cache_home
 from odits.models.sam_parameters import EXACT, SamParameters
-from odits.object_store import content_of
+from odits.object_store import content_of, stored_file
 from odits.workers import Source
 
 if TYPE_CHECKING:
@@ -43,8 +41,7 @@ def loosened(parameters: SamParameters) -> SamParameters:
 
 def candidates_file(content: bytes, key: str) -> Path:
     """Where the candidates lie that the SAM of this key (with `loosened` parameters) gives for an image file."""
-    image, model = (hashlib.sha256(part).hexdigest()[:24] for part in (content, key.encode()))
-    return cache_home() / "candidates" / model / f"{image}.npz"
+    return stored_file("candidates", content, key, ".npz")
 
 
 def compute_candidates(content: bytes, name: str | None, segmenter: Any) -> tuple[KeptCandidates, bytes]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from odits.object_store import stored_document
 from odits.suppression import Suppression
+from odits.workers import Source
 
 
 class ObjectFilters(NamedTuple):
@@ -57,3 +60,13 @@ class StoredBoxes:
         if filters.box_nms_thresh >= 1:
             return int(passes.sum())
         return len(self.suppression.survivors(passes, filters.box_nms_thresh))
+
+
+def stored_boxes(images: Iterable[Source], key: str) -> list[StoredBoxes]:
+    """The stored objects of those images that the segmenter of this key has segmented.
+
+    Raises:
+        ImageError: an image's file cannot be read.
+    """
+    documents = (stored_document(image, key) for image in images)
+    return [StoredBoxes.from_document(document) for document in documents if document is not None]

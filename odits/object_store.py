@@ -21,8 +21,13 @@ if TYPE_CHECKING:  # a count that is stored must not wait for it
 
 def objects_file(content: bytes, key: str) -> Path:
     """Where the objects lie that the segmenter of this key finds in an image file of this content."""
+    return stored_file("objects", content, key, ".json")
+
+
+def stored_file(kind: str, content: bytes, key: str, suffix: str) -> Path:
+    """Where one kind of result lies that the segmenter of this key gives for an image file of this content."""
     image, model = (hashlib.sha256(part).hexdigest()[:24] for part in (content, key.encode()))
-    return cache_home() / "objects" / model / f"{image}.json"
+    return cache_home() / kind / model / f"{image}{suffix}"
 
 
 def compute_objects(

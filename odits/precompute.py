@@ -138,7 +138,7 @@ def precompute(
                 places.append(place)
         except ImageError as error:
             problems[place] = str(error)
-    before = len(images) - len(questions)
+    unreadable, before = len(problems), len(images) - len(questions)
     progress(before, len(images))
     if questions:
         count = min(workers or default_workers(wanted.reference), len(questions))
@@ -147,8 +147,8 @@ def precompute(
                 if "problem" in answer:
                     problems[places[number]] = answer["problem"]
                 progress(before + done, len(images))
-    failed = sum(place in problems for place in places)
-    return Precomputed(identity, len(questions) - failed, before - (len(problems) - failed), problems)
+    failed = len(problems) - unreadable
+    return Precomputed(identity, len(questions) - failed, before - unreadable, problems)
 
 
 def default_workers(reference: str) -> int:

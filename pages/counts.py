@@ -10,8 +10,8 @@ import streamlit as st
 
 from odits.candidate_store import stored_candidates
 from odits.models.sam_parameters import EXACT, SamParameters
-from odits.object_filters import StoredBoxes
-from odits.object_store import stored_document
+from odits.models.sam_replay import KeptCandidates
+from odits.object_filters import StoredBoxes, stored_boxes
 from odits.precompute import Wanted
 from odits.statistics import MIN_SIZE
 from odits.tuning import Tunable, tunable_candidates, tunable_objects
@@ -27,16 +27,14 @@ from pages._shared.segmenters import choose_segmenter, identity_of, say_segmente
 @st.cache_resource(max_entries=2, show_spinner="Reading what was found …")
 def boxes_of(keys: tuple[str, ...], key: str, _pictures: Sequence[Picture]) -> list[StoredBoxes]:
     """The stored objects of pictures, without their masks."""
-    documents = [stored_document(picture.source, key) for picture in _pictures]
-    return [StoredBoxes.from_document(item) for item in documents if item is not None]
+    return stored_boxes((picture.source for picture in _pictures), key)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Reading SAM's masks …")
-def candidates_of(keys: tuple[str, ...], key: str, _pictures: Sequence[Picture]) -> tuple[list[str], list[object]]:
-    """The names of the pictures whose candidates are there, and the candidates."""
-    found = [(picture.name, stored_candidates(picture.source, key)) for picture in _pictures]
-    there = [(name, item) for name, item in found if item is not None]
-    return [name for name, _ in there], [item for _, item in there]
+def candidates_of(keys: tuple[str, ...], key: str, _pictures: Sequence[Picture]) -> list[KeptCandidates]:
+    """The candidates of those pictures that have them already."""
+    found = (stored_candidates(picture.source, key) for picture in _pictures)
+    return [item for item in found if item is not None]
 
 
 def tunable_of(pictures: Sequence[Picture], wanted: Wanted, key: str) -> Tunable | None:
@@ -50,10 +48,10 @@ def tunable_of(pictures: Sequence[Picture], wanted: Wanted, key: str) -> Tunable
         return None
     loose = replace(wanted, kind="candidates")
     loose_key = loose.identity().key
-    names, found = candidates_of(keys, loose_key, pictures)
-    if len(names) < len(pictures):
+    found = candidates_of(keys, loose_key, pictures)
+    if len(found) < len(pictures):
         st.caption("To move SAM's filters, all its masks are collected once at loose thresholds.")
-        if offer(pictures, loose, loose_key, len(pictures) - len(names), "Collect SAM's masks", "collected"):
+        if offer(pictures, loose, loose_key, len(pictures) - len(found), "Collect SAM's masks", "collected"):
             candidates_of.clear()
             st.rerun()
         return None

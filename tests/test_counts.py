@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.killing import run_and_kill
 from tests.test_cli import ROOT, refused, run
 
 DEMO = ROOT / "assets" / "demo"
@@ -48,18 +46,8 @@ def stamps(home: Path) -> dict[Path, int]:
 
 
 def test_killed_it_goes_on_and_the_second_run_only_reads(home: Path, street: Path) -> None:
-    command = [sys.executable, "-m", "odits", "counts", "--data", str(street), "--json", "--workers", "1"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        for _ in range(2400):
-            if len(stamps(home)) >= 2:
-                break
-            time.sleep(0.02)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    counting = ["counts", "--data", str(street), "--json", "--workers", "1"]
+    run_and_kill(counting, lambda: len(stamps(home)) >= 2)
     kept = stamps(home)
     assert 2 <= len(kept) < 9
     done = run("counts", "--data", street, "--json")

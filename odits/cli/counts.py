@@ -104,14 +104,11 @@ def _tunable(records: list[ImageRecord], wanted: Wanted, workers: int | None) ->
 
     from odits.candidate_store import stored_candidates
     from odits.models.sam_parameters import SamParameters
-    from odits.object_filters import StoredBoxes
-    from odits.object_store import stored_document
+    from odits.object_filters import stored_boxes
     from odits.tuning import tunable_candidates, tunable_objects
 
     if wanted.reference == "embedded":
-        key = wanted.identity().key
-        documents = [stored_document(record.path, key) for record in records]
-        return tunable_objects([StoredBoxes.from_document(item) for item in documents if item is not None])
+        return tunable_objects(stored_boxes((record.path for record in records), wanted.identity().key))
     loose = precompute_shown(records, replace(wanted, kind="candidates"), workers)
     kept = [stored_candidates(record.path, loose.segmenter.key) for record in records]
     return tunable_candidates([item for item in kept if item is not None], wanted.parameters or SamParameters())

@@ -48,7 +48,7 @@ def offer(pictures: Sequence[Picture], wanted: Wanted, key: str, left: int, titl
         Whether the job has ended since the page was last drawn.
     """
     name = f"precompute-{wanted.kind}-{key}"
-    if st.session_state.pop(_ASKED, None) == name:
+    if st.session_state.pop(f"{_ASKED}-{name}", False):
         jobs.start(name, "Looking for objects", lambda job: _work(job, pictures, wanted))
     ended = jobs.show(name, "Stopped. What was found stays, and the button goes on from there.")
     if ended is not None:
@@ -75,7 +75,7 @@ def offer(pictures: Sequence[Picture], wanted: Wanted, key: str, left: int, titl
 
 
 def _ask(name: str) -> None:
-    st.session_state[_ASKED] = name
+    st.session_state[f"{_ASKED}-{name}"] = True
 
 
 def _work(job: jobs.Job, pictures: Sequence[Picture], wanted: Wanted) -> None:

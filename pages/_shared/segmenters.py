@@ -174,8 +174,7 @@ def find_objects_shown(segmenter: Segmenter, picture: Picture, opened: Opened) -
     from odits.object_store import stored_count, stored_objects
 
     kept = _shelf(opened.digest, segmenter.key)
-    soon = segmenter.key.startswith("regions") or stored_count(picture.source, segmenter.key) is not None
-    if kept or soon:
+    if kept or segmenter.key.startswith("regions") or stored_count(picture.source, segmenter.key) is not None:
         with st.spinner("Looking for objects …", show_time=True):
             return find_objects(segmenter, picture, opened)
     name = f"objects-{opened.digest}-{segmenter.key}"

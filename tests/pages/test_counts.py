@@ -14,8 +14,8 @@ from odits.models.sam_parameters import SamParameters
 from odits.precompute import Wanted, precompute
 from pages._counts.tuning import SLIDERS
 from tests.models.small_sam import write_small_sam
+from tests.pages.running import REPOSITORY, open_page, run
 
-REPOSITORY = Path(__file__).parents[2]
 DEMO = [(path.name, path) for path in sorted((REPOSITORY / "assets" / "demo").glob("*.jpg"))]
 
 
@@ -28,17 +28,7 @@ def _fresh() -> Iterator[None]:
 
 
 def counts(**address: str) -> AppTest:
-    app = AppTest.from_file(str(REPOSITORY / "pages" / "counts.py"), default_timeout=120)
-    for name, value in {"images": "demo", **address}.items():
-        app.query_params[name] = value
-    return run(app)
-
-
-def run(app: AppTest) -> AppTest:
-    app.run()
-    assert not app.exception
-    assert not app.error, [item.value for item in app.error]
-    return app
+    return open_page("counts", **{"images": "demo", **address})
 
 
 def metric(app: AppTest, label: str) -> float:
@@ -98,10 +88,14 @@ def test_sams_filters_are_replayed_over_masks_that_are_collected_once(tmp_path: 
     }
     app = counts(**address)
     every = metric(app, "Mean")
-    assert not app.slider and button(app, "Collect SAM's masks")
-    precompute(DEMO, Wanted(wanted.reference, parameters, kind="candidates"), 2)
-    st.cache_resource.clear()
-    app = counts(**address)
+    assert not app.slider
+    button(app, "Collect SAM's masks").click()  # type: ignore[attr-defined]
+    run(app)
+    for _ in range(240):
+        if app.slider:
+            break
+        time.sleep(0.5)
+        run(app)
     assert [item.label for item in app.slider] == [
         SLIDERS[name].title
         for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "min_mask_region_area")

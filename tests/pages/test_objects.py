@@ -10,22 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from pages._objects.clicking import Prompt
 from tests.models.small_sam import build_sam
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.pages.running import open_page, run
 
 
 def objects(**address: str) -> AppTest:
-    app = AppTest.from_file(str(REPOSITORY / "pages" / "objects.py"), default_timeout=180)
-    for name, value in {"images": "demo", "image": "cafe.jpg", "vocabulary": "demo", **address}.items():
-        app.query_params[name] = value
-    return run(app)
-
-
-def run(app: AppTest) -> AppTest:
-    app.run()
-    assert not app.exception
-    assert not app.error, [item.value for item in app.error]
-    return app
+    return open_page("objects", **{"images": "demo", "image": "cafe.jpg", "vocabulary": "demo", **address})
 
 
 def headline(app: AppTest) -> str:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +21,7 @@ from odits.search.ranking import Searcher
 from odits.search.store import DESCRIPTION, forget_index, index_folder, open_index
 from odits.spotting.reader import TextReader
 from odits.workers import ask_all, question_about
+from tests.killing import run_and_kill
 from tests.search.conftest import DEMO
 
 REPOSITORY = Path(__file__).parents[2]
@@ -159,18 +156,8 @@ def test_a_killed_build_goes_on(home: Path, street: Path) -> None:
         left, top = rng.integers(0, 60, 2).tolist()
         Image.open(DEMO / "cafe.jpg").crop((left, top, left + 400, top + 300)).save(street / f"z{number}.png")
     kept = readings(home)
-    command = [sys.executable, "-m", "odits", "search", "cafe", "--folder", str(street), "--workers", "1"]
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        for _ in range(1200):
-            if len(readings(home)) > len(kept):
-                break
-            time.sleep(0.05)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    searching = ["search", "cafe", "--folder", str(street), "--workers", "1"]
+    run_and_kill(searching, lambda: len(readings(home)) > len(kept))
     done = readings(home)
     assert kept < done
     stamps = {file: file.stat().st_mtime_ns for file in (home / "readings").glob("*/*.npz")}

@@ -1,0 +1,25 @@
+"""What the tests of pages share: a page run without a browser, and no mistake on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def open_page(name: str, **address: str) -> AppTest:
+    """The page of that name, run once with the address of a link."""
+    app = AppTest.from_file(str(REPOSITORY / "pages" / f"{name}.py"), default_timeout=180)
+    for key, value in address.items():
+        app.query_params[key] = value
+    return run(app)
+
+
+def run(app: AppTest) -> AppTest:
+    """The page run once more, without an exception or an error box."""
+    app.run()
+    assert not app.exception
+    assert not app.error, [item.value for item in app.error]
+    return app
