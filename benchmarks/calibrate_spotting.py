@@ -16,11 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
 from odits.data.images import open_image
-from odits.spotting.calibration import SVT_TRAIN, Calibration, features
-from odits.spotting.ctc import Lexicon, Lines, score
-from odits.spotting.lexicon_task import lexicon_words, spotting_quality
-from odits.spotting.retrieval import mean_average_precision, retrieval_task, spotting_scores
-from odits.spotting.spotter import WordSpotter
+from odits.evaluation.reading_tasks import lexicon_words, spotting_quality
+from odits.evaluation.retrieval import mean_average_precision, retrieval_task, spotting_scores
+from odits.models.reading.ctc import Lexicon, Lines, score
+from odits.models.reading.spotter import SVT_TRAIN, Calibration, WordSpotter, features
 
 
 def main() -> None:

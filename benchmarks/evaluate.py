@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, parser, report
 from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, open_image, read_dataset
-from odits.evaluation import BATCH, evaluate
-from odits.models.clip import ClipModel, encode_vocabulary
-from odits.models.embedded import ARCHITECTURE, create_untrained, new_model, tokenizer
+from odits.evaluation.evaluate import BATCH, evaluate
+from odits.models.clip.embedded import ARCHITECTURE, create_untrained, new_model, tokenizer
+from odits.models.clip.model import ClipModel, encode_vocabulary
 
 WORDS, LARGE = 5363, 100_000
 

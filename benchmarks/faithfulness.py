@@ -15,8 +15,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
-from odits.explanation import Explainer, curves
-from odits.models.odits_model import load_odits
+from odits.models.fusion.explanation import Explainer, curves
+from odits.models.fusion.model import load_odits
 
 RANDOM = 5
 RESAMPLES = 10_000

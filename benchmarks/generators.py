@@ -12,7 +12,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import parser, report
-from odits.models.random_streams import GENERATORS, random_stream
+from odits.models.fusion.random_streams import GENERATORS, random_stream
 
 
 def main() -> None:

@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
 from odits.data import ImageRecord, Vocabulary, open_image
-from odits.models.clip import ClipModel
-from odits.models.loading import load_word_model
-from odits.models.object_view_names import OBJECT_VIEWS
-from odits.models.segmenters import load_segmenter
-from odits.object_embeddings import ObjectEncoder
-from odits.object_store import stored_objects
+from odits.models.clip.loading import load_word_model
+from odits.models.clip.model import ClipModel
+from odits.models.fusion.inputs import ObjectEncoder
+from odits.models.fusion.object_view_names import OBJECT_VIEWS
+from odits.models.segmentation.segmenters import load_segmenter
+from odits.objects.codec import stored_objects
 
 
 def main() -> None:

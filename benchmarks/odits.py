@@ -20,13 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
-from odits.models.clip import ClipModel
-from odits.models.embedded import create_untrained
-from odits.models.loading import load_word_model
-from odits.models.odits_inputs import OditsEyes, OditsInput, gather
-from odits.models.odits_model import OditsModel, untrained
-from odits.models.segmenters import load_segmenter
-from odits.object_embeddings import ObjectEncoder, SeenObjects
+from odits.models.clip.embedded import create_untrained
+from odits.models.clip.loading import load_word_model
+from odits.models.clip.model import ClipModel
+from odits.models.fusion.inputs import ObjectEncoder, OditsEyes, OditsInput, SeenObjects, gather
+from odits.models.fusion.model import OditsModel, untrained
+from odits.models.segmentation.segmenters import load_segmenter
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 OBJECTS = 50

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, find_data_folder, read_dataset
-from odits.errors import OditsError
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -32,10 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.random_sam import make_random
 from benchmarks.report import add_data, parser, report
 from odits.data import find_data_folder, open_image, read_dataset
-from odits.models.sam_decoder import PointDecoder
-from odits.models.sam_fast import ApproximateGenerator, agreement
-from odits.models.sam_generator import MaskGenerator
-from odits.models.sam_weights import load_sam
+from odits.models.segmentation.sam_generator import ApproximateGenerator, MaskGenerator, agreement
+from odits.models.segmentation.sam_network import PointDecoder
+from odits.models.segmentation.sam_weights import load_sam
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo" / "cafe.jpg"
 SIDE = 1024

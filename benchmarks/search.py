@@ -21,16 +21,23 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import parser, report
 from benchmarks.vocabulary import vocabulary_words
+from odits.core.files import write_atomically
 from odits.data import find_data_folder, open_image, read_dataset
-from odits.files import write_atomically
-from odits.search.build import ArrayWriter
+from odits.models.reading.alphabet import BLANK, SPACE, SYMBOLS, fold, spell
+from odits.models.reading.reader import TextLine, TextReader, stored_lines
 from odits.search.frames import frame_table
+from odits.search.index import (
+    DESCRIPTION,
+    ArrayWriter,
+    Index,
+    IndexedImage,
+    description,
+    forget_index,
+    index_folder,
+    open_index,
+)
 from odits.search.query import Query, parse_query
 from odits.search.ranking import Searcher
-from odits.search.store import DESCRIPTION, Index, IndexedImage, description, forget_index, index_folder, open_index
-from odits.spotting.alphabet import BLANK, SPACE, SYMBOLS, fold, spell
-from odits.spotting.reader import TextLine, TextReader
-from odits.spotting.reading_store import stored_lines
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 LONGEST = 6  # frames of a piece: what is behind the last letter of a line is cut off

@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import find_data_folder, open_image, read_dataset
-from odits.spotting.ctc import Lexicon
-from odits.spotting.engine import Engine
-from odits.spotting.reader import TextReader
-from odits.spotting.spotter import WordSpotter
+from odits.models.reading.ctc import Lexicon
+from odits.models.reading.rapidocr import Engine
+from odits.models.reading.reader import TextReader
+from odits.models.reading.spotter import WordSpotter
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 

@@ -12,10 +12,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
-from odits.spotting.calibration import SVT_TRAIN
-from odits.spotting.reader import ReadingSettings, TextReader
-from odits.spotting.retrieval import mean_average_precision, retrieval_task, spotting_scores
-from odits.spotting.spotter import WordSpotter
+from odits.evaluation.retrieval import mean_average_precision, retrieval_task, spotting_scores
+from odits.models.reading.reader import ReadingSettings, TextReader
+from odits.models.reading.spotter import SVT_TRAIN, WordSpotter
 
 STEPS = {
     "one scale, confident lines": ReadingSettings(scales=(1.0,), confident=0.5),

@@ -14,9 +14,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
-from odits import metrics
 from odits.data import Vocabulary
-from odits.evaluation import Lexicons
+from odits.evaluation.evaluate import Lexicons
+from odits.metrics import probabilities as metrics
 
 POWERS = (0.5, 1.0, 1.5, 2.0, 3.0)
 

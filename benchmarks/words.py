@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
-from odits.models.clip import ClipModel
-from odits.models.embedded import create_untrained
+from odits.models.clip.embedded import create_untrained
+from odits.models.clip.model import ClipModel
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 

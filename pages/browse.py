@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from odits.annotations import Mark, clean_name
+from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.errors import OditsError
-from odits.evaluation_store import KeptEvaluation
+from odits.data.annotations import Mark, clean_name
+from odits.evaluation.results import KeptEvaluation
 from pages._browse.agreeing import download_marks, show_agreement
 from pages._browse.evaluating import offer_evaluation
 from pages._browse.gallery import PER_PAGE, Card, legend, page_of, pager, show_cards, style

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from odits.candidate_store import stored_candidates
-from odits.models.sam_parameters import EXACT, SamParameters
-from odits.models.sam_replay import KeptCandidates
-from odits.object_filters import StoredBoxes, stored_boxes
-from odits.precompute import Wanted
-from odits.statistics import MIN_SIZE
-from odits.tuning import Tunable, tunable_candidates, tunable_objects
+from odits.counting.statistics import MIN_SIZE
+from odits.counting.tuning import Tunable, tunable_candidates, tunable_objects
+from odits.models.segmentation.candidates import stored_candidates
+from odits.models.segmentation.parameters import EXACT, SamParameters
+from odits.models.segmentation.precompute import Wanted
+from odits.models.segmentation.sam_replay import KeptCandidates
+from odits.objects.filters import StoredBoxes, stored_boxes
 from pages._counts.counting import counts_of, offer
 from pages._counts.statistics import LINK, choose_distribution, show_histogram, show_summary, show_tests
 from pages._counts.tuning import choose_filters, link_names, offer_search, show_found

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from odits.data import Dataset
-from odits.dataset_facts import dataset_facts, image_sizes, split_facts, word_frequencies
+from odits.data.facts import dataset_facts, image_sizes, split_facts, word_frequencies
 from odits.figures.dataset import (
     frequent_words_figure,
     image_sizes_figure,

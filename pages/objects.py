@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from odits.predictions import Segmenter
+from odits.data.predictions import Segmenter
 from pages._objects import drawing, filtering, naming
 from pages._objects.drawing import choose_drawing, is_pair, show_objects
 from pages._objects.filtering import choose_shown

@@ -8,11 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from odits.errors import OditsError
-from odits.search.collection import Collection
-from odits.search.matches import Hit, search
+from odits.core.errors import OditsError
+from odits.data.collection import Collection
 from odits.search.query import Query, parse_query
-from odits.search.ranking import Searcher
+from odits.search.ranking import Hit, Searcher, search
 from pages._search.cards import Result, show_results, style
 from pages._search.collections import choose_images, offer_index, searcher_of
 from pages._search.seeing import clip_of, seen_by
@@ -158,7 +157,7 @@ def show_seen(query: Query, hits: list[Hit], searcher: Searcher, ranking: str, l
     if model is None or seen is None:
         show_reading(hits, query, searcher, link)
         return
-    from odits.search.seeing import Fusion
+    from odits.search.image_ranking import Fusion
 
     places = [hit.place for hit in hits]
     scores = pd.Series([hit.score for hit in hits], dtype=float).to_numpy()

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from odits.data import Vocabulary
+from odits.data.predictions import WordPrediction
 from odits.figures.words import top_words_figure, word_mark
-from odits.predictions import WordPrediction
 from pages._shared import state
 from pages._shared.layout import chart, chart_download, file_stem, guarded, page, panes, plain, table_download
 from pages._shared.pictures import (

@@ -23,7 +23,7 @@ from odits.cli import (
     train,
     words,
 )
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 app = typer.Typer(
     name="odits",

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from odits.checkpoints.store import Progress as Report
-from odits.checkpoints.store import StoredCheckpoint, StoredRun
 from odits.cli.common import Json, print_json, print_table, progress_bar, say
-from odits.errors import OditsError
+from odits.core.errors import OditsError
+from odits.core.progress import Progress as Report
+from odits.tracking.store import StoredCheckpoint, StoredRun
 
 app = typer.Typer(help="Runs and checkpoints: list, show, pull, push, import.", no_args_is_help=True)
 
@@ -29,8 +29,8 @@ Source = Annotated[
 @app.command("list")
 def list_(source: Source = "mlflow", as_json: Json = False) -> None:
     """All runs of a store with their checkpoints, and the checkpoints on this machine."""
-    from odits.checkpoints.sources import open_store
-    from odits.models.catalog import find_checkpoints
+    from odits.models.registry import find_checkpoints
+    from odits.tracking.sources import open_store
 
     store = open_store(source)
     listing = store.list()
@@ -61,8 +61,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One run: its parameters, last metrics and checkpoints."""
-    from odits.checkpoints.sources import open_store
-    from odits.checkpoints.store import StoreError
+    from odits.core.errors import StoreError
+    from odits.tracking.sources import open_store
 
     store = open_store(source)
     try:
@@ -86,9 +86,9 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Brings a checkpoint to this machine: digest checked, pickles converted to safetensors or refused."""
-    from odits.checkpoints import pulling
-    from odits.checkpoints.sources import open_store
-    from odits.models.catalog import file_digest
+    from odits.models.registry import file_digest
+    from odits.tracking import pulling
+    from odits.tracking.sources import open_store
 
     store = open_store(source)
     checkpoint = store.find(reference)
@@ -109,7 +109,7 @@ def push(
     as_json: Json = False,
 ) -> None:
     """Sends a checkpoint from this machine to a store."""
-    from odits.checkpoints.sources import open_store
+    from odits.tracking.sources import open_store
 
     found = open_store(source).push(path, name or path.stem, run)
     if as_json:
@@ -125,7 +125,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Copies the runs of a Neptune export into MLflow: parameters, metrics with steps, files; twice does no harm."""
-    from odits.checkpoints.importing import import_export
+    from odits.tracking.importing import import_export
 
     kind, _, folder = source.partition(":")
     to, _, place = target.partition(":")
@@ -169,7 +169,7 @@ def _run_document(run: StoredRun) -> dict[str, Any]:
 
 
 def _checkpoint_document(item: StoredCheckpoint) -> dict[str, Any]:
-    from odits.checkpoints.pulling import is_here, local_path
+    from odits.tracking.pulling import is_here, local_path
 
     return {
         "reference": item.reference,

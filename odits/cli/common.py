@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary, find_data_folder, read_dataset
-from odits.errors import OditsError
 
 if TYPE_CHECKING:
-    from odits.models.sam_parameters import SamParameters
-    from odits.precompute import Precomputed, Wanted
+    from odits.models.segmentation.parameters import SamParameters
+    from odits.models.segmentation.precompute import Precomputed, Wanted
 
 Item = TypeVar("Item")
 
@@ -77,7 +77,7 @@ def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameter
     Raises:
         OditsError: an unknown name, a value that it cannot have, or a segmenter that is not SAM.
     """
-    from odits.models.sam_parameters import read_parameters
+    from odits.models.segmentation.parameters import read_parameters
 
     if not values:
         return None
@@ -89,8 +89,10 @@ def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameter
 def precompute_shown(
     images: Sequence[NamedFile], wanted: Wanted, workers: int | None = None, ray: str | None = None
 ) -> Precomputed:
-    """`odits.precompute.precompute` with a progress bar; images that can't be read are named on stderr."""
-    from odits.precompute import precompute
+    """`odits.models.segmentation.precompute.precompute` with a progress bar; images that can't be read are named on
+    stderr.
+    """
+    from odits.models.segmentation.precompute import precompute
 
     what = "looking for objects" if wanted.kind == "objects" else "collecting SAM's masks"
     with progress_bar() as bar:

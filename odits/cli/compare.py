@@ -23,9 +23,9 @@ from odits.cli.common import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from odits.comparison import Row
     from odits.data import Dataset
-    from odits.models.clip import ClipModel
+    from odits.evaluation.comparison import Row
+    from odits.models.clip.model import ClipModel
 
 FINETUNED_EPOCHS = 5
 
@@ -51,11 +51,11 @@ def compare(
     Trainings are kept: repeated or interrupted comparisons go on where they were.
     """
     dataset = load_data(data)
-    from odits.comparison import VARIANTS, Trial, baseline_tables, differences, make_row, run_trials
-    from odits.errors import OditsError
-    from odits.evaluation import Lexicons
-    from odits.models.loading import load_word_model
-    from odits.spotting.spotter import WordSpotter
+    from odits.core.errors import OditsError
+    from odits.evaluation.comparison import VARIANTS, Trial, baseline_tables, differences, make_row, run_trials
+    from odits.evaluation.evaluate import Lexicons
+    from odits.models.clip.loading import load_word_model
+    from odits.models.reading.spotter import WordSpotter
 
     names = list(VARIANTS) if not only else [*dict.fromkeys(only)]
     unknown = [name for name in names if name not in VARIANTS]
@@ -130,7 +130,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
 def _probabilities(model: Any, dataset: Dataset, split: str) -> np.ndarray:
     """A model's table (m, n), kept as any evaluation is."""
-    from odits.evaluation_store import evaluate_and_keep
+    from odits.evaluation.results import evaluate_and_keep
 
     kept = evaluate_and_keep(model, model.name, dataset, split, dataset.vocabulary(), lambda _, __: None)
     return kept.probabilities()
@@ -140,8 +140,8 @@ def _clip_tables(clip: ClipModel, dataset: Dataset, split: str) -> tuple[np.ndar
     """CLIP's probabilities (m, n), the same made sharper by ODITS's rule, and by how much."""
     import numpy as np
 
-    from odits.comparison import sharpened
-    from odits.evaluation import Lexicons
+    from odits.evaluation.comparison import sharpened
+    from odits.evaluation.evaluate import Lexicons
 
     tables = {name: np.asarray(_probabilities(clip, dataset, name)) for name in dict.fromkeys((split, "train"))}
     logs = {name: np.log(np.maximum(table, np.finfo(np.float32).tiny)) for name, table in tables.items()}
@@ -152,8 +152,8 @@ def _clip_tables(clip: ClipModel, dataset: Dataset, split: str) -> tuple[np.ndar
 
 def _finetuned(checkpoint: str, dataset: Dataset, device: str) -> ClipModel:
     """The CLIP model after a few epochs of fine-tuning at the thesis's settings, trained once."""
-    from odits.files import cache_home
-    from odits.models.loading import load_word_model
+    from odits.core.files import cache_home
+    from odits.models.clip.loading import load_word_model
     from odits.training.finetune import finetune
     from odits.training.finetune_config import FinetuneConfig
     from odits.training.lexicon_data import data_digest, usable_records

@@ -23,9 +23,9 @@ from odits.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from odits.counting.tuning import Setting, Tunable
     from odits.data import ImageRecord
-    from odits.precompute import Wanted
-    from odits.tuning import Setting, Tunable
+    from odits.models.segmentation.precompute import Wanted
 
 
 def counts(
@@ -44,10 +44,9 @@ def counts(
     as_json: Json = False,
 ) -> None:
     """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are kept: it resumes."""
-    from odits.object_store import stored_count
-    from odits.precompute import Wanted
-    from odits.statistics import describe_counts
-    from odits.statistics_store import stored_tests
+    from odits.counting.statistics import describe_counts, stored_tests
+    from odits.models.segmentation.precompute import Wanted
+    from odits.objects.codec import stored_count
 
     records = load_data(data).split(split)
     wanted = Wanted(segmenter, sam_parameters(sam, segmenter), device)
@@ -88,7 +87,7 @@ def _tune(
     records: list[ImageRecord], wanted: Wanted, distribution: str, workers: int | None
 ) -> tuple[Setting, list[Setting]]:
     """The setting as it is, and all that were tried, the best first."""
-    from odits.tuning import search, try_filters
+    from odits.counting.tuning import search, try_filters
 
     tunable = _tunable(records, wanted, workers)
     before = try_filters(tunable.images, tunable.start, distribution)
@@ -102,10 +101,10 @@ def _tunable(records: list[ImageRecord], wanted: Wanted, workers: int | None) ->
     """The images with filters to be tried over them; SAM's candidates are computed where they are missing."""
     from dataclasses import replace
 
-    from odits.candidate_store import stored_candidates
-    from odits.models.sam_parameters import SamParameters
-    from odits.object_filters import stored_boxes
-    from odits.tuning import tunable_candidates, tunable_objects
+    from odits.counting.tuning import tunable_candidates, tunable_objects
+    from odits.models.segmentation.candidates import stored_candidates
+    from odits.models.segmentation.parameters import SamParameters
+    from odits.objects.filters import stored_boxes
 
     if wanted.reference == "embedded":
         return tunable_objects(stored_boxes((record.path for record in records), wanted.identity().key))
@@ -115,7 +114,7 @@ def _tunable(records: list[ImageRecord], wanted: Wanted, workers: int | None) ->
 
 
 def _tuning_document(tuned: tuple[Setting, list[Setting]], distribution: str) -> dict[str, Any]:
-    from odits.tuning import NOTE
+    from odits.counting.tuning import NOTE
 
     before, found = tuned
     return {
@@ -136,7 +135,7 @@ def _tuning_document(tuned: tuple[Setting, list[Setting]], distribution: str) ->
 
 
 def _print_tuning(before: Setting, found: list[Setting]) -> None:
-    from odits.tuning import NOTE
+    from odits.counting.tuning import NOTE
 
     rows = []
     for what, item in (("as it is", before), *((f"{place}.", item) for place, item in enumerate(found[:5], start=1))):

@@ -18,8 +18,8 @@ def evaluate_crops(
 ) -> None:
     """How often the word in a box is a model's first choice among the image's lexicon, and among all words."""
     dataset = load_data(data)
-    from odits.crops import score_crops
-    from odits.models.loading import load_word_model
+    from odits.evaluation.reading_tasks import score_crops
+    from odits.models.clip.loading import load_word_model
 
     model = load_word_model(checkpoint, device)
     with progress_bar() as bar:

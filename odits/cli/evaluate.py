@@ -19,12 +19,12 @@ from odits.cli.common import (
     progress_bar,
     say,
 )
-from odits.errors import OditsError
-from odits.tracking import make_tracker
+from odits.core.errors import OditsError
+from odits.tracking.trackers import make_tracker
 
 if TYPE_CHECKING:
     from odits.data import Dataset
-    from odits.evaluation_store import KeptEvaluation
+    from odits.evaluation.results import KeptEvaluation
 
 
 def evaluate(
@@ -46,9 +46,9 @@ def evaluate(
     make_tracker(track)  # a misspelt one is told before the work
     dataset = load_data(data)
     asked = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
-    from odits.evaluation import save_probabilities
-    from odits.evaluation_store import evaluate_and_keep
-    from odits.models.word_models import load_any
+    from odits.evaluation.evaluate import save_probabilities
+    from odits.evaluation.results import evaluate_and_keep
+    from odits.models.registry import load_any
 
     model = load_any(checkpoint, device)
     with progress_bar() as bar:
@@ -76,7 +76,7 @@ def evaluate(
 
 def _tracked(kept: KeptEvaluation, dataset: Dataset, track: str) -> str | None:
     """The run that has the results; a tracker that fails is one sentence, the results are there all the same."""
-    from odits.evaluation_tracking import track_evaluation
+    from odits.evaluation.results import track_evaluation
 
     try:
         return track_evaluation(kept, dataset, track)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from odits.cli.common import Data, Device, Json, load_vocabulary, print_json, print_table
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 
 def explain(
@@ -23,8 +23,8 @@ def explain(
 ) -> None:
     """What a word's logit loses without each object of the image, and how much the image attends to it."""
     asked = load_vocabulary(vocabulary, data)
-    from odits.explanation import Explainer
-    from odits.models.odits_model import load_odits
+    from odits.models.fusion.explanation import Explainer
+    from odits.models.fusion.model import load_odits
 
     if word is not None and word.upper() not in asked.words:
         raise OditsError(f"'{word}' is not in the vocabulary.")

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar, say
-from odits.errors import OditsError
-from odits.files import cache_home
+from odits.core.errors import OditsError
+from odits.core.files import cache_home
 from odits.training.finetune_config import LOSSES, NAMED_EPOCHS, OPTIMIZERS, PARTS, TEMPERATURES, FinetuneConfig
 
 
@@ -59,8 +59,8 @@ def finetune(
         seed, epochs, _numbers(keep), chunk,
     )  # fmt: skip
     dataset = load_data(data)
-    from odits.models.loading import load_word_model
-    from odits.tracking import make_tracker
+    from odits.models.clip.loading import load_word_model
+    from odits.tracking.trackers import make_tracker
     from odits.training.finetune import Listener, finetune
     from odits.training.lexicon_data import data_digest, usable_records
     from odits.training.lineage import code_version, inherited_metadata

@@ -21,10 +21,10 @@ from odits.cli.common import (
     sam_parameters,
     say,
 )
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 if TYPE_CHECKING:
-    from odits.models.naming import Namer
+    from odits.models.segmentation.naming import Namer
 
 
 def objects(
@@ -47,12 +47,12 @@ def objects(
     as_json: Json = False,
 ) -> None:
     """Which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
-    from odits.coco_export import ExportedImage, write_coco_folder
+    from odits.core.files import write_atomically
     from odits.data.images import open_image
-    from odits.files import write_atomically
-    from odits.models.segmenters import load_segmenter
-    from odits.object_store import stored_objects, to_document
-    from odits.objects import object_table, overlay_image
+    from odits.models.segmentation.segmenters import load_segmenter
+    from odits.objects.coco import ExportedImage, write_coco_folder
+    from odits.objects.codec import stored_objects, to_document
+    from odits.objects.detections import object_table, overlay_image
 
     opened = [open_image(path) for path in images]
     words = load_vocabulary(vocabulary, data) if names else None
@@ -92,14 +92,14 @@ def objects(
 
 def _namer(names: str, model: str, device: str) -> Namer:
     """Who `--names` asks for; CLIP also where GroundingDINO's weights are named by default and are not here."""
-    from odits.models.naming import WordNamer
-    from odits.models.word_models import load_any
+    from odits.models.registry import load_any
+    from odits.models.segmentation.naming import WordNamer
 
     kind, _, reference = names.partition(":")
     if kind not in ("clip", "grounding-dino") or (kind == "clip" and reference):
         raise OditsError(f"Nobody called {names!r} names objects: use clip, grounding-dino, or grounding-dino:PATH.")
     if kind == "grounding-dino":
-        from odits.models.grounding_dino import DEFAULT, GroundingDinoNamer
+        from odits.models.segmentation.naming import DEFAULT, GroundingDinoNamer
 
         try:
             return GroundingDinoNamer(reference or DEFAULT, device)

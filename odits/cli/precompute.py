@@ -21,7 +21,7 @@ from odits.cli.common import (
     sam_parameters,
     say,
 )
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 
 def precompute(
@@ -47,8 +47,8 @@ def precompute(
     as_json: Json = False,
 ) -> None:
     """Objects of all images, computed once and kept; what is there already is left, so a stopped run goes on."""
-    from odits.precompute import Wanted
-    from odits.search.collection import collection_of_dataset, collection_of_folder
+    from odits.data.collection import collection_of_dataset, collection_of_folder
+    from odits.models.segmentation.precompute import Wanted
 
     if folder is not None and data is not None:
         raise OditsError("Name a data set with --data or a folder with --folder, not both.")

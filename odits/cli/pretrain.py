@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from odits.cli.common import progress_bar, say
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 
 def pretrain(

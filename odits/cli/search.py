@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from odits.cli.common import Data, Json, load_data, print_json, print_table, progress_bar, say
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 if TYPE_CHECKING:
-    from odits.search.collection import Collection
-    from odits.search.matches import Hit
-    from odits.search.store import Index
+    from odits.data.collection import Collection
+    from odits.search.index import Index
+    from odits.search.ranking import Hit
 
 
 def search(
@@ -33,9 +33,9 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Images that show words, with the place of each word and why it was found; the images are read once and kept."""
-    from odits.search.matches import search as search_images
     from odits.search.query import parse_query
     from odits.search.ranking import Searcher
+    from odits.search.ranking import search as search_images
 
     query = parse_query(" ".join(words), part, tolerance)
     collection = _collection(data, folder, split)
@@ -66,7 +66,7 @@ def search(
 
 
 def _collection(data: Path | None, folder: Path | None, split: str) -> Collection:
-    from odits.search.collection import collection_of_dataset, collection_of_folder
+    from odits.data.collection import collection_of_dataset, collection_of_folder
 
     if folder is None:
         return collection_of_dataset(load_data(data), split)
@@ -77,7 +77,7 @@ def _collection(data: Path | None, folder: Path | None, split: str) -> Collectio
 
 def _index(collection: Collection, workers: int | None) -> Index:
     """The index, made or brought up to date with a progress bar; images that can't be read are named."""
-    from odits.search.build import build_index
+    from odits.search.index import build_index
 
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}

@@ -13,8 +13,8 @@ from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_js
 if TYPE_CHECKING:
     import numpy as np
 
-    from odits.predictions import WordModel
-    from odits.spotting.spotter import ResultSpotter
+    from odits.data.predictions import WordModel
+    from odits.models.reading.spotter import ResultSpotter
 
 THRESHOLD = 0.8
 
@@ -39,16 +39,16 @@ def retrieval(
 ) -> None:
     """Mean average precision of images ranked for each boxed word: by reading, by CLIP, by ODITS, and by both."""
     dataset = load_data(data)
-    from odits.models.loading import load_word_model
-    from odits.spotting import retrieval as task_of
-    from odits.spotting.spotter import WordSpotter
+    from odits.evaluation import retrieval as task_of
+    from odits.models.clip.loading import load_word_model
+    from odits.models.reading.spotter import WordSpotter
 
     others = other_spotters(results)
     task = task_of.retrieval_task(dataset.split(split))
     spotter, clip = WordSpotter(), load_word_model(checkpoint, device)
     seeing: list[tuple[str, WordModel]] = [(f"{clip.name}, whole image", clip)]
     if odits is not None:
-        from odits.models.odits_model import load_odits
+        from odits.models.fusion.model import load_odits
 
         with_objects = load_odits(odits, device)
         seeing.append((with_objects.name, with_objects))
@@ -95,8 +95,8 @@ def spot(
 ) -> None:
     """Words of each image's own lexicon, found with their boxes (SVT's task): precision, recall, F."""
     dataset = load_data(data)
-    from odits.spotting.lexicon_task import spotting_quality
-    from odits.spotting.spotter import WordSpotter
+    from odits.evaluation.reading_tasks import spotting_quality
+    from odits.models.reading.spotter import WordSpotter
 
     records = dataset.split(split)
     others = other_spotters(results)
@@ -125,7 +125,7 @@ def other_spotters(results: Path | None) -> list[ResultSpotter]:
     """The spotter that wrote a result file, named after it; none where there is no file."""
     if results is None:
         return []
-    from odits.spotting.results import read_results
-    from odits.spotting.spotter import ResultSpotter
+    from odits.models.reading.result_files import read_results
+    from odits.models.reading.spotter import ResultSpotter
 
     return [ResultSpotter(f"{results.stem} (result file)", read_results(results))]

@@ -19,10 +19,10 @@ from odits.cli.common import (
     progress_bar,
     say,
 )
-from odits.files import cache_home
-from odits.models.initializers import INITIALIZERS
-from odits.models.object_view_names import OBJECT_VIEWS
-from odits.models.random_streams import GENERATORS
+from odits.core.files import cache_home
+from odits.models.fusion.initializers import INITIALIZERS
+from odits.models.fusion.object_view_names import OBJECT_VIEWS
+from odits.models.fusion.random_streams import GENERATORS
 from odits.training.odits_config import ABLATIONS, CLIP_PARTS, OBJECTS, OditsTraining
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def train(
         weight_decay, held_out, object_dropout, imbalance, negatives, averaging, clip, clip_rate,
     )  # fmt: skip
     dataset = load_data(data)
-    from odits.tracking import make_tracker
+    from odits.tracking.trackers import make_tracker
     from odits.training.lineage import code_version
     from odits.training.odits_runs import make_eyes, origin_of, run_folder
     from odits.training.train_odits import train_odits

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from odits.cli.common import Checkpoint, Data, Device, Json, load_vocabulary, print_json, print_table, progress_bar
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 MODELS = ("clip", "odits", "spotting")
 
@@ -28,7 +28,7 @@ def words(
     """Which words describe each image best, with their probabilities (thesis, 2.2.1)."""
     if model not in MODELS:
         raise OditsError(f"There is no word model '{model}'; there is {', '.join(MODELS)}.")
-    from odits.models.word_models import SPOTTING, is_odits, load_any
+    from odits.models.registry import SPOTTING, is_odits, load_any
 
     if model == "odits" and not is_odits(checkpoint):
         raise OditsError("Name an ODITS checkpoint with --checkpoint; python -m odits train makes one.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from odits.core.errors import OditsError
 from odits.data.folder import FILE, read_folder
 from odits.data.images import ImageError, image_digest, image_size, open_image
 from odits.data.records import BoxedWord, Dataset, ImageRecord
 from odits.data.svt import is_svt, read_svt
 from odits.data.vocabulary import Vocabulary
-from odits.errors import OditsError
 
 __all__ = [
     "BoxedWord",

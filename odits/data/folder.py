@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from odits.core.errors import OditsError
+from odits.core.files import resolved_inside
 from odits.data.images import ImageError, image_size
-from odits.data.paths import inside
 from odits.data.records import SPLITS, Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
-from odits.errors import OditsError
 
 FILE = "lexicons.csv"
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -33,7 +33,7 @@ def read_folder(folder: Path) -> Dataset:
     warnings: list[str] = []
     rows: dict[Path, _Row] = {}
     for row in _rows(folder / FILE):
-        path = inside(folder, row.file) if row.file else None
+        path = resolved_inside(folder, row.file) if row.file else None
         if path is None:
             warnings.append(f"{FILE}, line {row.line}: {row.file!r} is not a path inside the data set; left out.")
             continue

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 MAX_PIXELS = 64_000_000
 # MPO, the JPEG of stereo cameras and many phones, is opened by Pillow's JPEG reader and has no reader of its own

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from odits.core.errors import OditsError
 from odits.data.vocabulary import Vocabulary
-from odits.errors import OditsError
 
 SPLITS = ("train", "eval")
 """The splits in the order in which words are counted as first seen."""

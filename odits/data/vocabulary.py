@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 MAX_WORDS = 100_000
 MAX_FILE_BYTES = 32 * 2**20

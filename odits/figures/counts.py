@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from odits.counting.statistics import CountStatistics, StatisticsError, density_curve, describe_counts
 from odits.figures.theme import AMBER, BLUE, GREEN, GREY, PURPLE, SMALL_SIZE, VERMILION, faded, styled
-from odits.statistics import CountStatistics, StatisticsError, density_curve, describe_counts
 
 ROW = 20
 """Pixels from one label's row above the plot to the next."""

@@ -8,11 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from odits.core.errors import OditsError
+from odits.counting.statistics import StatisticsError, density_curve
 from odits.data import Dataset
-from odits.dataset_facts import lexicon_lengths, word_frequencies
-from odits.errors import OditsError
+from odits.data.facts import lexicon_lengths, word_frequencies
 from odits.figures.theme import FONT_SIZE, SPLIT_COLORS, SPLIT_TITLES, faded, plain, styled
-from odits.statistics import StatisticsError, density_curve
 
 MAX_LABEL = 16
 

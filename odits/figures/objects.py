@@ -12,10 +12,10 @@ import supervision as sv
 from PIL import Image
 from plotly.colors import sample_colorscale
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 from odits.figures.picture import SHOWN_SIDE, lay_out_picture, note
 from odits.figures.theme import faded, plain
-from odits.objects import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
+from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
 COLOR_BY: tuple[ColorBy, ...] = ("object", "kind", "area", "confidence")
@@ -59,7 +59,7 @@ def objects_figure(
 
     Args:
         image: RGB, of the size of the masks.
-        detections: as `odits.predictions.Segmenter` gives them; may be empty.
+        detections: as `odits.data.predictions.Segmenter` gives them; may be empty.
         opacity: of the fill, 0 (none) to 1.
         outline: whether outlines are drawn.
         color_by: "object" (neighbours differ), "kind" (with a legend), "area" or "confidence" (with a colour bar).

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from odits.counting.quantiles import BAND, quantiles
+from odits.counting.statistics import DISTRIBUTIONS
 from odits.figures.theme import BLUE, GREY, VERMILION, faded, styled
-from odits.quantiles import BAND, quantiles
-from odits.statistics import DISTRIBUTIONS
 
 
 def quantile_figure(counts: Sequence[int], distribution: str = "norm") -> go.Figure:

@@ -12,7 +12,7 @@ from odits.data.records import BoxedWord
 from odits.figures.picture import lay_out_picture, note
 from odits.figures.theme import plain
 from odits.figures.words import percent
-from odits.spotting.finding import FoundWord
+from odits.models.reading.spotter import FoundWord
 
 FOUND, WRONG, BOXED = "#56B4E9", "#F0E442", "#D55E00"
 """Okabe and Ito's: told apart by colour-blind eyes, and on dark and bright pictures; the lines differ too."""

@@ -22,7 +22,7 @@ PANEL_HEIGHT = 190
 
 
 class Point(Protocol):
-    """A point of a curve, such as `odits.checkpoints.store.Point`."""
+    """A point of a curve, such as `odits.tracking.store.Point`."""
 
     @property
     def step(self) -> float:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from odits.data.predictions import WordProbability
 from odits.figures.theme import BLUE, GREY, VERMILION, plain, styled
-from odits.predictions import WordProbability
 
 MAX_LABEL = 18
 """Characters of a word shown beside its bar; the hover text has all of it."""

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
+from odits.models.reading.alphabet import fold, spell
 from odits.search.spelling import MOST, tolerated
-from odits.spotting.alphabet import fold, spell
 
 _SEPARATORS = re.compile(r"[\s,;]+")
 _LONGEST, _WORDS = 40, 8

@@ -1,6 +1,7 @@
 """How well a word stands in lines of text when some of its letters may be wrong.
 
-With a tolerance of 0 this is the score of `odits.spotting.ctc`, to the letter. With a tolerance of E, up to E edits
+With a tolerance of 0 this is the score of `odits.models.reading.ctc`, to the letter. With a tolerance of E, up to E
+edits
 turn the word into what stands there, and each costs `WRONG` nats:
 
 - a letter is left out: nothing stands for it;
@@ -24,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from odits.spotting.ctc import IMPOSSIBLE
+from odits.models.reading.ctc import IMPOSSIBLE
 
 WRONG = 4.0
 """Nats that an edit costs: a bit more than the boundary of a word, so that CAFES shows CAFE before CAFÉT does."""

@@ -1,4 +1,4 @@
-"""A process that reads images one after the other, for `odits.workers`: `python -m odits.search.worker THREADS`.
+"""A process that reads images one after the other, for `odits.core.pool`: `python -m odits.search.worker THREADS`.
 
 It answers with the image's digest, its size, and how many lines and frames its reading has. The reading itself is in
 the store of readings.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 
+from odits.core.errors import OditsError
+from odits.core.pool import Answer, Source, serve, source_of
 from odits.data import ImageError, image_digest, open_image
-from odits.errors import OditsError
-from odits.spotting.reader import TextReader
-from odits.spotting.reading_store import load_lines, reading_file, stored_lines
-from odits.workers import Answer, Source, serve, source_of
+from odits.models.reading.reader import TextReader, load_lines, reading_file, stored_lines
 
 
 def read_image(source: Source, name: str, reader: TextReader) -> Answer:

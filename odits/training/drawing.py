@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from odits.models.sign_tower import CROP_HEIGHT, CROP_WIDTH
+from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH
 
 
 def colour(rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from odits.models.text_encoding import encode_tokens
+from odits.models.clip.model import encode_tokens
 from odits.training.finetune_config import FinetuneConfig
 from odits.training.lexicon_data import Pairs
 from odits.training.losses import LexiconLoss

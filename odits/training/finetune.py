@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from odits.core.errors import OditsError
+from odits.core.files import write_atomically
 from odits.data import Dataset
-from odits.errors import OditsError
-from odits.files import write_atomically
-from odits.models.clip import ClipModel
-from odits.tracking import NoTracker, Run, Status, Tracker
+from odits.models.clip.model import ClipModel
+from odits.tracking.trackers import NoTracker, Run, Status, Tracker
 from odits.training.epochs import Trainee, make_optimizer, train_epoch
 from odits.training.finetune_config import FinetuneConfig
 from odits.training.inputs import kept_inputs

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 
 NAMED_EPOCHS = (1, 2, 3, 4, 5, 7, 20, 40)
 """The epochs of Table 2.6."""

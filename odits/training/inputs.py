@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from odits.core.files import WriteError, cache_home
 from odits.data import ImageRecord, open_image
-from odits.files import WriteError, cache_home
-from odits.models.clip import ClipModel
+from odits.models.clip.model import ClipModel
 from odits.training.lexicon_data import images_digest
 from odits.training.parts import Part
 from odits.training.processes import Processes

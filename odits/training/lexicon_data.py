@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
-from odits.errors import OditsError
-from odits.models.catalog import file_digest
+from odits.models.registry import file_digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
-from odits.models.catalog import EMBEDDED, read_metadata
-from odits.models.embedded import ARCHITECTURE, register_architecture
+from odits.models.clip.embedded import ARCHITECTURE, register_architecture
+from odits.models.registry import EMBEDDED, read_metadata
 
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
@@ -18,7 +18,7 @@ PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 def inherited_metadata(reference: str) -> dict[str, str]:
     """What a reference to a word model hands on: "architecture" and, where known, "preprocess" (JSON).
 
-    References are those of `odits.models.loading.load_word_model`, which has accepted this one.
+    References are those of `odits.models.clip.loading.load_word_model`, which has accepted this one.
     """
     register_architecture()
     if reference == EMBEDDED:

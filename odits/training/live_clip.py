@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from odits.data import Vocabulary, open_image
-from odits.models.clip import encode_vocabulary
-from odits.models.object_view_names import how_clip_looks
-from odits.models.object_views import object_views
-from odits.models.odits import EncodedImages
-from odits.models.text_encoding import encode_tokens
-from odits.object_embeddings import ObjectEncoder
-from odits.object_store import stored_objects
+from odits.models.clip.model import encode_tokens, encode_vocabulary
+from odits.models.fusion.inputs import ObjectEncoder
+from odits.models.fusion.network import EncodedImages
+from odits.models.fusion.object_view_names import how_clip_looks
+from odits.models.fusion.object_views import object_views
+from odits.objects.codec import stored_objects
 from odits.training.parts import choose_part
 
 _CHUNK = 256  # crops encoded at a time where nothing has to be remembered for gradients

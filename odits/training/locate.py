@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from odits.models.embedded import normalise
-from odits.models.locator import WordLocator, locator_loss
+from odits.models.clip.embedded import WordLocator, locator_loss, normalise
 from odits.training.rendering import SignRenderer
 from odits.training.scenes import draw_scene
 

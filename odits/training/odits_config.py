@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from odits.errors import OditsError
-from odits.models.initializers import INITIALIZERS
-from odits.models.random_streams import GENERATORS
+from odits.core.errors import OditsError
+from odits.models.fusion.initializers import INITIALIZERS
+from odits.models.fusion.random_streams import GENERATORS
 
 ABLATIONS = {
     "object_attention": "objects do not look at each other",

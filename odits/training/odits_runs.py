@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from odits.data import Dataset
-from odits.models.loading import load_word_model
-from odits.models.odits_inputs import OditsEyes
-from odits.models.segmenters import load_segmenter
-from odits.object_embeddings import ObjectEncoder
-from odits.spotting.spotter import WordSpotter
+from odits.models.clip.loading import load_word_model
+from odits.models.fusion.inputs import ObjectEncoder, OditsEyes
+from odits.models.reading.spotter import WordSpotter
+from odits.models.segmentation.segmenters import load_segmenter
 from odits.training.lexicon_data import data_digest, usable_records
 from odits.training.lineage import inherited_metadata
 from odits.training.odits_config import OditsTraining

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from odits.models.catalog import file_digest
-from odits.models.odits import Odits
-from odits.models.odits_inputs import OditsEyes
+from odits.models.fusion.inputs import OditsEyes
+from odits.models.fusion.network import Odits
+from odits.models.registry import file_digest
 from odits.training.saving import save_tensors
 
 INITIAL, BEST = "initial.safetensors", "best.safetensors"

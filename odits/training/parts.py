@@ -12,8 +12,8 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from odits.errors import OditsError
-from odits.models.sign_tower import SignTower
+from odits.core.errors import OditsError
+from odits.models.clip.embedded import SignTower
 from odits.training.finetune_config import PARTS
 
 UNLIMITED = 1 << 30

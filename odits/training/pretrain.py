@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from odits.models.embedded import CHARACTERS, new_model, normalise, tokenizer
-from odits.models.text_encoding import encode_tokens
+from odits.models.clip.embedded import CHARACTERS, new_model, normalise, tokenizer
+from odits.models.clip.model import encode_tokens
 from odits.training.rendering import SignRenderer
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import ImageFont
 
-from odits.models.sign_tower import CROP_HEIGHT, CROP_WIDTH
+from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH
 from odits.training.drawing import background, cased, colour, degrade, draw_word, paste_max
 
 CANVAS_HEIGHT, CANVAS_WIDTH = 88, 320

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from odits.errors import OditsError
-from odits.files import WriteError
+from odits.core.errors import OditsError
+from odits.core.files import WriteError
 
 FILE = "state.pt"
 

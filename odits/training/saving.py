@@ -10,8 +10,8 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from odits.files import write_atomically
-from odits.models.embedded import ARCHITECTURE
+from odits.core.files import write_atomically
+from odits.models.clip.embedded import ARCHITECTURE
 
 
 def save_model(model: Any, path: Path, metadata: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from odits.metrics import confidence_metrics
+from odits.metrics.probabilities import confidence_metrics
 
 GRID = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 

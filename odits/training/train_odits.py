@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from odits.core.errors import OditsError
+from odits.core.files import write_atomically
 from odits.data import Dataset, Vocabulary
-from odits.errors import OditsError
-from odits.files import write_atomically
-from odits.models.initializers import initialise
-from odits.models.odits import ObjectText, Odits, OditsConfig
-from odits.models.odits_inputs import OditsEyes, OditsInput, gather, lexicon_table
-from odits.tracking import Tracker
+from odits.models.fusion.initializers import initialise
+from odits.models.fusion.inputs import OditsEyes, OditsInput, gather, lexicon_table
+from odits.models.fusion.network import ObjectText, Odits, OditsConfig
+from odits.tracking.trackers import Tracker
 from odits.training.finetune import Listener, tracked
 from odits.training.lexicon_data import data_digest, usable_records
 from odits.training.live_clip import LiveClip

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.errors import OditsError
-from odits.evaluation import Lexicons, score_table
-from odits.models.clip import ClipModel, encode_vocabulary
+from odits.evaluation.evaluate import Lexicons, score_table
+from odits.models.clip.model import ClipModel, encode_vocabulary
 from odits.training.inputs import BATCH, kept_inputs
 from odits.training.parts import Part
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from odits.agreement import Agreement, agreement
-from odits.annotation_csv import import_marks, marks_csv
-from odits.annotations import VERDICTS, annotators, read_marks
-from odits.errors import OditsError
+from odits.core.errors import OditsError
+from odits.data.annotations import VERDICTS, annotators, import_marks, marks_csv, read_marks
+from odits.metrics.agreement import Agreement, agreement
 from pages._shared import state
 from pages._shared.layout import complain, file_stem, guarded, plain, table_download
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from odits.data import Dataset, Vocabulary
-from odits.evaluation_store import evaluate_and_keep
+from odits.evaluation.results import evaluate_and_keep
 from pages._shared import jobs
 from pages._shared.layout import plain
 from pages._shared.word_models import load

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from odits.annotations import Mark
-from odits.errors import OditsError
+from odits.core.errors import OditsError
+from odits.data.annotations import Mark
 from odits.figures.words import BOXED, LEXICON, WordMark, word_mark
 from pages._shared import state
 from pages._shared.layout import plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from odits.data import ImageRecord, Vocabulary
-from odits.evaluation_store import KeptEvaluation
+from odits.evaluation.results import KeptEvaluation
 from pages._shared.kept import kept_now
 from pages._shared.word_models import checkpoints
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from odits.annotations import MAX_NOTE, VERDICTS, Claim, Mark, read_marks, set_mark, take_back
-from odits.errors import OditsError
-from odits.evaluation_store import KeptEvaluation
+from odits.core.errors import OditsError
+from odits.data.annotations import MAX_NOTE, VERDICTS, Claim, Mark, read_marks, set_mark, take_back
+from odits.evaluation.results import KeptEvaluation
 from odits.figures.words import BOXED, LEXICON, percent, word_mark
 from pages._browse.gallery import words_html
 from pages._browse.kept import title_of

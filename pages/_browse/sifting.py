@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import streamlit as st
 
-from odits.evaluation_store import KeptEvaluation
+from odits.evaluation.results import KeptEvaluation
 from pages._shared import state
 
 T = TypeVar("T")

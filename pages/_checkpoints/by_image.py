@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.errors import OditsError
-from odits.evaluation_store import KeptEvaluation
+from odits.evaluation.results import KeptEvaluation
 from pages._checkpoints.groups import choose_group, dataset_of, groups, nothing_yet
 from pages._checkpoints.names import evaluation_names
 from pages._shared import several, state

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from odits.evaluation_store import KeptEvaluation, forget
+from odits.evaluation.published import TABLE_2_6_IMAGES, TABLE_2_6_WORDS
+from odits.evaluation.results import KeptEvaluation, forget
 from odits.figures.evaluations import comparison_figure
-from odits.thesis import TABLE_2_6_IMAGES, TABLE_2_6_WORDS
 from pages._checkpoints import evaluating, rows
 from pages._checkpoints.groups import choose_group, groups
 from pages._checkpoints.names import evaluation_names

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary
-from odits.errors import OditsError
-from odits.evaluation_store import evaluate_and_keep
-from odits.evaluation_tracking import track_evaluation
-from odits.models.catalog import EMBEDDED, CheckpointInfo
-from odits.predictions import WordModel
+from odits.data.predictions import WordModel
+from odits.evaluation.results import evaluate_and_keep, track_evaluation
+from odits.models.registry import EMBEDDED, CheckpointInfo
 from pages._checkpoints.names import epoch, local_names
 from pages._shared import jobs, several, state
 from pages._shared.pictures import dataset_or_none, demo_dataset
@@ -111,7 +110,7 @@ def start(
 
     def work(job: jobs.Job) -> None:
         # deferred: it brings torch in, which the page must not wait for
-        from odits.models.loading import load_word_model
+        from odits.models.clip.loading import load_word_model
 
         remarks: list[str] = []
         for number, reference in enumerate(references, 1):

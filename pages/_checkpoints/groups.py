@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from odits.data import Dataset
-from odits.evaluation_store import KeptEvaluation
+from odits.evaluation.results import KeptEvaluation
 from pages._checkpoints.names import in_order
 from pages._shared import state
 from pages._shared.kept import kept_now

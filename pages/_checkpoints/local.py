@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from odits.files import cache_home
-from odits.models.catalog import CheckpointInfo, find_checkpoints
+from odits.core.files import cache_home
+from odits.models.registry import CheckpointInfo, find_checkpoints
 from pages._checkpoints.names import local_names
 from pages._shared import state
 from pages._shared.layout import plain, table_download

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from odits.evaluation_store import KeptEvaluation
-from odits.models.catalog import SHIPPED_NAME, CheckpointInfo
+from odits.evaluation.results import KeptEvaluation
+from odits.models.registry import SHIPPED_NAME, CheckpointInfo
 
 
 def short_name(name: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from odits.choosing import Candidate, Choice, choose_best
-from odits.evaluation_store import KeptEvaluation
+from odits.evaluation.published import TABLE_2_6
+from odits.evaluation.results import KeptEvaluation
+from odits.evaluation.selection import Candidate, Choice, choose_best
 from odits.figures.evaluations import BEST, MEASURED, THESIS, WITHOUT_IMAGE, Row
-from odits.thesis import TABLE_2_6
 
 BASELINES = {"prior": "frequent words (prior)", "uniform": "chance (uniform)"}
 ORIGINS = {"best by the rule": "measured here"}

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 import pandas as pd
 import streamlit as st
 
-from odits.checkpoints.pulling import is_here, pull
-from odits.checkpoints.sources import open_store
-from odits.checkpoints.store import StoredCheckpoint, StoredRun
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 from odits.figures.training import load_figure, losses_figure
+from odits.tracking.pulling import is_here, pull
+from odits.tracking.sources import open_store
+from odits.tracking.store import StoredCheckpoint, StoredRun
 from pages._checkpoints import sources
 from pages._checkpoints.tables import METRICS, Curves, checkpoint_table, run_names, run_table
 from pages._shared import jobs, state

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from odits.checkpoints.connections import redact
-from odits.checkpoints.sources import open_store
-from odits.checkpoints.store import Listing, Point, StoredRun
-from odits.errors import OditsError
+from odits.core.errors import OditsError
+from odits.tracking.connections import redact
+from odits.tracking.sources import open_store
+from odits.tracking.store import Listing, Point, StoredRun
 from pages._shared import state
 
 FRESH_S = 120

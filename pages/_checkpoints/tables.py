@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from odits.checkpoints.store import Point, StoredCheckpoint, StoredRun
-from odits.evaluation_store import KeptEvaluation
+from odits.evaluation.results import KeptEvaluation
+from odits.tracking.store import Point, StoredCheckpoint, StoredRun
 from pages._checkpoints.names import epoch, short_name
 
 Curves = Mapping[str, Sequence[Point]]

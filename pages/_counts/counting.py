@@ -8,8 +8,8 @@ from contextlib import suppress
 import streamlit as st
 
 from odits.data.images import ImageError
-from odits.object_store import stored_count
-from odits.precompute import Wanted, precompute
+from odits.models.segmentation.precompute import Wanted, precompute
+from odits.objects.codec import stored_count
 from pages._shared import jobs
 from pages._shared.pictures import Picture
 

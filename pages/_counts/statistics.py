@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
+from odits.counting.statistics import AndersonDarling, all_tests, describe_counts
 from odits.figures.counts import object_counts_figure
 from odits.figures.quantiles import quantile_figure
-from odits.statistics import AndersonDarling, all_tests, describe_counts
 from pages._shared import state
 from pages._shared.layout import chart, chart_download, panes, plain, table_download
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from odits.models.sam_parameters import SamParameters
-from odits.statistics import DISTRIBUTIONS, MIN_SIZE
-from odits.tuning import NOTE, AnyFilters, Setting, Tunable, search, try_filters
+from odits.counting.statistics import DISTRIBUTIONS, MIN_SIZE
+from odits.counting.tuning import NOTE, AnyFilters, Setting, Tunable, search, try_filters
+from odits.models.segmentation.parameters import SamParameters
 from pages._counts.statistics import TITLES
 from pages._shared import jobs, state
 from pages._shared.layout import table_download

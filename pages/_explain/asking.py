@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from odits.data import Vocabulary
-from odits.explanation import Explainer
-from odits.models.odits_inputs import OditsInput
-from odits.models.odits_model import ObjectPrediction, OditsModel
-from odits.predictions import WordPrediction
+from odits.data.predictions import WordPrediction
+from odits.models.fusion.explanation import Explainer
+from odits.models.fusion.inputs import OditsInput
+from odits.models.fusion.model import ObjectPrediction, OditsModel
 from pages._shared.pictures import Opened, Picture
 
 KINDS = {"text": "text", "line": "text read", "region": "region", "mask": "mask", "word": "text"}

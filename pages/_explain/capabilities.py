@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from odits.capabilities import capabilities
-from odits.models.odits_model import OditsModel
+from odits.models.fusion.explanation import capabilities
+from odits.models.fusion.model import OditsModel
 from pages._shared.layout import table_download
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from odits.core.files import cache_home
 from odits.data import Dataset
-from odits.files import cache_home
-from odits.models.catalog import EMBEDDED, CheckpointInfo
-from odits.models.odits_model import OditsModel, load_odits, untrained
-from odits.object_embeddings import ObjectEncoder
+from odits.models.fusion.inputs import ObjectEncoder
+from odits.models.fusion.model import OditsModel, load_odits, untrained
+from odits.models.registry import EMBEDDED, CheckpointInfo
 from pages._shared import jobs, state
 from pages._shared.layout import plain
 from pages._shared.segmenters import load as load_segmenter
@@ -63,8 +63,8 @@ def _load(reference: str, digest: str) -> OditsModel:
 
 @st.cache_resource(show_spinner=False)
 def _untrained() -> OditsModel:
-    from odits.models.clip import ClipModel
-    from odits.models.odits_inputs import OditsEyes
+    from odits.models.clip.model import ClipModel
+    from odits.models.fusion.inputs import OditsEyes
 
     clip = load_clip(EMBEDDED)
     if not isinstance(clip, ClipModel):  # for the type checker: this reference has no other model

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from odits.explanation import Place
 from odits.figures.explanation import contribution_bars, contributions_figure, matrix_figure
 from odits.figures.words import top_words_figure
-from odits.models.odits_model import OditsModel
+from odits.models.fusion.explanation import Place
+from odits.models.fusion.model import OditsModel
 from pages._explain.asking import Answer, changes, contributions
 from pages._shared import state
 from pages._shared.layout import chart, chart_download, file_stem, panes, plain, table_download
@@ -133,7 +133,7 @@ def show_matrix(answer: Answer, picture: Picture) -> None:
 def _outlines(model: OditsModel, places: list[Place], picture: Picture, opened: Opened) -> list[Outline]:
     """The outline of each place: a mask's, or the frame around a sign."""
     from odits.figures.objects import mask_outline
-    from odits.objects import masks_of
+    from odits.objects.detections import masks_of
 
     masks = masks_of(find_objects(model.eyes.encoder.segmenter, picture, opened))
     found: list[Outline] = []

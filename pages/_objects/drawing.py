@@ -119,8 +119,8 @@ def _picture_download(picture: Picture, opened: Opened, detections: sv.Detection
     pair, opacity = is_pair(), st.session_state.get("opacity", 0.45)
 
     def content() -> bytes:
-        from odits.coco_export import png
-        from odits.objects import overlay_image, part_of, side_by_side
+        from odits.objects.coco import png
+        from odits.objects.detections import overlay_image, part_of, side_by_side
 
         drawn = overlay_image(opened.image, part_of(detections, shown), opacity)
         return png(side_by_side(opened.image, drawn) if pair else drawn)

@@ -23,7 +23,7 @@ _ROUND = "odits-filter-round"
 def choose_shown(detections: sv.Detections, names: Sequence[str]) -> list[int]:
     """The indices of the objects that pass the filter, which is drawn here."""
     from odits.figures.objects import KINDS, OTHER_KIND
-    from odits.objects import areas_of, kinds_of, masks_of
+    from odits.objects.detections import areas_of, kinds_of, masks_of
 
     if not len(detections):
         return []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from odits.predictions import Segmenter
+from odits.data.predictions import Segmenter
 from pages._objects import filtering
 from pages._shared import state
 from pages._shared.layout import file_stem, plain, table_download
@@ -17,7 +17,7 @@ from pages._shared.pictures import Opened, Picture, plain_name
 if TYPE_CHECKING:
     import supervision as sv
 
-    from odits.models.naming import ObjectNames
+    from odits.models.segmentation.naming import ObjectNames
 
 COLUMNS = {
     "number": "Object",
@@ -39,7 +39,7 @@ def show_table(
     selected: int | None,
 ) -> None:
     """The objects that pass the filter; a click on a row selects one. Says what to do where none is left."""
-    from odits.objects import object_table
+    from odits.objects.detections import object_table
 
     whole = object_table(detections, *((named.names, named.scores) if named else ()))
     table = whole.iloc[shown].reset_index(drop=True)
@@ -109,20 +109,20 @@ def _exports(
     stem = file_stem(f"objects-{picture.name}")
 
     def exported() -> Any:
-        from odits.coco_export import ExportedImage
-        from odits.objects import part_of
+        from odits.objects.coco import ExportedImage
+        from odits.objects.detections import part_of
 
         names = [named.names[index] for index in shown] if named else ()
         part = part_of(detections, shown)
         return ExportedImage(plain_name(picture.name), opened.image, part, names, picture.source)
 
     def document() -> str:
-        from odits.coco_export import coco_document
+        from odits.objects.coco import coco_document
 
         return json.dumps(coco_document([exported()], segmenter.name, named.speaker if named else ""))
 
     def labels() -> bytes:
-        from odits.coco_export import label_image, png
+        from odits.objects.coco import label_image, png
 
         one = exported()
         return png(label_image(one.detections, opened.image.size))

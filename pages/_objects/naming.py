@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from odits.data import Vocabulary
-from odits.models.naming import Namer, ObjectNames, WordNamer
-from odits.predictions import Segmenter
+from odits.data.predictions import Segmenter
+from odits.models.segmentation.naming import Namer, ObjectNames, WordNamer
 from pages._shared import jobs, state, word_models
 from pages._shared.layout import plain
 from pages._shared.pictures import Opened
@@ -45,7 +45,7 @@ def offer_names(
         who = state.choose("Named by", list(_TITLES), "namer", _TITLES.__getitem__)
         path = ""
         if who == _DINO:
-            from odits.models.grounding_dino import DEFAULT
+            from odits.models.segmentation.naming import DEFAULT
 
             path = st.text_input(
                 "GroundingDINO's weights",
@@ -79,7 +79,7 @@ def offer_names(
 def _namer(who: str, path: str, reference: str) -> Namer:
     """Who is to name them: CLIP also where GroundingDINO's weights are not to be had, which is said."""
     if who == _DINO:
-        from odits.errors import OditsError
+        from odits.core.errors import OditsError
 
         try:
             return _dino(path)
@@ -90,7 +90,7 @@ def _namer(who: str, path: str, reference: str) -> Namer:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _dino(reference: str) -> Namer:
-    from odits.models.grounding_dino import GroundingDinoNamer
+    from odits.models.segmentation.naming import GroundingDinoNamer
 
     return GroundingDinoNamer(reference)
 

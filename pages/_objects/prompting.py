@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from odits.predictions import Segmenter
+from odits.data.predictions import Segmenter
 from pages._objects.clicking import Prompt, clickable
 from pages._shared.layout import file_stem, plain
 from pages._shared.pictures import Opened, Picture
@@ -16,7 +16,7 @@ from pages._shared.pictures import Opened, Picture
 if TYPE_CHECKING:
     import supervision as sv
 
-    from odits.models.sam_prompts import Candidates, PromptedImage
+    from odits.models.segmentation.sam import Candidates, PromptedImage
 
 GET_SAM = (
     "Masks for a click need SAM, and its weights are not in use here: choose **SAM ViT-B** (375 MB download) or a "
@@ -26,7 +26,7 @@ GET_SAM = (
 
 def ask_for_mask(picture: Picture, opened: Opened, segmenter: Segmenter) -> sv.Detections | None:
     """The thing that was clicked or boxed, as the only object; None before that or where nothing is."""
-    from odits.models.sam import SamSegmenter
+    from odits.models.segmentation.sam import SamSegmenter
 
     by_sam = isinstance(segmenter, SamSegmenter)
     if not by_sam:
@@ -52,15 +52,15 @@ def ask_for_mask(picture: Picture, opened: Opened, segmenter: Segmenter) -> sv.D
 
 @st.cache_resource(max_entries=2, show_spinner="SAM looks at the picture, once …", show_time=True)
 def _encoded(digest: str, weights: str, _segmenter: Any, _opened: Opened) -> PromptedImage:
-    from odits.models.sam_prompts import PromptedImage
+    from odits.models.segmentation.sam import PromptedImage
 
     return PromptedImage(_segmenter.model, _opened.image)
 
 
 def _found(prompt: Prompt, picture: Picture, opened: Opened, segmenter: Segmenter) -> Candidates | None:
     """The object already found there: the smallest under a click, the one whose box fits a box best."""
-    from odits.models.sam_prompts import Candidates
-    from odits.objects import masks_of, object_at, object_in
+    from odits.models.segmentation.sam import Candidates
+    from odits.objects.detections import masks_of, object_at, object_in
     from pages._shared.segmenters import find_objects
 
     detections = find_objects(segmenter, picture, opened)
@@ -91,7 +91,7 @@ def _choose(candidates: Candidates | None, prompt: Prompt | None) -> int | None:
 
 def _download(mask: np.ndarray, picture: Picture) -> None:
     def content() -> bytes:
-        from odits.coco_export import png
+        from odits.objects.coco import png
 
         return png(Image.fromarray(mask.astype(np.uint8) * 255))
 

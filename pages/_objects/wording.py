@@ -29,7 +29,7 @@ def show_words(
     title: str,
 ) -> None:
     """The crop of one object and the words that describe it best."""
-    from odits.objects import object_crop
+    from odits.objects.detections import object_crop
 
     crop = object_crop(opened.image, detections, index)
     box = ",".join(f"{value:.0f}" for value in detections.xyxy[index])

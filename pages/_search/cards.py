@@ -13,14 +13,13 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from odits.core.errors import OditsError
 from odits.data import open_image
-from odits.errors import OditsError
 from odits.figures.spotting import FOUND
 from odits.figures.words import percent
-from odits.search.build import stamp_of
-from odits.search.matches import Hit
-from odits.search.seeing import Standing
-from odits.search.store import IndexedImage
+from odits.search.image_ranking import Standing
+from odits.search.index import IndexedImage, stamp_of
+from odits.search.ranking import Hit
 
 SIDE, CROP = 480, (480, 132)
 """Pixels of a picture's longer side, and of an enlarged place; twice what they take on the page."""

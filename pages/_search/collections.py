@@ -6,13 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
+from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.errors import OditsError
-from odits.search.build import build_index, is_current
-from odits.search.collection import Collection, collection_of_dataset, collection_of_folder
+from odits.data.collection import Collection, collection_of_dataset, collection_of_folder
+from odits.models.reading.reader import TextReader
+from odits.search.index import DESCRIPTION, build_index, index_folder, is_current, open_index
 from odits.search.ranking import Searcher
-from odits.search.store import DESCRIPTION, index_folder, open_index
-from odits.spotting.reader import TextReader
 from pages._shared import jobs, state
 from pages._shared.layout import complain, plain
 from pages._shared.pictures import demo_dataset

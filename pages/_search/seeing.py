@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from odits.search.store import Index
+from odits.search.index import Index
 from pages._shared import jobs
 from pages._shared.layout import plain
 from pages._shared.word_models import load
 
 if TYPE_CHECKING:
-    from odits.models.clip import ClipModel
-    from odits.search.seeing import Seen
+    from odits.models.clip.model import ClipModel
+    from odits.search.image_ranking import Seen
 
 _ASKED = "odits-search-see"
 
 
 def clip_of(reference: str) -> ClipModel | None:
     """The CLIP model behind a reference. Raises OditsError where it is not to be had."""
-    from odits.models.clip import ClipModel
+    from odits.models.clip.model import ClipModel
 
     with st.spinner("Getting the model ready …", show_time=True):
         model = load(reference)
@@ -29,7 +29,7 @@ def clip_of(reference: str) -> ClipModel | None:
 
 def seen_by(index: Index, model: ClipModel) -> Seen | None:
     """How the model sees the images; None, and a button that has it look at them, where it has not yet."""
-    from odits.search.seeing import embed_images, kept_embeddings
+    from odits.search.image_ranking import embed_images, kept_embeddings
 
     key = f"see-{index.folder.name}-{model.checkpoint[:16]}"
     count = len(index.images)

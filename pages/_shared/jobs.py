@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 from pages._shared.layout import plain
 
 Report = Callable[[int, int], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from odits.evaluation_store import KeptEvaluation, kept_evaluations
-from odits.files import cache_home
+from odits.core.files import cache_home
+from odits.evaluation.results import KeptEvaluation, kept_evaluations
 
 
 def kept_now() -> list[KeptEvaluation]:
@@ -27,6 +27,6 @@ def disagreement_of(one: KeptEvaluation, other: KeptEvaluation) -> np.ndarray:
 
 @st.cache_data(max_entries=32, show_spinner="Comparing the two models …")
 def _disagreement(key: str, other_key: str, _one: KeptEvaluation, _other: KeptEvaluation) -> np.ndarray:
-    from odits.metrics import disagreement
+    from odits.metrics.probabilities import disagreement
 
     return disagreement(_one.probabilities(), _other.probabilities())

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import streamlit as st
 from PIL import Image
 
+from odits.core.errors import OditsError
 from odits.data import BoxedWord, Dataset, find_data_folder, image_digest, open_image, read_dataset
-from odits.errors import OditsError
 from pages._shared import state
 from pages._shared.layout import complain, plain
 

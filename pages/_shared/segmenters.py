@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from odits.errors import OditsError
-from odits.models.segmenters import SEGMENTERS, SegmenterChoice, SegmenterIdentity, identify_segmenter
-from odits.predictions import Segmenter
+from odits.core.errors import OditsError
+from odits.data.predictions import Segmenter
+from odits.models.segmentation.segmenters import SEGMENTERS, SegmenterChoice, SegmenterIdentity, identify_segmenter
 from pages._shared import jobs, state
 from pages._shared.layout import plain
 from pages._shared.pictures import Opened, Picture
@@ -17,7 +17,7 @@ from pages._shared.pictures import Opened, Picture
 if TYPE_CHECKING:
     import supervision as sv
 
-    from odits.models.sam_parameters import SamParameters
+    from odits.models.segmentation.parameters import SamParameters
 
 OWN_FILE = "sam:file"
 _BEGUN = "odits-segmenting"
@@ -58,7 +58,7 @@ def _title(choice: SegmenterChoice) -> str:
 
 def _sam_parameters() -> SamParameters:
     """SAM's parameters as set by the user; Table 3.2's at first."""
-    from odits.models.sam_parameters import MODES, OUTPUT_MODES, SamParameters
+    from odits.models.segmentation.parameters import MODES, OUTPUT_MODES, SamParameters
 
     choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
     found = {item.name: item for item in fields(SamParameters)}
@@ -133,7 +133,7 @@ def _check_weights(reference: str) -> None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load(reference: str) -> Segmenter:
-    from odits.models.segmenters import load_segmenter
+    from odits.models.segmentation.segmenters import load_segmenter
 
     return load_segmenter(reference)
 
@@ -142,8 +142,8 @@ def _download(choice: SegmenterChoice) -> None:
     """Fetches SAM's weights where the user asks for it, with progress."""
     from pathlib import Path
 
-    from odits.models.segmenters import SAM_URL
-    from odits.weights import fetch
+    from odits.core.downloads import fetch
+    from odits.models.segmentation.segmenters import SAM_URL
 
     if not st.button(f"Download {choice.title} ({choice.megabytes:,} MB)", type="primary", icon=":material/download:"):
         raise OditsError(f"The weights of {choice.title} are not on this machine yet. Download them, or choose others.")
@@ -161,7 +161,7 @@ def _download(choice: SegmenterChoice) -> None:
 
 def find_objects(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.Detections:
     """The objects of a picture: kept in memory for the last few, on disk for all."""
-    from odits.object_store import stored_objects
+    from odits.objects.codec import stored_objects
 
     kept = _shelf(opened.digest, segmenter.key)
     if not kept:
@@ -171,7 +171,7 @@ def find_objects(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.D
 
 def find_objects_shown(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.Detections | None:
     """As `find_objects`; but SAM, which takes long, works beside the page, with progress and Stop: None until then."""
-    from odits.object_store import stored_count, stored_objects
+    from odits.objects.codec import stored_count, stored_objects
 
     kept = _shelf(opened.digest, segmenter.key)
     if kept or segmenter.key.startswith("regions") or stored_count(picture.source, segmenter.key) is not None:

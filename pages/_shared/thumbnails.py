@@ -10,8 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from odits.core.errors import OditsError
 from odits.data import open_image
-from odits.errors import OditsError
 from odits.figures.words import BOXED, LEXICON, percent, word_mark
 from pages._shared.pictures import path_key
 

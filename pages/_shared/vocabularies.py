@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import streamlit as st
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary
-from odits.errors import OditsError
 from pages._shared import state
 from pages._shared.pictures import Picture, demo_dataset
 

@@ -10,16 +10,15 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from odits.core.errors import OditsError
 from odits.data import Vocabulary
-from odits.errors import OditsError
-from odits.models.catalog import EMBEDDED, SHIPPED_NAME, CheckpointInfo, find_checkpoints
-from odits.models.word_models import SPOTTING, VITSTR, load_any
-from odits.predictions import WordPrediction
+from odits.data.predictions import WordPrediction
+from odits.models.registry import EMBEDDED, SHIPPED_NAME, SPOTTING, VITSTR, CheckpointInfo, find_checkpoints, load_any
 from pages._shared import state
 from pages._shared.layout import plain
 
 if TYPE_CHECKING:
-    from odits.predictions import View, WordModel
+    from odits.data.predictions import View, WordModel
 
 SIGNS = "odits-signs"
 BY_NAME = {"ViT-B-32": ("openai", "laion2b_s34b_b79k"), "ViT-B-16": ("openai",), "ViT-L-14": ("openai",)}
@@ -126,7 +125,7 @@ def _ready() -> set[str]:
 
 def _fetch(reference: str) -> None:
     """Downloads open_clip's weights with a progress bar, unless they are on this machine."""
-    from odits.models.hub import fetch_pretrained
+    from odits.models.clip.loading import fetch_pretrained
 
     architecture, _, tag = reference.partition("/")
     try:

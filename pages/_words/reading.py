@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from odits.data import Vocabulary
-from odits.spotting.ctc import Lexicon
+from odits.models.reading.ctc import Lexicon
 from pages._shared import state
 from pages._shared.layout import chart, chart_download, file_stem, guarded, panes, plain, table_download
 from pages._shared.pictures import Opened, Picture
@@ -17,9 +17,8 @@ from pages._words.results import choose_results
 
 if TYPE_CHECKING:
     from odits.data import BoxedWord
-    from odits.spotting.finding import FoundWord
-    from odits.spotting.reader import TextLine
-    from odits.spotting.spotter import WordSpotter
+    from odits.models.reading.reader import TextLine
+    from odits.models.reading.spotter import FoundWord, WordSpotter
 
 CHOICES = {"own": "The words of its lexicon", "all": "All words of the vocabulary"}
 
@@ -47,8 +46,8 @@ def show_reading(reference: str, opened: Opened, picture: Picture, vocabulary: V
         picture: the picture.
         vocabulary: looked for, unless the picture has a lexicon of its own.
     """
-    from odits.spotting.lexicon_task import lexicon_words
-    from odits.spotting.spotter import WordSpotter
+    from odits.evaluation.reading_tasks import lexicon_words
+    from odits.models.reading.spotter import WordSpotter
 
     spotter = load(reference)
     if not isinstance(spotter, WordSpotter):  # for the type checker: this reference has no other model
@@ -79,8 +78,8 @@ def _show_found(
     reader: Reader, found: list[FoundWord], opened: Opened, picture: Picture, own: bool, key: str, beside: bool
 ) -> None:
     """One reader's words over the picture, beside the boxes that people drew, and as tables."""
+    from odits.evaluation.reading_tasks import match_words
     from odits.figures.spotting import read_words_figure
-    from odits.spotting.lexicon_task import match_words
 
     matched = bool(picture.boxed) and own
     if matched:
@@ -122,7 +121,7 @@ def _lines(digest: str, settings: str, _spotter: WordSpotter, _opened: Opened) -
 def _found(
     digest: str, settings: str, words: tuple[str, ...], threshold: float, _spotter: WordSpotter, _lines: list[TextLine]
 ) -> list[FoundWord]:
-    from odits.spotting.finding import find_words
+    from odits.models.reading.spotter import find_words
 
     reading = _spotter.judge(_lines, Lexicon(words))
     return find_words(reading, words, threshold, _spotter.scoring)

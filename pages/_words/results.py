@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 from pages._shared.layout import complain, plain
 
 if TYPE_CHECKING:
-    from odits.spotting.reader import TextLine
+    from odits.models.reading.reader import TextLine
 
 _KEPT, _ROUND = "odits-spotter-results", "odits-spotter-round"
 
@@ -65,7 +65,7 @@ def choose_results() -> Results | None:
 
 
 def _take_in(key: str) -> None:
-    from odits.spotting.results import read_results
+    from odits.models.reading.result_files import read_results
 
     file = st.session_state[key]
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1

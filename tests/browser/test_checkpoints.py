@@ -12,10 +12,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from safetensors.numpy import load_file, save_file
 
-from odits.checkpoints.sources import open_store
-from odits.evaluation_store import kept_evaluations
-from odits.models.catalog import EMBEDDED_WEIGHTS, file_digest
-from odits.tracking import make_tracker
+from odits.evaluation.results import kept_evaluations
+from odits.models.registry import EMBEDDED_WEIGHTS, file_digest
+from odits.tracking.sources import open_store
+from odits.tracking.trackers import make_tracker
 from tests.browser.conftest import REPOSITORY, Serve, mistakes, settle, visit
 
 RUN = "signs-on-demo"

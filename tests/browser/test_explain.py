@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from odits.data import open_image, read_dataset
-from odits.models.odits_inputs import OditsEyes
+from odits.models.fusion.inputs import OditsEyes
 from odits.training.odits_config import OditsTraining
 from odits.training.odits_runs import make_eyes, origin_of
 from odits.training.train_odits import train_odits

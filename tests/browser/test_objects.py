@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 
 from tests.browser.conftest import mistakes, press, settle, visit
 from tests.browser.test_app import query
-from tests.models.small_sam import write_small_sam
+from tests.models.segmentation.small_sam import write_small_sam
 
 CAFE = "objects?images=demo&image=cafe.jpg&vocabulary=demo"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from odits.core.errors import OditsError
 from odits.data import find_data_folder, read_dataset
-from odits.errors import OditsError
 
 
 @pytest.fixture

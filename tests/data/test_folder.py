@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from odits.core.errors import OditsError
 from odits.data import read_dataset
-from odits.errors import OditsError
 
 
 def write(folder: Path, table: str, images: tuple[str, ...] = ("a.jpg", "b.png", "sub/c.jpg")) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from odits.core.errors import OditsError
 from odits.data import BoxedWord, read_dataset, read_svt
-from odits.errors import OditsError
 
 
 def rectangle(word: str, x: object, y: object, width: object, height: object) -> str:

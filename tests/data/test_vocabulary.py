@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from odits.core.errors import OditsError
 from odits.data.vocabulary import MAX_WORDS, Vocabulary
-from odits.errors import OditsError
 
 
 def test_words_are_trimmed_and_kept_once_in_order() -> None:

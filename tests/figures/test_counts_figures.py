@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from odits.counting.statistics import StatisticsError, describe_counts
 from odits.figures.counts import Mark, object_counts_figure, place_labels
-from odits.statistics import StatisticsError, describe_counts
 
 SAMPLES = {
     "normal": np.random.default_rng(1).normal(60, 12, 100).round().astype(int).tolist(),

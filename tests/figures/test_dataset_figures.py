@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord, read_dataset
-from odits.dataset_facts import image_sizes
-from odits.errors import OditsError
+from odits.data.facts import image_sizes
 from odits.figures.dataset import (
     frequent_words_figure,
     image_sizes_figure,
@@ -103,7 +103,7 @@ def test_nothing_to_show_is_one_sentence() -> None:
 
 def test_data_and_figures_load_nothing_heavy() -> None:
     code = (
-        "import sys, odits.data, odits.files, odits.statistics, odits.dataset_facts, odits.figures.counts, "
+        "import sys, odits.data, odits.core.files, odits.counting.statistics, odits.data.facts, odits.figures.counts, "
         "odits.figures.dataset; print(sorted({'torch', 'scipy.stats', 'open_clip', 'transformers', 'rapidocr', "
         "'mlflow', 'streamlit', 'supervision'} & sys.modules.keys()))"
     )

@@ -12,10 +12,10 @@ import pytest
 import supervision as sv
 from PIL import Image
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 from odits.figures.objects import COLOR_BY, object_colors, objects_figure, selected_object
 from odits.figures.picture import jpeg_uri
-from odits.objects import make_detections, object_at
+from odits.objects.detections import make_detections, object_at
 
 SIZE = (400, 300)
 

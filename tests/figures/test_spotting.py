@@ -7,10 +7,10 @@ from PIL import Image
 
 from odits.data.records import BoxedWord
 from odits.figures.spotting import read_words_figure
-from odits.spotting.ctc import Span
-from odits.spotting.finding import FoundWord
-from odits.spotting.reader import TextLine
-from odits.spotting.results import frames_of
+from odits.models.reading.ctc import Span
+from odits.models.reading.reader import TextLine
+from odits.models.reading.result_files import frames_of
+from odits.models.reading.spotter import FoundWord
 
 IMAGE = Image.new("RGB", (200, 100))
 CORNERS = np.array([[10, 20], [110, 20], [110, 50], [10, 50]], np.float32)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from odits.checkpoints.store import Point
 from odits.figures.training import DASHES, load_figure, losses_figure
+from odits.tracking.store import Point
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

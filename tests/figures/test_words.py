@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from odits.data.predictions import WordProbability
 from odits.figures.words import BOXED, LEXICON, OTHER, percent, top_words_figure, word_mark
-from odits.predictions import WordProbability
 
 TOP = [
     WordProbability("HOTEL", 0.5),

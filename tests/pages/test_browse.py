@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from odits.annotations import read_marks, set_mark
 from odits.data import Dataset, Vocabulary, read_dataset
-from odits.evaluation_store import KeptEvaluation, evaluate_and_keep
-from odits.metrics import disagreement
-from odits.models.catalog import describe_checkpoint
+from odits.data.annotations import read_marks, set_mark
+from odits.evaluation.results import KeptEvaluation, evaluate_and_keep
+from odits.metrics.probabilities import disagreement
+from odits.models.registry import describe_checkpoint
 from pages._browse.keyboard import fresh
 from pages._browse.marking import Review, act
 from pages._browse.sifting import Facts, Wish, sifted
@@ -175,7 +175,7 @@ def test_without_a_name_nothing_is_marked_and_the_page_says_why(kept: KeptEvalua
 
 
 def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(kept: KeptEvaluation, home: Path) -> None:
-    from odits.annotations import annotation_file
+    from odits.data.annotations import annotation_file
 
     annotation_file("Anna").parent.mkdir(parents=True)
     annotation_file("Anna").write_bytes(b"no database at all" * 99)

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from odits.checkpoints.store import Point, StoredCheckpoint, StoredRun
+from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.errors import OditsError
-from odits.evaluation_store import KeptEvaluation, evaluate_and_keep
+from odits.evaluation.results import KeptEvaluation, evaluate_and_keep
 from odits.figures.evaluations import BEST, MEASURED, THESIS, WITHOUT_IMAGE
+from odits.tracking.store import Point, StoredCheckpoint, StoredRun
 from pages._checkpoints import rows
 from pages._checkpoints.names import evaluation_names, in_order
 from pages._checkpoints.tables import checkpoint_table, run_names, run_table
 from pages._shared.jobs import Job, duration
 from pages._shared.thumbnails import word_list
+from tests.evaluation.test_results import ByColour, write_data
 from tests.pages.test_start import HEAVY, REPOSITORY
-from tests.test_evaluation_store import ByColour, write_data
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

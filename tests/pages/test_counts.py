@@ -10,10 +10,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from odits.models.sam_parameters import SamParameters
-from odits.precompute import Wanted, precompute
+from odits.models.segmentation.parameters import SamParameters
+from odits.models.segmentation.precompute import Wanted, precompute
 from pages._counts.tuning import SLIDERS
-from tests.models.small_sam import write_small_sam
+from tests.models.segmentation.small_sam import write_small_sam
 from tests.pages.running import REPOSITORY, open_page, run
 
 DEMO = [(path.name, path) for path in sorted((REPOSITORY / "assets" / "demo").glob("*.jpg"))]

@@ -9,7 +9,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from pages._objects.clicking import Prompt
-from tests.models.small_sam import build_sam
+from tests.models.segmentation.small_sam import build_sam
 from tests.pages.running import open_page, run
 
 

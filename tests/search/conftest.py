@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from odits.search.build import build_index
-from odits.search.collection import collection_of_folder
-from odits.search.store import Index
+from odits.data.collection import collection_of_folder
+from odits.search.index import Index, build_index
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 

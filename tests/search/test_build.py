@@ -11,16 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from odits.core.errors import OditsError
+from odits.core.pool import ask_all, question_about
 from odits.data import read_dataset
-from odits.errors import OditsError
-from odits.search.build import WORKER, build_index, is_current
-from odits.search.collection import collection_of_dataset, collection_of_folder
-from odits.search.matches import search
+from odits.data.collection import collection_of_dataset, collection_of_folder
+from odits.models.reading.reader import TextReader
+from odits.search.index import DESCRIPTION, WORKER, build_index, forget_index, index_folder, is_current, open_index
 from odits.search.query import parse_query
-from odits.search.ranking import Searcher
-from odits.search.store import DESCRIPTION, forget_index, index_folder, open_index
-from odits.spotting.reader import TextReader
-from odits.workers import ask_all, question_about
+from odits.search.ranking import Searcher, search
 from tests.killing import run_and_kill
 from tests.search.conftest import DEMO
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from odits.cli import app
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 from tests.search.conftest import DEMO
 
 

@@ -7,21 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from odits.errors import OditsError
-from odits.files import write_atomically
-from odits.search.bounds import COUNT, bound
-from odits.search.build import ArrayWriter
-from odits.search.frames import frame_table
-from odits.search.matches import differing, reason, search
+from odits.core.errors import OditsError
+from odits.core.files import write_atomically
+from odits.models.reading.alphabet import SYMBOLS
+from odits.models.reading.ctc import Lexicon
+from odits.models.reading.reader import TextReader, load_lines, reading_file
+from odits.models.reading.spotter import SVT_TRAIN, WordSpotter
+from odits.search.frames import COUNT, bound, frame_table
+from odits.search.index import DESCRIPTION, ArrayWriter, Index, IndexedImage, description, index_folder, open_index
 from odits.search.query import Query, parse_query
-from odits.search.ranking import LEAST, Searcher, probability
-from odits.search.store import DESCRIPTION, Index, IndexedImage, description, index_folder, open_index
-from odits.spotting.alphabet import SYMBOLS
-from odits.spotting.calibration import SVT_TRAIN
-from odits.spotting.ctc import Lexicon
-from odits.spotting.reader import TextReader
-from odits.spotting.reading_store import load_lines, reading_file
-from odits.spotting.spotter import WordSpotter
+from odits.search.ranking import LEAST, Searcher, differing, probability, reason, search
 
 QUERIES = [
     Query(("cafe",)),

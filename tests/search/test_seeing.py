@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from odits.models.clip import ClipModel
-from odits.models.loading import load_word_model
+from odits.evaluation.retrieval import SEEN
+from odits.models.clip.loading import load_word_model
+from odits.models.clip.model import ClipModel
+from odits.search.image_ranking import Fusion, embed_images, kept_embeddings
+from odits.search.index import Index
 from odits.search.query import parse_query
 from odits.search.ranking import LEAST
-from odits.search.seeing import Fusion, embed_images, kept_embeddings
-from odits.search.store import Index
-from odits.spotting.retrieval import SEEN
 
 
 @pytest.fixture(scope="module")

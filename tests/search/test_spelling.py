@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+from odits.models.reading.alphabet import BLANK, PUNCTUATION, SPACE, SYMBOLS, spell
+from odits.models.reading.ctc import Lexicon, Lines, Scoring, score
 from odits.search.frames import block_of, frame_table, padding, top_letters
 from odits.search.spelling import WRONG, ends, tolerated
-from odits.spotting.alphabet import BLANK, PUNCTUATION, SPACE, SYMBOLS, spell
-from odits.spotting.ctc import Lexicon, Lines, Scoring, score
 
 A, B, C = spell("abc")
 USED = (BLANK, A, B, C, PUNCTUATION, SPACE)

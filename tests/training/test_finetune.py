@@ -14,11 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from odits.core.errors import OditsError
+from odits.core.files import cache_home
 from odits.data import read_dataset
-from odits.errors import OditsError
-from odits.files import cache_home
-from odits.models.catalog import read_metadata
-from odits.models.loading import load_word_model
+from odits.models.clip.loading import load_word_model
+from odits.models.registry import read_metadata
 from odits.training.finetune import Listener, finetune
 from odits.training.finetune_config import FinetuneConfig
 from odits.training.lineage import inherited_metadata

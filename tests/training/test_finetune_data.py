@@ -9,9 +9,9 @@ import open_clip
 import pytest
 import torch
 
+from odits.core.errors import OditsError
 from odits.data import ImageRecord, read_dataset
-from odits.errors import OditsError
-from odits.models.embedded import new_model
+from odits.models.clip.embedded import new_model
 from odits.training.lexicon_data import LexiconPairs, data_digest, usable_records
 from odits.training.lineage import inherited_metadata
 from odits.training.machine_load import MachineLoad

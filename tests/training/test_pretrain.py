@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from odits.models.catalog import read_metadata
+from odits.models.registry import read_metadata
 from odits.training.fonts import usable_fonts
 from odits.training.pretrain import PretrainConfig, RenderedBatches, learning_rate, plain_share, pretrain
 from odits.training.rendering import SignRenderer

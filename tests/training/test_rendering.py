@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from odits.errors import OditsError
+from odits.core.errors import OditsError
 from odits.training.fonts import FONT_FOLDERS, read_words, usable_fonts
 from odits.training.rendering import SignRenderer
 from odits.training.scenes import SCENE_HEIGHT, SCENE_WIDTH, draw_scene

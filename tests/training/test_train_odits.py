@@ -11,15 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, open_image, read_dataset
-from odits.errors import OditsError
-from odits.metrics import confidence_metrics
-from odits.models.catalog import read_metadata
-from odits.models.loading import load_word_model
-from odits.models.odits_inputs import OditsEyes, lexicon_table
-from odits.models.odits_model import load_odits
-from odits.models.segmenters import load_segmenter
-from odits.object_embeddings import ObjectEncoder
+from odits.metrics.probabilities import confidence_metrics
+from odits.models.clip.loading import load_word_model
+from odits.models.fusion.inputs import ObjectEncoder, OditsEyes, lexicon_table
+from odits.models.fusion.model import load_odits
+from odits.models.registry import read_metadata
+from odits.models.segmentation.segmenters import load_segmenter
 from odits.training.finetune import Listener
 from odits.training.odits_config import ABLATIONS, OditsTraining
 from odits.training.odits_loss import draw_words, multi_positive_loss, word_weights
@@ -54,7 +53,7 @@ def eyes() -> OditsEyes:
 
 
 def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, eyes: OditsEyes, tmp_path: Path) -> None:
-    from odits.models.embedded import ARCHITECTURE
+    from odits.models.clip.embedded import ARCHITECTURE
 
     origin = ORIGIN | {"architecture": ARCHITECTURE}
     first = train_odits(eyes, data, tmp_path / "a", QUICK, origin)
@@ -91,8 +90,8 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, eyes: OditsEyes
 
 @pytest.mark.parametrize("part", ["head", "full"])
 def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
-    from odits.models.embedded import ARCHITECTURE
-    from odits.models.loading import read_state
+    from odits.models.clip.embedded import ARCHITECTURE
+    from odits.models.clip.loading import read_state
 
     eyes = make_eyes("embedded", "embedded", device="cpu")
     before = {name: value.clone() for name, value in eyes.encoder.clip.model.state_dict().items()}

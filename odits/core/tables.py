@@ -1,0 +1,74 @@
+"""A table of probabilities on the disk: written image by image, gone on with after an interruption, memory-mapped."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from odits.core.files import WriteError
+
+BATCH = 2  # images at a time; a table that is gone on with has to be cut into the same batches to get the same bytes
+
+
+def fill_table(
+    path: Path,
+    shape: tuple[int, int],
+    rows_of: Callable[[slice], np.ndarray],
+    advance: Callable[[int, int], None] = lambda _, __: None,
+) -> np.ndarray:
+    """The table float32 (m, n), memory-mapped for reading; rows that the file has already are not computed again.
+
+    Rows are appended with plain writes and not through a memory map: a full disk is then an error rather than a crash.
+
+    Args:
+        path: an .npy file, complete when its size fits its shape.
+        shape: (m, n).
+        rows_of: the probabilities (images, n) of a slice of images.
+        advance: called with (images done, images in all) at the start and after each batch; may raise to stop.
+
+    Raises:
+        WriteError: the file can't be written.
+    """
+    count, words = shape
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            start = _header(file, shape)
+            size = file.seek(0, os.SEEK_END) - start
+            # whole batches only: the last one may have been cut off
+            done = count if size == 4 * count * words else min(size // (4 * words), count) // BATCH * BATCH
+            file.truncate(start + 4 * done * words)
+            file.seek(0, os.SEEK_END)
+            advance(done, count)
+            while done < count:
+                images = slice(done, min(done + BATCH, count))
+                rows = np.ascontiguousarray(rows_of(images), np.float32)
+                file.write(rows.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+                done = images.stop
+                advance(done, count)
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(f"{path} can't be written: {error.strerror or error}.") from error
+    found: np.ndarray = np.load(path, mmap_mode="r")
+    return found
+
+
+def _header(file: BinaryIO, shape: tuple[int, int]) -> int:
+    """Where the rows begin in the open file; one that does not begin as a table of this shape is begun anew."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    header = stream.getvalue()
+    file.seek(0)
+    if file.read(len(header)) != header:
+        file.seek(0)
+        file.truncate()
+        file.write(header)
+    return len(header)

@@ -1,0 +1,96 @@
+"""What a word model says about an image, and what a word model and a segmenter are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+import numpy as np
+from PIL import Image
+
+from odits.data.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+
+Advance = Callable[[int, int], None]
+"""Told (done, of) while something goes on; what it raises ends that."""
+
+View = Literal["scene", "crop"]
+"""How a word model is to look at an image: as a whole scene, or as the crop of one object."""
+
+
+class WordProbability(NamedTuple):
+    """A word and how well it describes the image, in 0..1."""
+
+    word: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class WordPrediction:
+    """Probabilities of every word of a vocabulary for one image.
+
+    Attributes:
+        vocabulary: the n words asked about.
+        probabilities: float32 (n,), summing to 1, or to less where a model says "none of these" too (SPEC: one row of
+            P, section 2.2.1 of the thesis).
+        model: which model spoke, as shown to users.
+        checkpoint: digest or name of its weights.
+    """
+
+    vocabulary: Vocabulary
+    probabilities: np.ndarray
+    model: str
+    checkpoint: str
+
+    def top(self, count: int = 10) -> list[WordProbability]:
+        """The most probable words, best first; ties in the vocabulary's order."""
+        order = np.argsort(-self.probabilities, kind="stable")[:count]
+        return [WordProbability(self.vocabulary.words[i], float(self.probabilities[i])) for i in order]
+
+
+class WordModel(Protocol):
+    """Says how well words describe images.
+
+    Attributes:
+        name: as shown to users, e.g. "ODITS Signs (embedded)".
+        checkpoint: hexadecimal digest of the weights; caches key on it.
+    """
+
+    name: str
+    checkpoint: str
+
+    def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
+        """float32 (m, n): row i is a distribution over the vocabulary for image i; what is missing to 1 is "none".
+
+        Args:
+            view: whether the images are whole scenes, or crops of one object each; some models look at them otherwise.
+        """
+        ...
+
+    def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
+        """The prediction for one RGB image."""
+        ...
+
+
+class Segmenter(Protocol):
+    """Finds the objects of an image.
+
+    Attributes:
+        name: as shown to users; says what it really is.
+        key: identifies model and parameters; caches key on it.
+    """
+
+    name: str
+    key: str
+
+    def segment(self, image: Image.Image, advance: Advance | None = None) -> sv.Detections:
+        """Objects of an RGB image of size (W, H); `advance` is told how far it is.
+
+        `xyxy` float32 (K, 4) in pixels, `mask` bool (K, H, W), `confidence` float32 (K,) in 0..1, and in `data`:
+        "area" int64 (K,) in pixels and "kind" str (K,) ("mask", "region" or "text"). K may be 0.
+        """
+        ...

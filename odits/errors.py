@@ -1,5 +1,0 @@
-"""The one exception that users see."""
-
-
-class OditsError(Exception):
-    """Something the user can mend: its message is one clear sentence and is shown as it is, without a traceback."""

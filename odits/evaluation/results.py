@@ -1,0 +1,304 @@
+"""Results of evaluations, kept on disk: nothing is computed twice, and what was interrupted is gone on with.
+
+ODITS_HOME/evaluations/KEY/ holds `probabilities.npy` (float32 (m, n)) and, written last, `evaluation.json`. A folder
+without the latter is an evaluation that was interrupted; KEY tells everything that the result depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odits.core.errors import OditsError, StoreError
+from odits.core.files import cache_home, write_atomically
+from odits.core.locks import locked
+from odits.core.tables import fill_table
+from odits.data import Dataset, ImageRecord, Vocabulary, open_image
+from odits.data.predictions import WordModel
+from odits.evaluation.evaluate import records_of, report
+from odits.models.registry import describe_checkpoint, file_digest
+from odits.tracking.sources import open_store
+from odits.tracking.store import StoredRun
+from odits.tracking.trackers import NoTracker, Status, make_tracker
+
+TABLE, RESULT = "probabilities.npy", "evaluation.json"
+_VERSION = 1  # part of every key: raised when what is kept changes its meaning
+
+
+@dataclass(frozen=True, eq=False)
+class KeptEvaluation:
+    """One evaluation with all that can be asked of it.
+
+    Attributes:
+        key: tells checkpoint, images, words and lexicons.
+        folder: where it is kept.
+        model: its name, as shown to users.
+        checkpoint: digest of its weights.
+        reference: what it was loaded by.
+        data: name of the data set.
+        split: "train", "eval" or "all".
+        vocabulary: the n words.
+        images: names of the m images.
+        created: when, in ISO 8601, UTC.
+        groups: what `odits.evaluation.evaluate.report` says on average.
+        per_image: the same for each image (m,), as `odits.evaluation.evaluate.score_images` names it.
+        question: tells images, words and lexicons: evaluations that share it can be compared.
+        metadata: of the checkpoint: "epoch", "parent_digest", ...
+    """
+
+    key: str
+    folder: Path
+    model: str
+    checkpoint: str
+    reference: str
+    data: str
+    split: str
+    vocabulary: Vocabulary
+    images: tuple[str, ...]
+    created: str
+    groups: dict[str, Any]
+    per_image: dict[str, np.ndarray]
+    question: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def probabilities(self) -> np.ndarray:
+        """The table float32 (m, n), memory-mapped.
+
+        Raises:
+            OditsError: it has been removed meanwhile.
+        """
+        try:
+            found: np.ndarray = np.load(self.folder / TABLE, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise OditsError(f"The evaluation of {self.model} is no longer there: evaluate it again.") from error
+        return found
+
+    def top(self, count: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Indices int64 (m, count) and probabilities float32 (m, count) of each image's most probable words.
+
+        The best comes first, ties in the vocabulary's order; computed once for each evaluation and count.
+        """
+        kept = self._tops.get(count)
+        if kept is None:
+            table = self.probabilities()
+            places = np.stack([np.argsort(-row, kind="stable")[:count] for row in table])
+            kept = self._tops[count] = places, np.take_along_axis(table, places, axis=1)
+        return kept
+
+    @cached_property
+    def _tops(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        return {}
+
+
+def evaluation_key(
+    checkpoint: str, dataset: Dataset, records: Sequence[ImageRecord], vocabulary: Vocabulary
+) -> tuple[str, str]:
+    """(key, question): what tells an evaluation, and the part of it that does not depend on the checkpoint."""
+    digest = hashlib.sha256(f"{_VERSION} {vocabulary.digest}".encode())
+    for record in records:
+        _absorb(digest, record.name, file_digest(record.path), *record.lexicon)
+    digest.update(b"\2")  # the training lexicons make the row "prior"
+    for record in dataset.split("train"):
+        _absorb(digest, *record.lexicon)
+    question = digest.hexdigest()[:32]
+    return hashlib.sha256(f"{checkpoint} {question}".encode()).hexdigest()[:32], question
+
+
+def _absorb(digest: Any, *texts: str) -> None:
+    digest.update("\0".join(texts).encode("utf-8", "surrogatepass") + b"\1")
+
+
+def evaluate_and_keep(
+    model: WordModel,
+    reference: str,
+    dataset: Dataset,
+    split: str,
+    vocabulary: Vocabulary,
+    advance: Callable[[int, int], None] = lambda _, __: None,
+) -> KeptEvaluation:
+    """The evaluation of a model on a split: the one that is kept, else a new one, which is kept then.
+
+    Args:
+        model: what is evaluated.
+        reference: what it was loaded by.
+        dataset: its split's images and lexicons, and the training lexicons for the row "prior".
+        split: "train", "eval" or "all".
+        vocabulary: the words asked about.
+        advance: called with (images done, images in all); what it raises ends the evaluation, and the images that are
+            done are not computed again the next time.
+
+    Raises:
+        OditsError: the split has no images, one can't be read, the disk is full, or somebody else is at the same work.
+    """
+    records = records_of(dataset, split)
+    key, question = evaluation_key(model.checkpoint, dataset, records, vocabulary)
+    folder = _root() / key
+    with locked(_root() / f"{key}.lock", "This evaluation is being made already; please wait for it to end."):
+        kept = read_evaluation(folder)
+        if kept is not None:
+            advance(len(records), len(records))
+            return kept
+        table = fill_table(
+            folder / TABLE,
+            (len(records), len(vocabulary)),
+            lambda images: model.probabilities([open_image(record.path) for record in records[images]], vocabulary),
+            advance,
+        )
+        groups, per_image = report(table, dataset, records, vocabulary)
+        document = {
+            "model": model.name,
+            "checkpoint": model.checkpoint,
+            "reference": reference,
+            "data": dataset.name,
+            "split": split,
+            "vocabulary": {"name": vocabulary.name, "words": vocabulary.words},
+            "images": [record.name for record in records],
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "groups": groups,
+            "per_image": {name: [_number(value) for value in values] for name, values in per_image.items()},
+            "question": question,
+            "metadata": _metadata(reference, model.checkpoint),
+        }
+        write_atomically(folder / RESULT, json.dumps(document, allow_nan=False).encode())
+    kept = read_evaluation(folder)
+    if kept is None:
+        raise OditsError(f"The evaluation of {model.name} can't be read back from {folder}.")
+    return kept
+
+
+def read_evaluation(folder: Path) -> KeptEvaluation | None:
+    """The evaluation kept in a folder; None where there is none, or a damaged one."""
+    try:
+        document = json.loads((folder / RESULT).read_bytes())
+        words = document.pop("vocabulary")
+        images = tuple(document.pop("images"))
+        per_image = {name: np.array(values, np.float64) for name, values in document.pop("per_image").items()}
+        kept = KeptEvaluation(
+            key=folder.name,
+            folder=folder,
+            vocabulary=Vocabulary(tuple(words["words"]), words["name"]),
+            images=images,
+            per_image=per_image,
+            **document,
+        )
+        whole = kept.probabilities().shape == (len(images), len(kept.vocabulary))
+        whole = whole and all(len(values) == len(images) for values in per_image.values())
+        return kept if whole and {"confidence", "threshold", "rank", "uniformity"} <= set(kept.groups) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OditsError):
+        return None
+
+
+def kept_evaluations() -> list[KeptEvaluation]:
+    """All evaluations that are complete, newest first; interrupted and damaged ones are left out."""
+    found = [kept for folder in _root().glob("*/") if (kept := read_evaluation(folder)) is not None]
+    return sorted(found, key=lambda kept: (kept.created, kept.key), reverse=True)
+
+
+def forget(key: str) -> None:
+    """Removes an evaluation, whether complete or not; nothing where there is none."""
+    folder = _root() / key
+    if folder.parent == _root() and folder.name:
+        (folder / RESULT).unlink(missing_ok=True)  # first: what is left of it is an interrupted one then
+        shutil.rmtree(folder, ignore_errors=True)
+        (_root() / f"{key}.lock").unlink(missing_ok=True)
+
+
+def _root() -> Path:
+    return cache_home() / "evaluations"
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _metadata(reference: str, digest: str) -> dict[str, str]:
+    """What the checkpoint's header says, where its reference names a safetensors file."""
+    try:
+        info = describe_checkpoint(reference)
+    except (OditsError, OSError):
+        return {}
+    return info.metadata if info.digest == digest else {}
+
+
+# Results of an evaluation, logged into the tracked run of the checkpoint.
+
+
+GROUPS = ("confidence", "threshold", "rank")
+
+
+def track_evaluation(
+    kept: KeptEvaluation, dataset: Dataset, reference: str = "mlflow", new_run: bool = True
+) -> str | None:
+    """The id of the run that has the results now; None where nothing is tracked.
+
+    They are logged at the checkpoint's epoch into the newest run that keeps this very checkpoint; where there is none,
+    into a new run "evaluate MODEL".
+
+    Args:
+        kept: the results.
+        dataset: what was evaluated on.
+        reference: "mlflow[:URI]", "neptune[:PROJECT]" or "none".
+        new_run: whether a run is made where none keeps the checkpoint.
+
+    Raises:
+        TrackingError: the tracker can't be reached, or does not take everything.
+    """
+    tracker = make_tracker(reference)
+    if isinstance(tracker, NoTracker):
+        return None
+    found = find_run(reference, kept.checkpoint)
+    if found is None and not new_run:
+        return None
+    parameters = {"model": kept.model, "checkpoint": kept.checkpoint} if found is None else {}
+    run = tracker.start(
+        f"evaluate {kept.model}" if found is None else found.name,
+        parameters,
+        {"evaluated on": f"{kept.data}, {kept.split}, {len(kept.vocabulary)} words"},
+        found.id if found else None,
+    )
+    run.metrics(flat_metrics(kept, prefix_of(kept, dataset)), epoch_of(kept))
+    # how its training ended is still true of the run
+    ended: dict[str, Status] = {"failed": "failed", "killed": "killed"}
+    run.finish(ended.get(found.status, "finished") if found else "finished")
+    return run.id
+
+
+def find_run(reference: str, digest: str) -> StoredRun | None:
+    """The newest run that keeps a checkpoint of that digest; None where there is none or the store can't be asked."""
+    try:
+        runs = open_store(reference).list().runs
+    except StoreError:
+        return None  # Neptune's offline and debug modes have nothing to list; a tracker that is down says so itself
+    return next((run for run in runs if any(item.digest == digest for item in run.checkpoints)), None)
+
+
+def prefix_of(kept: KeptEvaluation, dataset: Dataset) -> str:
+    """What the metrics' names begin with: "eval", as in fine-tuning, where it is the same data and words, else more."""
+    trained_on = kept.metadata.get("data", kept.data)
+    prefix = kept.split if trained_on == kept.data else f"{kept.data} {kept.split}"
+    same_words = kept.vocabulary.digest == dataset.vocabulary().digest
+    return prefix if same_words else f"{prefix} over {len(kept.vocabulary)} words {kept.vocabulary.digest[:6]}"
+
+
+def flat_metrics(kept: KeptEvaluation, prefix: str) -> dict[str, float]:
+    """The averages by names such as "eval/confidence/precision"; those that no image has are left out."""
+    flat: dict[str, Any] = {"uniformity": kept.groups["uniformity"]}
+    for group in GROUPS:
+        flat |= {f"{group}/{name}": value for name, value in kept.groups[group].items()}
+    return {f"{prefix}/{name}": float(value) for name, value in flat.items() if value is not None}
+
+
+def epoch_of(kept: KeptEvaluation) -> int:
+    """The epoch after which the checkpoint was kept; 0 for a model that was not fine-tuned."""
+    epoch = kept.metadata.get("epoch", "0")
+    return int(epoch) if epoch.isdecimal() else 0

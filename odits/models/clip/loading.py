@@ -1,0 +1,233 @@
+"""Weights of open_clip's models by name, fetched once, with progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import open_clip
+import torch
+from open_clip.pretrained import get_pretrained_cfg
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from odits.core.errors import OditsError
+from odits.models.clip.embedded import ARCHITECTURE, create_untrained, new_model, register_architecture, tokenizer
+from odits.models.clip.model import ClipModel
+from odits.models.registry import EMBEDDED, describe_checkpoint, file_digest, read_metadata
+
+Progress = Callable[[int, int], None]
+
+WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TIMEOUT = 3.0  # seconds: nobody waits longer for a network that is not there
+
+
+def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = None) -> Path:
+    """The local file of open_clip's weights `tag` for `architecture`, downloaded into the hub's cache if need be.
+
+    Raises:
+        OditsError: they are neither in the cache nor to be had.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import hf_hub_download  # deferred: reads its settings from the environment when imported
+
+    options = get_pretrained_cfg(architecture, tag)
+    repository = str(options.get("hf_hub", "")).rstrip("/")
+    if not repository:
+        raise OditsError(
+            f"open_clip names no hub for {architecture}/{tag}: download its file and use {architecture}@FILE."
+        )
+    for name in WEIGHT_FILES:
+        kept = _attempt(hf_hub_download, repository, name, local_files_only=True)
+        if kept is not None:
+            return kept
+    if hub_answers():
+        bar = _reporting_bar(progress)
+        for name in WEIGHT_FILES:
+            found = _attempt(hf_hub_download, repository, name, etag_timeout=TIMEOUT, tqdm_class=bar)
+            if found is not None:
+                return found
+    raise OditsError(
+        f"The weights {architecture}/{tag} are not on this machine and could not be downloaded: check the network, "
+        f"or name a file as {architecture}@FILE."
+    )
+
+
+def hub_answers() -> bool:
+    """Whether the hub can be reached at all: the library itself would try for most of a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=TIMEOUT):
+            return True
+    except HTTPError:
+        return True  # an answer, if not a friendly one
+    except (OSError, ValueError):
+        return False
+
+
+def _attempt(download: Callable[..., str], repository: str, name: str, **options: Any) -> Path | None:
+    """The file, or None where it is not there, not reachable, or does not fit on the disk."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(download(repository, name, **options))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError, RuntimeError):
+        return None
+
+
+def _reporting_bar(progress: Progress | None) -> type:
+    """A tqdm class that also tells `progress` how far the download is."""
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):  # type: ignore[misc, valid-type]
+        def update(self, n: float | None = 1) -> bool | None:
+            shown = super().update(n)
+            if progress is not None and self.total:
+                progress(int(self.n), int(self.total))
+            return shown
+
+    return Bar
+
+
+# Word models from references: the embedded checkpoint, open_clip's by name, or a file.
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device for "auto" (CUDA, then Apple's MPS, then CPU), "cpu", "cuda" or "mps".
+
+    Raises:
+        OditsError: it is not there.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = next(name for name in ("cuda", "mps", "cpu") if present[name])
+    if not present.get(device, False):
+        raise OditsError(f"There is no device '{device}' here; use --device auto or cpu.")
+    return torch.device(device)
+
+
+def load_word_model(reference: str, device: str = "auto", progress: Progress | None = None) -> ClipModel:
+    """The word model a reference stands for, on the device and ready to predict.
+
+    Args:
+        reference: "embedded"; "ARCHITECTURE/TAG" of open_clip, such as "ViT-B-32/openai" (downloaded once); a
+            safetensors file that names its architecture; or "ARCHITECTURE@FILE" for one that does not.
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: called with (bytes so far, bytes in all) during a download.
+
+    Raises:
+        OditsError: no such checkpoint, a damaged or foreign file, or a network that is not there.
+    """
+    register_architecture()
+    if reference == EMBEDDED:
+        info = describe_checkpoint(reference)
+        return _from_file(info.path, ARCHITECTURE, info.name, device)
+    architecture, separator, file = reference.partition("@")
+    if separator and architecture in open_clip.list_models():
+        return _from_file(Path(file).expanduser(), architecture, f"{architecture} ({Path(file).name})", device)
+    architecture, separator, tag = reference.partition("/")
+    if separator and architecture in open_clip.list_models():
+        if tag not in open_clip.list_pretrained_tags_by_model(architecture):
+            known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture))
+            raise OditsError(f"open_clip knows no weights '{tag}' for {architecture}; it knows {known}.")
+        path, options = fetch_pretrained(architecture, tag, progress), get_pretrained_cfg(architecture, tag)
+        return _from_file(path, architecture, reference, device, options)
+    path = Path(reference).expanduser()
+    if not path.is_file():
+        raise OditsError(
+            f"There is no checkpoint '{reference}': name a file, 'embedded', or an open_clip model as ViT-B-32/openai."
+        )
+    if path.suffix != ".safetensors":
+        raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
+    metadata = read_metadata(path)
+    architecture = metadata.get("architecture", "")
+    if architecture not in open_clip.list_models():
+        raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
+    return _from_file(path, architecture, metadata.get("name", path.stem), device, recorded_preprocessing(metadata))
+
+
+def recorded_preprocessing(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The preprocessing that a fine-tuned checkpoint's header hands on; nothing where it is unusable."""
+    try:
+        found = json.loads(metadata.get("preprocess", "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _from_file(
+    path: Path, architecture: str, name: str, device: str, options: Mapping[str, Any] = MappingProxyType({})
+) -> ClipModel:
+    try:
+        return clip_from_state(read_state(path), architecture, name, file_digest(path), device, options)
+    except ValueError as error:
+        raise OditsError(f"{path.name} does not hold weights of {architecture}.") from error
+
+
+def clip_from_state(
+    state: Mapping[str, torch.Tensor],
+    architecture: str,
+    name: str,
+    checkpoint: str,
+    device: str,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> ClipModel:
+    """A CLIP model with these weights, on the device and ready to predict.
+
+    Args:
+        checkpoint: digest of the weights.
+        options: preprocessing: mean, std, interpolation, resize_mode, quick_gelu.
+
+    Raises:
+        ValueError: the weights are not that architecture's.
+    """
+    register_architecture()
+    target = resolve_device(device)
+    if architecture == ARCHITECTURE:
+        model, tokenize = new_model(), tokenizer()
+    elif architecture in open_clip.list_models():
+        model = create_untrained(architecture, force_quick_gelu=bool(options.get("quick_gelu")), pretrained_text=False)
+        tokenize = open_clip.get_tokenizer(architecture)
+    else:
+        raise ValueError(f"open_clip knows no architecture {architecture!r}")
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    settings = {key: options[key] for key in ("mean", "std", "interpolation", "resize_mode") if options.get(key)}
+    size = {"size": model.visual.image_size}
+    preprocess = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**size, **settings), is_train=False
+    )
+    return ClipModel(model.to(target), tokenize, preprocess, name, checkpoint)
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file, or of a pickle that holds nothing but tensors.
+
+    Raises:
+        OditsError: the file is absent, damaged, or a pickle with code in it.
+    """
+    if not path.is_file():
+        raise OditsError(f"There is no file {path}.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise OditsError(f"{path.name} is damaged, or holds more than weights; use safetensors.") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise OditsError(f"{path.name} does not hold the weights of one model.")
+    return {key.removeprefix("module."): value for key, value in state.items()}

@@ -1,0 +1,218 @@
+"""CLIP models: images and words in one space (Radford et al. 2021), through open_clip."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from odits.core.files import cache_home, write_atomically
+from odits.data.predictions import View, WordPrediction
+from odits.data.vocabulary import Vocabulary
+from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH, SignTower, normalise
+
+TEXT_BATCH = 256
+IMAGE_BATCH = 8
+
+
+def encode_vocabulary(model: Any, tokenize: Callable[[list[str]], Tensor], words: Sequence[str]) -> Tensor:
+    """Normalised text embeddings float32 (n, d) of the words, exact, on the CPU.
+
+    Words are encoded in batches of similar length, each at the context its longest word needs (`encode_tokens`).
+    """
+    device = model.logit_scale.device
+    tokens = tokenize(list(words))
+    lengths = (tokens != 0).sum(dim=1)
+    order = torch.argsort(lengths, stable=True).tolist()
+    features: list[Tensor] = []
+    with torch.inference_mode():
+        for start in range(0, len(order), TEXT_BATCH):
+            batch = tokens[order[start : start + TEXT_BATCH]].to(device)
+            features.append(F.normalize(encode_tokens(model, batch), dim=-1).float().cpu())
+    found = torch.empty(len(order), features[0].shape[1])
+    found[order] = torch.cat(features)
+    return found
+
+
+class ClipModel:
+    """A CLIP model that gives word probabilities (a `WordModel`); safe to share between threads.
+
+    Attributes:
+        name: as shown to users.
+        checkpoint: hexadecimal digest of the weights.
+        model: the open_clip model, in evaluation mode.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenize: Callable[[list[str]], Tensor],
+        preprocess: Transform,
+        name: str,
+        checkpoint: str,
+    ) -> None:
+        self.model, self.tokenize = model.eval(), tokenize
+        self.name, self.checkpoint = name, checkpoint
+        self.transforms = view_transforms(model, preprocess)
+        self._lock = threading.RLock()
+        self._embeddings: dict[str, Tensor] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.logit_scale.device
+
+    def encode_images(self, images: Sequence[Image.Image], view: View = "scene") -> Tensor:
+        """Normalised image embeddings float32 (m, d) of RGB images, on the CPU."""
+        features: list[Tensor] = []
+        transform = self.transforms[view]
+        batch_size = IMAGE_BATCH if view == "scene" else 16 * IMAGE_BATCH
+        with self._lock, torch.inference_mode():
+            for start in range(0, len(images), batch_size):
+                batch = torch.stack([transform(image) for image in images[start : start + batch_size]])
+                features.append(self.model.encode_image(batch.to(self.device), normalize=True).float().cpu())
+        if not features:  # not every image tower says how long its embeddings are; the words' are as long
+            return torch.empty(0, encode_vocabulary(self.model, self.tokenize, ["a"]).shape[1])
+        return torch.cat(features)
+
+    def encode_vocabulary(self, vocabulary: Vocabulary) -> Tensor:
+        """Normalised text embeddings float32 (n, d), computed once per (weights, vocabulary) and kept on disk."""
+        key = vocabulary.digest
+        with self._lock:
+            if key not in self._embeddings:
+                if len(self._embeddings) >= 4:  # the vocabularies of one sitting; each is a few megabytes
+                    self._embeddings.pop(next(iter(self._embeddings)))
+                self._embeddings[key] = self._kept_embeddings(vocabulary)
+            return self._embeddings[key]
+
+    def _kept_embeddings(self, vocabulary: Vocabulary) -> Tensor:
+        file = cache_home() / "embeddings" / f"{self.checkpoint[:16]}-{vocabulary.digest[:16]}.safetensors"
+        kept = _read_embeddings(file, len(vocabulary))
+        if kept is not None:
+            return kept
+        found = encode_vocabulary(self.model, self.tokenize, vocabulary.words)
+        with suppress(OSError):  # a full or read-only disk costs speed, not the answer
+            write_atomically(file, save({"embeddings": found}))
+        return found
+
+    def logits(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> Tensor:
+        """Scaled cosine similarities float32 (m, n)."""
+        features = self.encode_images(images, view)
+        with torch.inference_mode():
+            logits = float(self.model.logit_scale.exp()) * features @ self.encode_vocabulary(vocabulary).T
+            bias = getattr(self.model, "logit_bias", None)
+            return logits if bias is None else logits + float(bias)
+
+    def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
+        """float32 (m, n): row i is softmax over the vocabulary of the scaled similarities of image i (thesis 2.2.1)."""
+        return self.logits(images, vocabulary, view).softmax(dim=1).numpy()
+
+    def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
+        """The prediction for one RGB image."""
+        return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
+
+
+def _read_embeddings(file: Path, count: int) -> Tensor | None:
+    """Kept embeddings, or None where there are none that fit."""
+    if not file.exists():
+        return None
+    try:
+        found = load_file(file)["embeddings"]
+    except (SafetensorError, KeyError, OSError):
+        return None
+    return found if len(found) == count else None
+
+
+# Text embeddings at the shortest context that loses nothing.
+
+
+def is_causal(model: nn.Module) -> bool:
+    """Whether a text's embedding depends only on its tokens up to the end-of-text token.
+
+    True for open_clip's causal text towers pooled at the end-of-text token: their padding can be left out.
+    """
+    tower: Any = getattr(model, "text", model)
+    return (
+        getattr(tower, "attn_mask", None) is not None
+        and getattr(tower, "cls_emb", None) is None
+        and not getattr(tower, "use_pad_mask", False)
+        and _pool_type(tower) in ("argmax", "eos")
+    )
+
+
+def _pool_type(tower: Any) -> str:
+    return str(getattr(tower, "text_pool_type", None) or getattr(tower, "pool_type", ""))
+
+
+def encode_tokens(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Text features (B, d) of token ids (B, context), unnormalised, as `model.encode_text` returns them.
+
+    A causal tower never looks beyond the end-of-text token, so the columns after the longest text are not computed.
+    Gradients flow. Other towers are called as they are.
+    """
+    if not is_causal(model):
+        return model.encode_text(tokens)  # type: ignore[operator]
+    tower: Any = getattr(model, "text", model)
+    if _pool_type(tower) == "argmax":
+        ends = tokens.argmax(dim=1)
+    else:
+        end = getattr(tower, "text_eos_id", None) or getattr(tower, "eos_id", 2)
+        ends = (tokens == end).int().argmax(dim=1)
+    length = int(ends.max()) + 1
+    tokens = tokens[:, :length]
+    dtype = tower.transformer.get_cast_dtype()
+    x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
+    x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+    x = tower.ln_final(x[torch.arange(len(x), device=x.device), ends])
+    projection = tower.text_projection
+    if projection is None:
+        return x
+    return projection(x) if isinstance(projection, nn.Linear) else x @ projection
+
+
+# How an image is brought to the size a model looks at: as a whole scene, or as the crop of one object.
+
+
+Transform = Callable[[Image.Image], Tensor]
+
+_PADDING = (127, 127, 127)
+
+
+def view_transforms(model: Any, preprocess: Transform) -> dict[View, Transform]:
+    """A transform from an RGB image to a tensor (3, H, W) for each view of the model.
+
+    Ordinary CLIP models have one input size and see both alike, through open_clip's own `preprocess`. The embedded
+    model's tower reads words of up to some 100 pixels anywhere in a scene, or one word that fills a 32x128 crop.
+    """
+    if not isinstance(getattr(model.visual, "trunk", None), SignTower):
+        return {"scene": preprocess, "crop": preprocess}
+    height, width = model.visual.image_size
+    return {"scene": lambda image: _scene(image, height, width), "crop": _crop}
+
+
+def _tensor(image: Image.Image) -> Tensor:
+    return normalise(torch.from_numpy(np.array(image, dtype=np.uint8))[None])[0]
+
+
+def _scene(image: Image.Image, height: int, width: int) -> Tensor:
+    """The whole image inside height x width, shrunk where it must be, never enlarged, padded with grey."""
+    scale = min(height / image.height, width / image.width, 1.0)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    canvas = Image.new("RGB", (width, height), _PADDING)
+    canvas.paste(image.resize(size, Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BILINEAR))
+    return _tensor(canvas)
+
+
+def _crop(image: Image.Image) -> Tensor:
+    """The image stretched to one window of the tower."""
+    return _tensor(image.resize((CROP_WIDTH, CROP_HEIGHT), Image.Resampling.BILINEAR))

@@ -1,0 +1,182 @@
+"""rapidocr with the models that its wheel carries, and no other: nothing is looked for elsewhere or downloaded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from odits.core.errors import OditsError
+from odits.models.reading.alphabet import Folding
+
+
+def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any) -> Any:
+    """A rapidocr engine that detects lines of text, and recognises them if wanted.
+
+    Args:
+        recognises: whether the recogniser is needed too.
+        threads: how many each network uses, all cores by default; several processes would stand in each other's way.
+        settings: of rapidocr's detector, such as `box_thresh`.
+
+    Raises:
+        OditsError: rapidocr is not installed, or without these models.
+    """
+    try:
+        import rapidocr
+    except ImportError as error:
+        raise OditsError("Finding text needs rapidocr: pip install rapidocr onnxruntime.") from error
+    logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
+    folder = Path(rapidocr.__file__).parent / "models"
+    # naming the files keeps rapidocr from looking for, and downloading, any other
+    files: dict[str, Any] = {}
+    for part, kind, needed in (("Det", "det", True), ("Rec", "rec", recognises)):
+        found = sorted(folder.glob(f"*_{kind}_*.onnx"))
+        if needed and not found:
+            raise OditsError("rapidocr is installed without its models: install it again (pip install rapidocr).")
+        if needed:
+            files[f"{part}.model_path"] = str(found[-1])
+    return rapidocr.RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Global.use_cls": False,
+            "Global.use_rec": recognises,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads or -1,
+            **files,
+            **{f"Det.{name}": value for name, value in settings.items()},
+        }
+    )
+
+
+# rapidocr's two networks, PP-OCRv6-small from its wheel: pixels to a map of text, crops of lines to probabilities.
+#
+# What lies between them, rapidocr does for the reading of documents: one scale, confident regions, the most probable
+# text. Spotting needs the probabilities, several scales, and the doubtful regions too (`odits.models.reading.reader`).
+
+
+HEIGHT = 48
+"""Pixels of a line's height, as the recogniser was trained."""
+STRIDE = 8
+"""Pixels of a line's width to a frame of its output."""
+_NARROWEST = 320  # narrower batches are filled up to this, as in training
+_BATCH = 6
+
+
+class Engine:
+    """The networks, loaded from the wheel and never downloaded.
+
+    Args:
+        threads: of each network; all cores by default.
+
+    Raises:
+        OditsError: rapidocr is not installed with its models.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        whole = load_rapidocr(recognises=True, threads=threads)
+        self._detector: Any = whole._load_det_model()
+        recogniser: Any = whole._load_rec_model()
+        self._recogniser = recogniser.session
+        self.characters: list[str] = list(recogniser.postprocess_op.character)
+        self._fold = Folding(self.characters)
+
+    def text_map(self, image: np.ndarray, scale: float) -> np.ndarray:
+        """How much each place looks like text, float32 (h, w) in 0..1; h = scale * H of a BGR image uint8 (H, W, 3)."""
+        height, width = (max(32, round(side * scale / 32) * 32) for side in image.shape[:2])
+        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+        pixels = _normalised(cv2.resize(image, (width, height), interpolation=how))
+        found: np.ndarray = self._detector.session(pixels[None])[0, 0]
+        return found
+
+    def lines(self, text_map: np.ndarray, size: tuple[int, int], confident: float) -> tuple[np.ndarray, np.ndarray]:
+        """Corners float32 (K, 4, 2) of lines of text, clockwise from top left, and their scores float32 (K,) in 0..1.
+
+        Differentiable binarisation's boxes (Liao et al., 2020), by rapidocr.
+
+        Args:
+            size: width and height of the image, whose pixels the corners are given in.
+            confident: lines of a lower score are left out.
+        """
+        find = self._detector.postprocess_op
+        find.box_thresh = confident
+        boxes, scores = find(text_map[None, None], (size[1], size[0]))
+        return np.asarray(boxes, np.float32).reshape(-1, 4, 2), np.asarray(scores, np.float32)
+
+    def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
+        """Log-probabilities float32 (T, SYMBOLS) of the frames of each crop, BGR uint8 (48, W, 3), and its text."""
+        found: list[tuple[np.ndarray, str]] = [(np.empty((0, 0), np.float32), "")] * len(crops)
+        by_width = sorted(range(len(crops)), key=lambda place: crops[place].shape[1])
+        for start in range(0, len(by_width), _BATCH):
+            places = by_width[start : start + _BATCH]
+            widest = max(_NARROWEST, *(crops[place].shape[1] for place in places))
+            pixels = np.zeros((len(places), 3, HEIGHT, widest), np.float32)
+            for row, place in zip(pixels, places, strict=True):
+                row[:, :, : crops[place].shape[1]] = _normalised(crops[place])
+            probabilities: np.ndarray = self._recogniser(pixels)
+            best = probabilities.argmax(-1)
+            folded = self._fold(probabilities)
+            for row, place in enumerate(places):
+                count = min(folded.shape[1], crops[place].shape[1] // STRIDE + 2)
+                found[place] = folded[row, :count], self._text(best[row, :count])
+        return found
+
+    def _text(self, best: np.ndarray) -> str:
+        """The text of a path: repeats count once, blanks not at all."""
+        changed = np.flatnonzero((best != np.roll(best, 1)) | (np.arange(len(best)) == 0))
+        return "".join(self.characters[place] for place in best[changed] if place != 0).strip()
+
+
+def _normalised(pixels: np.ndarray) -> np.ndarray:
+    """Channels first, in -1..1."""
+    scaled: np.ndarray = pixels.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+    return scaled
+
+
+# Text lines of an image as quadrilaterals: rapidocr's detector alone, from the model that its wheel carries.
+
+
+class TextDetector:
+    """Finds lines of text; the model is loaded at the first use and never downloaded.
+
+    Args:
+        side: the image is reduced to this many pixels on its longer side before detection.
+        threshold: detections with a lower score, in 0..1, are dropped.
+        threads: of the network; all cores by default.
+    """
+
+    def __init__(self, side: int = 1024, threshold: float = 0.5, threads: int | None = None) -> None:
+        self._side = side
+        self._threshold = threshold
+        self._threads = threads
+        self._engine: Any = None
+        self._lock = threading.Lock()  # rapidocr keeps state of the current image in its engine
+
+    def detect(self, image: Image.Image) -> list[tuple[np.ndarray, float]]:
+        """Each line as (float32 (4, 2) corners in pixels x, y, clockwise from top left; score in 0..1)."""
+        scale = min(1.0, self._side / max(image.size))
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        if min(size) < 8:
+            return []
+        small = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
+        with self._lock:
+            if self._engine is None:
+                self._engine = load_rapidocr(
+                    recognises=False,
+                    threads=self._threads,
+                    limit_type="max",
+                    limit_side_len=self._side,
+                    box_thresh=self._threshold,
+                )
+            found = self._engine(np.ascontiguousarray(small[..., ::-1]))
+        if found.boxes is None or found.scores is None:
+            return []
+        factor = np.array([image.width / size[0], image.height / size[1]], np.float32)
+        return [
+            (np.asarray(box, np.float32) * factor, float(score))
+            for box, score in zip(found.boxes, found.scores, strict=True)
+        ]

@@ -1,0 +1,253 @@
+"""Lines of text in a picture with the probabilities of what stands there, the doubtful ones too.
+
+Signs in street views are small, slanted, spaced wide, and often half hidden: text is looked for at several scales,
+lines of low confidence are kept for the vocabulary to decide about, tall ones are read after a turn to either side.
+Which of these steps help was measured on SVT's training images (benchmarks/spotting_steps.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import threading
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from odits.core.files import cache_home, write_atomically
+from odits.data.images import image_digest
+from odits.models.reading.alphabet import SYMBOLS
+from odits.models.reading.ctc import Span
+from odits.models.reading.rapidocr import HEIGHT, STRIDE, Engine
+
+_TALL = 1.5  # a line that is so many times as high as wide is read after a turn, as rapidocr does
+_LONGEST = 3200  # pixels of a line's width; nobody writes 400 letters on a sign
+_BEFORE, _AFTER = 1, 2  # frames
+_MARGIN = 0.09  # of the line's height
+_LARGEST = 2400  # pixels of a picture's longer side that a scale of 1 stands for: larger pictures are reduced
+
+
+@dataclass(frozen=True)
+class ReadingSettings:
+    """How a picture is read.
+
+    Attributes:
+        scales: sizes, relative to the picture's own, at which text is looked for.
+        confident: lines that the detector gives a lower score, in 0..1, are not read.
+    """
+
+    scales: tuple[float, ...] = (0.5, 1.0, 1.5)
+    confident: float = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class TextLine:
+    """A line of text.
+
+    Attributes:
+        corners: float32 (4, 2), x and y in pixels, clockwise from where the line begins at its top.
+        confidence: the detector's score in 0..1.
+        text: what the recogniser reads, as it is.
+        frames: log-probabilities float16 (T, SYMBOLS), from the line's beginning to its end.
+    """
+
+    corners: np.ndarray
+    confidence: float
+    text: str
+    frames: np.ndarray
+
+    @cached_property
+    def certainty(self) -> float:
+        """Mean log-probability of the recogniser's best symbols, at most 0: how sure it is of its reading."""
+        return float(self.frames.astype(np.float32).max(1).mean()) if len(self.frames) else -math.inf
+
+    @property
+    def height(self) -> float:
+        """Pixels from the top of the letters to their bottom."""
+        top_left, _, _, bottom_left = self.corners
+        return float(np.linalg.norm(bottom_left - top_left))
+
+    def part(self, span: Span) -> np.ndarray:
+        """Corners float32 (4, 2) of the letters that some of the line's frames show.
+
+        A recogniser names a letter in one frame, somewhere inside the letter, and the detector's lines have a margin:
+        `_BEFORE`, `_AFTER` and `_MARGIN` make the most of the boxes that people drew around SVT's training words.
+        """
+        top_left, top_right, bottom_right, bottom_left = self.corners
+        ends = np.array([[span.start - _BEFORE], [span.stop + _AFTER]], np.float32) / max(1, len(self.frames))
+        ends = ends.clip(0, 1)
+        top = top_left + ends * (top_right - top_left)
+        bottom = bottom_left + ends * (bottom_right - bottom_left)
+        top, bottom = top + _MARGIN * (bottom - top), bottom - _MARGIN * (bottom - top)
+        return np.stack([top[0], top[1], bottom[1], bottom[0]])
+
+
+class Recogniser(Protocol):
+    """Reads lines that were cut from a picture.
+
+    Attributes:
+        name: as shown to users.
+        key: identifies it; caches key on it.
+    """
+
+    name: str
+    key: str
+
+    def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
+        """Log-probabilities float32 (T, SYMBOLS) of the frames of each crop, BGR uint8 (48, W, 3), and its text."""
+        ...
+
+
+class TextReader:
+    """Reads pictures; the networks are loaded at the first one.
+
+    Args:
+        settings: how a picture is read.
+        threads: of each network; all cores by default.
+        recogniser: reads the lines in place of PP-OCRv6's own.
+
+    Attributes:
+        name: as shown to users.
+        key: identifies networks and settings; caches key on it.
+    """
+
+    def __init__(
+        self,
+        settings: ReadingSettings | None = None,
+        threads: int | None = None,
+        recogniser: Recogniser | None = None,
+    ) -> None:
+        self.settings = settings or ReadingSettings()
+        self._threads = threads
+        self._recogniser = recogniser
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()  # rapidocr keeps state of the current picture
+
+    @property
+    def name(self) -> str:
+        """As shown to users."""
+        return f"{self._recogniser.name} on PP-OCRv6-small's lines" if self._recogniser else "PP-OCRv6-small (rapidocr)"
+
+    @property
+    def key(self) -> str:
+        """Networks and settings in one string."""
+        scales = ",".join(f"{scale:g}" for scale in self.settings.scales)
+        other = f"{self._recogniser.key} on " if self._recogniser else ""
+        return f"{other}ppocrv6-small scales={scales} confident={self.settings.confident:g} v1"
+
+    def read(self, image: Image.Image) -> list[TextLine]:
+        """The lines of an RGB image; the same line once for each scale and turn at which it was found."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = Engine(self._threads)
+            engine = self._engine
+            pixels = np.asarray(image.convert("RGB"))[..., ::-1]
+            found = list(self.detect(engine, pixels))
+            return self.recognise(engine, pixels, found) if found else []
+
+    def detect(self, engine: Engine, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+        """Corners (4, 2) and score of every line to read, clockwise from where its letters begin."""
+        height, width = pixels.shape[:2]
+        largest = min(1.0, _LARGEST / max(height, width))
+        for scale in self.settings.scales:
+            text_map = engine.text_map(pixels, scale * largest)
+            boxes, scores = engine.lines(text_map, (width, height), self.settings.confident)
+            for corners, score in zip(boxes, scores, strict=True):
+                across, down = _sides(corners)
+                if down < _TALL * across:
+                    yield corners, float(score)
+                else:
+                    yield np.roll(corners, -1, axis=0), float(score)  # read downwards
+                    yield np.roll(corners, 1, axis=0), float(score)  # read upwards
+
+    def recognise(
+        self, engine: Engine, pixels: np.ndarray, found: Sequence[tuple[np.ndarray, float]]
+    ) -> list[TextLine]:
+        """The lines that were detected, corners (4, 2) and score each, with what the recogniser says of them."""
+        read = (self._recogniser or engine).frames([cut_line(pixels, corners) for corners, _ in found])
+        return [
+            TextLine(corners, score, text, frames.astype(np.float16))
+            for (corners, score), (frames, text) in zip(found, read, strict=True)
+        ]
+
+
+def cut_line(pixels: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """The line of an image uint8 (H, W, 3), straightened: uint8 (48, W', 3), from its corners (4, 2)."""
+    across, down = _sides(corners)
+    factor = HEIGHT / max(down, 1.0)
+    width = min(_LONGEST, max(STRIDE, math.ceil(across * factor)))
+    # much larger letters are cut as they are and then averaged: picking single pixels would leave moiré
+    size = (width, HEIGHT) if factor > 0.6 else (max(1, int(across)), max(1, int(down)))
+    target = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]], np.float32)
+    change = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
+    cut = cv2.warpPerspective(pixels, change, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cut if size == (width, HEIGHT) else cv2.resize(cut, (width, HEIGHT), interpolation=cv2.INTER_AREA)
+
+
+def _sides(corners: np.ndarray) -> tuple[float, float]:
+    """Lengths in pixels of the longer of the two sides across and down."""
+    lengths = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    return float(max(lengths[0], lengths[2])), float(max(lengths[1], lengths[3]))
+
+
+# Readings kept on disk: each picture is read once per (picture, reader with its settings).
+
+
+def stored_lines(image: Image.Image, reader: TextReader) -> list[TextLine]:
+    """The lines of an RGB image, from the store or read now and kept.
+
+    Raises:
+        OditsError: the reader is not installed.
+    """
+    file = reading_file(image_digest(image), reader.key)
+    kept = load_lines(file)
+    if kept is not None:
+        return kept
+    lines = reader.read(image)
+    with suppress(OSError):  # a full or read-only disk costs time later, not the answer now
+        write_atomically(file, pack_lines(lines))
+    return lines
+
+
+def reading_file(digest: str, key: str) -> Path:
+    """Where the reading of an image with this digest is kept."""
+    return cache_home() / "readings" / hashlib.sha256(key.encode()).hexdigest()[:24] / f"{digest[:24]}.npz"
+
+
+def pack_lines(lines: list[TextLine]) -> bytes:
+    """The lines as a compressed .npz without pickles."""
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream,
+        corners=np.array([line.corners for line in lines], np.float32).reshape(-1, 4, 2),
+        confidence=np.array([line.confidence for line in lines], np.float32),
+        text=np.array([line.text for line in lines], np.str_),
+        lengths=np.array([len(line.frames) for line in lines], np.int64),
+        frames=np.concatenate([np.empty((0, SYMBOLS), np.float16), *(line.frames for line in lines)]),
+    )
+    return stream.getvalue()
+
+
+def load_lines(file: Path) -> list[TextLine] | None:
+    """The lines that a file keeps; None where there is none, or it is damaged: the picture is read again."""
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            corners, confidence, text, lengths, frames = (
+                kept[name] for name in ("corners", "confidence", "text", "lengths", "frames")
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    count = len(lengths)
+    if not len(corners) == len(confidence) == len(text) == count or lengths.sum() != len(frames):
+        return None
+    parts = np.split(frames, lengths.cumsum()[:-1]) if count else []
+    return [TextLine(corners[row], float(confidence[row]), str(text[row]), parts[row]) for row in range(count)]

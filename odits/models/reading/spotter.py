@@ -1,0 +1,234 @@
+"""From a word's score in a line to the probability that it stands there.
+
+A logistic regression over what a spotter knows of a line and a word, fitted on SVT's training images: for each image
+and each word of its lexicon, whether the word is boxed. (Words outside the lexicon are no evidence: SVT boxes none of
+them, even where they can be read.) `benchmarks/calibrate_spotting.py` fits it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from odits.data import ImageRecord, open_image
+from odits.data.predictions import View, WordPrediction
+from odits.data.vocabulary import Vocabulary
+from odits.models.reading.ctc import DEFAULT, Lexicon, Lines, Scoring, Span, locate, score
+from odits.models.reading.reader import TextLine, TextReader, stored_lines
+
+_UNSURE = -2.0  # lines that the recogniser is less sure of are equally bad
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Log-odds = intercept + score s + length |w| + certainty c + height ln h.
+
+    s: the word's score per letter in the line; |w|: its letters, at most 12; c: the line's certainty; h: its height in
+    pixels.
+    """
+
+    intercept: float
+    score: float
+    length: float
+    certainty: float
+    height: float
+
+    def log_odds(self, scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> np.ndarray:
+        """Log-odds float32 (R, N) that each word stands in each line, from its scores (R, N)."""
+        weights = np.array([self.score, self.length, self.certainty, self.height], np.float32)
+        return self.intercept + features(scores, lexicon, lines) @ weights
+
+
+def features(scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> np.ndarray:
+    """What the log-odds are a linear function of, float32 (R, N, 4), in the order of `Calibration`."""
+    length = np.minimum(lexicon.lengths, 12).astype(np.float32)
+    certainty = np.array([max(line.certainty, _UNSURE) for line in lines], np.float32)
+    height = np.log([max(line.height, 1.0) for line in lines]).astype(np.float32)
+    columns = np.broadcast_arrays(scores, length, certainty[:, None], height[:, None])
+    return np.stack(columns, axis=-1)
+
+
+SVT_TRAIN = Calibration(-6.162, 3.129, 0.357, 7.995, 2.011)
+"""Fitted on SVT's 100 training images, with the reader's and the scoring's defaults."""
+
+
+# The word model that reads: which words of a vocabulary stand in a picture, and where.
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a picture's lines say about a vocabulary: ODITS's object-text matrix, read instead of seen.
+
+    Attributes:
+        lines: the R lines.
+        scores: float32 (R, N), of each word in each line (`odits.models.reading.ctc`).
+        log_odds: float32 (R, N), that the word stands there (`odits.models.reading.spotter`).
+    """
+
+    lines: list[TextLine]
+    scores: np.ndarray
+    log_odds: np.ndarray
+
+    def best(self) -> np.ndarray:
+        """Log-odds float32 (N,) of each word in its best line; minus infinity where there is no line."""
+        return self.log_odds.max(0, initial=-np.inf)
+
+
+class WordSpotter:
+    """Spots words in pictures; satisfies `WordModel`.
+
+    Attributes:
+        name: as shown to users.
+        checkpoint: hexadecimal digest of the reader, its settings and the scoring; caches key on it.
+    """
+
+    def __init__(
+        self, reader: TextReader | None = None, scoring: Scoring = DEFAULT, calibration: Calibration = SVT_TRAIN
+    ) -> None:
+        self.reader = reader or TextReader()
+        self.scoring = scoring
+        self.calibration = calibration
+        self.name = f"Word spotting with {self.reader.name}"
+        self.checkpoint = hashlib.sha256(f"{self.reader.key} {scoring} {calibration}".encode()).hexdigest()
+        self._spelled: tuple[str, Lexicon] = ("", Lexicon(()))
+
+    def read(self, image: Image.Image) -> list[TextLine]:
+        """The lines of an RGB image, from the store of readings or read now."""
+        return stored_lines(image, self.reader)
+
+    def lines_of(self, record: ImageRecord) -> list[TextLine]:
+        """The lines of a data set's image."""
+        return self.read(open_image(record.path))
+
+    def judge(self, lines: list[TextLine], lexicon: Lexicon) -> Reading:
+        """What lines say about the words of a lexicon."""
+        scores = score(Lines([line.frames for line in lines]), lexicon, self.scoring)
+        return Reading(lines, scores, self.calibration.log_odds(scores, lexicon, lines))
+
+    def _lexicon(self, vocabulary: Vocabulary) -> Lexicon:
+        """The vocabulary's words, spelled: the last ones stay, since an evaluation asks a few images at a time."""
+        digest, lexicon = self._spelled
+        if digest != vocabulary.digest:
+            lexicon = Lexicon(vocabulary.words)
+            self._spelled = (vocabulary.digest, lexicon)
+        return lexicon
+
+    def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
+        """How likely each word is the one that stands in an RGB image; what is missing to 1 is "none of these"."""
+        return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
+
+    def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
+        """float32 (m, n): row i says, of image i, how the odds of the words and of none of them share out.
+
+        A word's odds against "none" are those of its best line, so a row sums to less than 1. Crops are read as scenes
+        are, whatever the `view`.
+        """
+        lexicon = self._lexicon(vocabulary)
+        rows = [shares(self.judge(self.read(image), lexicon).best()) for image in images]
+        return np.stack(rows) if rows else np.empty((0, len(vocabulary)), np.float32)
+
+
+class ResultSpotter(WordSpotter):
+    """A spotter that knows what another one wrote into a result file (`odits.models.reading.result_files`).
+
+    Args:
+        name: as shown to users.
+        found: lines by the stem of the image's file name.
+    """
+
+    def __init__(self, name: str, found: Mapping[str, list[TextLine]]) -> None:
+        super().__init__()
+        self.name = name
+        self._found = found
+
+    def lines_of(self, record: ImageRecord) -> list[TextLine]:
+        """The lines that the file has of a data set's image."""
+        return list(self._found.get(Path(record.name).stem, ()))
+
+
+def shares(log_odds: np.ndarray) -> np.ndarray:
+    """The softmax float32 (N,) of log-odds (N,) and of "none of them", whose log-odds are 0, without the latter."""
+    highest = max(0.0, float(log_odds.max(initial=-np.inf)))
+    odds = np.exp(log_odds.astype(np.float64) - highest)
+    return (odds / (odds.sum() + np.exp(-highest))).astype(np.float32)
+
+
+# Words found in a picture, each once, with the place where it stands.
+
+
+@dataclass(frozen=True, eq=False)
+class FoundWord:
+    """A word that stands in a picture.
+
+    Attributes:
+        word: as the vocabulary spells it.
+        probability: that it stands there, in 0..1 (calibrated).
+        line: where it was read.
+        span: the line's frames that show it.
+        corners: float32 (4, 2), x and y in pixels, of that part of the line.
+    """
+
+    word: str
+    probability: float
+    line: TextLine
+    span: Span
+    corners: np.ndarray
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the upright box around the corners."""
+        (x0, y0), (x1, y1) = self.corners.min(0), self.corners.max(0)
+        return float(x0), float(y0), float(x1), float(y1)
+
+
+def find_words(
+    reading: Reading, words: Sequence[str], threshold: float = 0.5, scoring: Scoring = DEFAULT, overlap: float = 0.5
+) -> list[FoundWord]:
+    """The words (N) that a picture's lines show, most probable first, one word to a place.
+
+    The same place is read at several scales and may resemble several words; the most probable reading keeps it.
+
+    Args:
+        threshold: the least probability.
+        overlap: words whose boxes share more than this part of the smaller one are at the same place.
+    """
+    limit = np.log(threshold / (1 - threshold))
+    rows, columns = np.nonzero(reading.log_odds >= limit)
+    order = np.argsort(-reading.log_odds[rows, columns], kind="stable")
+    found: list[FoundWord] = []
+    for row, column in zip(rows[order], columns[order], strict=True):
+        line, word = reading.lines[row], words[column]
+        span = locate(line.frames, word, scoring)
+        probability = float(1 / (1 + np.exp(-reading.log_odds[row, column])))
+        one = FoundWord(word, probability, line, span, line.part(span))
+        if all(shared_area(one.box, other.box) <= overlap for other in found):
+            found.append(one)
+    return found
+
+
+def shared_area(first: Sequence[float], second: Sequence[float]) -> float:
+    """The part, in 0..1, of the smaller of two boxes (x0, y0, x1, y1) that lies in the other."""
+    smaller = min(_area(first), _area(second))
+    return _common_area(first, second) / smaller if smaller > 0 else 0.0
+
+
+def overlap_of(first: Sequence[float], second: Sequence[float]) -> float:
+    """Intersection over union, in 0..1, of two boxes (x0, y0, x1, y1)."""
+    common = _common_area(first, second)
+    union = _area(first) + _area(second) - common
+    return common / union if union > 0 else 0.0
+
+
+def _common_area(first: Sequence[float], second: Sequence[float]) -> float:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def _area(box: Sequence[float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

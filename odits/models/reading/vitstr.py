@@ -1,0 +1,135 @@
+"""docTR's ViTSTR (Atienza, 2021) as a second recogniser; optional (requirements-doctr.txt).
+
+ViTSTR names a whole word's letters one after the other, up to 32, and then its end; it has no frames. Its distributions
+are laid out as a CTC recogniser would have them, a blank between any two letters, so that words are scored alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from odits.core.errors import OditsError
+from odits.models.reading.alphabet import BLANK, SPACE, SYMBOLS, Folding
+from odits.models.reading.text_windows import gaps
+
+_WIDEST = 4.0
+"""A crop that is so many times as wide as high fills ViTSTR's input; a wider one is cut between its words."""
+_BATCH = 32
+_SURE, _WRONG = 0.98, 1e-4
+
+
+class Vitstr:
+    """Reads crops of lines; satisfies `odits.models.reading.reader.Recogniser`.
+
+    Args:
+        weights: a file of ViTSTR-Small's state dict as docTR has it; without one docTR's own are taken, from its cache
+            or, where there is a network, downloaded.
+
+    Attributes:
+        name: as shown to users.
+        key: identifies the weights; caches key on it.
+
+    Raises:
+        OditsError: docTR is not installed, or the weights cannot be had.
+    """
+
+    name = "ViTSTR-Small (docTR)"
+
+    def __init__(self, weights: Path | None = None) -> None:
+        self._model = _load(weights)
+        config = self._model.cfg
+        self._mean, self._std = (np.array(config[name], np.float32)[:, None, None] for name in ("mean", "std"))
+        self._size: tuple[int, int] = (config["input_shape"][1], config["input_shape"][2])
+        self._characters: str = self._model.vocab
+        # the end of a word is to ViTSTR what a blank is to CTC: no letter stands here
+        self._fold = Folding(["", *self._characters])
+        digest = hashlib.sha256()
+        for name, value in sorted(self._model.state_dict().items()):
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        self.key = f"vitstr-small {digest.hexdigest()[:16]} v1"
+
+    def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
+        """Log-probabilities float32 (T, SYMBOLS) of each crop, BGR uint8 (H, W, 3), and its text."""
+        parts = [(owner, part) for owner, crop in enumerate(crops) for part in _words(crop)]
+        frames: list[list[np.ndarray]] = [[] for _ in crops]
+        texts: list[list[str]] = [[] for _ in crops]
+        for start in range(0, len(parts), _BATCH):
+            batch = parts[start : start + _BATCH]
+            for (owner, _), (values, text) in zip(batch, self._read([part for _, part in batch]), strict=True):
+                frames[owner] += [_surely(SPACE), values] if frames[owner] else [values]
+                texts[owner].append(text)
+        return [(np.concatenate(values), " ".join(words)) for values, words in zip(frames, texts, strict=True)]
+
+    def _read(self, crops: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, str]]:
+        """The frames and the text of each word's crop."""
+        import torch
+
+        pixels = np.stack([(self._fitted(crop) - self._mean) / self._std for crop in crops])
+        with torch.inference_mode():
+            logits = self._model(torch.from_numpy(pixels), return_model_output=True)["out_map"]
+        probabilities = torch.softmax(logits.float(), -1).numpy()
+        for row in np.roll(probabilities, 1, axis=-1):  # ViTSTR's end is the last output, CTC's blank the first
+            best = row.argmax(-1)
+            ends = np.flatnonzero(best == BLANK)
+            length = int(ends[0]) if len(ends) else len(row)
+            frames = np.concatenate([_surely(BLANK), np.repeat(self._fold(row[:length]), 2, axis=0)])
+            frames[2::2] = _surely(BLANK)
+            yield frames, "".join(self._characters[place - 1] for place in best[:length])
+
+    def _fitted(self, crop: np.ndarray) -> np.ndarray:
+        """float32 (3, h, w) in 0..1, RGB: the crop in ViTSTR's size, its proportions kept, black to the right."""
+        height, width = self._size
+        scale = min(height / crop.shape[0], width / crop.shape[1])
+        size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
+        target = np.zeros((height, width, 3), np.float32)
+        small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        target[: size[1], : size[0]] = small[..., ::-1].astype(np.float32) / 255
+        return np.ascontiguousarray(target.transpose(2, 0, 1))
+
+
+def _words(crop: np.ndarray) -> Iterator[np.ndarray]:
+    """A line's crop, BGR uint8 (H, W, 3), cut at its gaps where it is too wide for one word."""
+    height, width = crop.shape[:2]
+    cuts = gaps(crop[..., ::-1]) if width > _WIDEST * height else []
+    for start, stop in zip([0, *cuts], [*cuts, width], strict=True):
+        yield crop[:, start:stop]
+
+
+def _surely(symbol: int) -> np.ndarray:
+    """Log-probabilities float32 (1, SYMBOLS) of a frame that shows this symbol."""
+    frame = np.full((1, SYMBOLS), _WRONG, np.float32)
+    frame[0, symbol] = _SURE
+    found: np.ndarray = np.log(frame / frame.sum())
+    return found
+
+
+def _load(weights: Path | None) -> Any:
+    """docTR's model in evaluation mode."""
+    try:
+        from doctr.models import vitstr_small
+    except (ImportError, OSError) as error:
+        raise OditsError("ViTSTR needs docTR: pip install -r requirements-doctr.txt.") from error
+    if weights is None:
+        try:
+            return vitstr_small(pretrained=True).eval()
+        except Exception as error:  # urllib's, ssl's and docTR's own errors: all mean that the weights are not here
+            raise OditsError(
+                "ViTSTR's weights are not on this machine and can't be downloaded: name a file, spotting:vitstr:FILE."
+            ) from error
+    import torch
+
+    if not weights.is_file():
+        raise OditsError(f"There are no weights of ViTSTR at {weights}.")
+    model = vitstr_small(pretrained=False)
+    try:
+        model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OditsError(f"{weights.name} does not hold the weights of docTR's ViTSTR-Small.") from error
+    return model.eval()

@@ -1,0 +1,393 @@
+"""One mask of SAM: brought to the image's size, measured, and held in little memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from segment_anything import SamAutomaticMaskGenerator
+from segment_anything.modeling import Sam
+from segment_anything.utils.amg import (
+    MaskData,
+    generate_crop_boxes,
+    is_box_near_crop_edge,
+    uncrop_boxes_xyxy,
+    uncrop_points,
+)
+from torch import Tensor
+from torch.nn import functional
+from torchvision.ops.boxes import batched_nms
+
+from odits.data.predictions import Advance
+from odits.models.segmentation.sam_network import CHUNK, DecodedPoint, PointDecoder, encode_image
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A mask that passed the filters on quality and stability.
+
+    Attributes:
+        quality: predicted IoU.
+        stability: stability score.
+        point: float64 (2,), in pixels of the crop.
+        box: x0, y0, x1, y1 of its pixels, both ends within, in pixels of the crop.
+        bits: its pixels within the box, packed: a thousand masks at full size would need a gigabyte.
+    """
+
+    quality: float
+    stability: float
+    point: np.ndarray
+    box: tuple[int, int, int, int]
+    bits: np.ndarray
+
+    def covers(self, points: np.ndarray) -> np.ndarray:
+        """bool (P,): which of the points (P, 2), in pixels of the crop, lie in the mask."""
+        x0, y0, x1, y1 = self.box
+        columns, rows = np.floor(points).astype(np.int64).T
+        found = (columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)
+        found[found] = self.inside()[rows[found] - y0, columns[found] - x0]
+        return found
+
+    def inside(self) -> np.ndarray:
+        """bool, the mask's pixels within its box."""
+        x0, y0, x1, y1 = self.box
+        shape = (y1 - y0 + 1, x1 - x0 + 1)
+        return np.unpackbits(self.bits, count=shape[0] * shape[1]).view(bool).reshape(shape)
+
+
+def enlarge(logits: Tensor, factor: int, input_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Logits (h, w) of a mask at the crop's size, as `Sam.postprocess_masks` computes them.
+
+    Columns of the padding are not computed, nor is a crop scaled that has the input's size already.
+    """
+    part = logits[:, : -(-input_size[1] // factor) + 1]
+    whole = (part.shape[0] * factor, part.shape[1] * factor)
+    full = functional.interpolate(part[None, None], whole, mode="bilinear", align_corners=False)
+    full = full[..., : input_size[0], : input_size[1]]
+    if input_size != size:
+        full = functional.interpolate(full, size, mode="bilinear", align_corners=False)
+    return full[0, 0]
+
+
+def stability(logits: np.ndarray, threshold: float, offset: float) -> float:
+    """The library's stability score, counted by numpy, which is faster; NaN where no logit passes the lower cutoff."""
+    inner, outer = (np.count_nonzero(logits > threshold + shift) for shift in (offset, -offset))
+    return float(torch.tensor(inner, dtype=torch.int32) / torch.tensor(outer, dtype=torch.int32))
+
+
+def pack(mask: np.ndarray) -> tuple[tuple[int, int, int, int], np.ndarray]:
+    """Box (0, 0, 0, 0 where there is no pixel, as in the library) and packed pixels within it."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return (0, 0, 0, 0), np.packbits(mask[:1, :1])
+    x0, y0, x1, y1 = int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+    return (x0, y0, x1, y1), np.packbits(mask[y0 : y1 + 1, x0 : x1 + 1])
+
+
+def run_lengths(item: Candidate, corner: tuple[int, int], size: tuple[int, ...]) -> dict[str, Any]:
+    """The mask as an uncompressed run-length encoding, column by column, in the whole image of `size` (H, W)."""
+    x0, y0, x1, y1 = item.box
+    mask = np.zeros((size[1], size[0]), bool)
+    mask[x0 + corner[0] : x1 + corner[0] + 1, y0 + corner[1] : y1 + corner[1] + 1] = item.inside().T
+    flat = mask.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts = np.diff(changes, prepend=0, append=len(flat)).tolist()
+    return {"size": [size[0], size[1]], "counts": [0, *counts] if flat[0] else counts}
+
+
+# Points of an image decoded by several threads, each on a core of its own.
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Workers:
+    """A context in which `map` works on as many items at once as torch has threads, each item in one thread.
+
+    The decoder's steps take a fraction of a millisecond. Shared between cores they would wait for each other all the
+    time, and for long where another program takes a core; and a core's cache would see every point.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.count = torch.get_num_threads() if device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(self.count, "sam", initializer=torch.set_num_threads, initargs=(1,))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        if self.count > 1:
+            torch.set_num_threads(self.count)  # else threads that are started later would begin with one
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Results in the order of the items; only a few items are taken ahead."""
+        if self.count == 1:
+            yield from map(function, items)
+            return
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(self._pool.submit(self._run, function, item))
+            if len(waiting) > 2 * self.count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    @staticmethod
+    def _run(function: Callable[[Item], Result], item: Item) -> Result:
+        with torch.inference_mode():  # it holds for one thread
+            return function(item)
+
+
+# segment-anything's mask generator with another path from an image to its masks: the same masks, sooner on a CPU.
+
+
+class MaskGenerator(SamAutomaticMaskGenerator):
+    """segment-anything's generator: same arguments, same records in the same order, computed in another order.
+
+    `points_per_batch` is not looked at: points go through the decoder a few at a time, as a CPU's cache wants it.
+
+    Args:
+        model: the SAM.
+        advance: called with (done, of) during `generate`; what it raises ends the work.
+        arguments: those of SamAutomaticMaskGenerator.
+    """
+
+    def __init__(self, model: Sam, advance: Advance | None = None, **arguments: Any) -> None:
+        super().__init__(model, **arguments)
+        self._advance = advance
+        self._done = self._all = 0
+
+    def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
+        """Masks of an RGB image, uint8 (H, W, 3), as records of segment-anything."""
+        _, layers = generate_crop_boxes(image.shape[:2], self.crop_n_layers, self.crop_overlap_ratio)
+        self._start(layers)
+        with torch.inference_mode():
+            return super().generate(image)
+
+    def candidates(self, image: np.ndarray) -> Iterator[tuple[list[int], list[Candidate]]]:
+        """Every crop, as x0, y0, x1, y1, with the masks that pass its filters; doubles are not dropped."""
+        crops, layers = generate_crop_boxes(image.shape[:2], self.crop_n_layers, self.crop_overlap_ratio)
+        self._start(layers)
+        for crop_box, layer in zip(crops, layers, strict=True):
+            with torch.inference_mode():
+                found, _ = self._crop_candidates(image, crop_box, layer)
+            yield crop_box, found
+
+    def _start(self, layers: list[int]) -> None:
+        # A grid's points are worth one unit each, and encoding the crop as many as them all.
+        self._done, self._all = 0, sum(2 * len(self.point_grids[layer]) for layer in layers)
+
+    def _step(self, units: int) -> None:
+        self._done = min(self._done + units, self._all)
+        if self._advance is not None:
+            self._advance(self._done, self._all)
+
+    def _process_crop(
+        self, image: np.ndarray, crop_box: list[int], crop_layer_idx: int, orig_size: tuple[int, ...]
+    ) -> MaskData:
+        """The masks of one crop; takes the place of the library's method of this name."""
+        found, boxes = self._crop_candidates(image, crop_box, crop_layer_idx)
+        quality = torch.tensor([item.quality for item in found], dtype=torch.float32)
+        kept = batched_nms(boxes.float(), quality, torch.zeros(len(boxes)), iou_threshold=self.box_nms_thresh)
+        found = [found[index] for index in kept.tolist()]
+        points = torch.tensor(np.array([item.point for item in found]).reshape(-1, 2))
+        return MaskData(
+            iou_preds=quality[kept],
+            points=uncrop_points(points, crop_box),
+            stability_score=torch.tensor([item.stability for item in found], dtype=torch.float32),
+            boxes=uncrop_boxes_xyxy(boxes[kept], crop_box),
+            rles=[run_lengths(item, (crop_box[0], crop_box[1]), orig_size) for item in found],
+            crop_boxes=torch.tensor([crop_box] * len(found), dtype=torch.int64).reshape(-1, 4),
+        )
+
+    def _crop_candidates(
+        self, image: np.ndarray, crop_box: list[int], layer: int
+    ) -> tuple[list[Candidate], torch.Tensor]:
+        """What passes the filters in a crop and does not touch its inner edges; boxes int64 (K, 4) in its pixels."""
+        x0, y0, x1, y1 = crop_box
+        cropped = image[y0:y1, x0:x1]
+        decoder, input_size = self._encode(cropped, len(self.point_grids[layer]))
+        points = self.point_grids[layer] * np.array(cropped.shape[1::-1])
+        found = list(self._candidates(decoder, points, input_size, cropped.shape[:2]))
+        boxes = torch.tensor([item.box for item in found], dtype=torch.int64).reshape(-1, 4)
+        inner = ~is_box_near_crop_edge(boxes, crop_box, [0, 0, image.shape[1], image.shape[0]])
+        return [item for item, stays in zip(found, inner.tolist(), strict=True) if stays], boxes[inner]
+
+    def _encode(self, crop: np.ndarray, units: int) -> tuple[PointDecoder, tuple[int, int]]:
+        """A decoder for a crop, and the crop's height and width in the model's input."""
+        model = self.predictor.model
+        resized = np.ascontiguousarray(self.predictor.transform.apply_image(crop))
+        pixels = torch.as_tensor(resized, device=model.device).permute(2, 0, 1)[None]
+        embedding = self._embed(pixels, self._block_step(units))
+        return PointDecoder(model, embedding), (pixels.shape[2], pixels.shape[3])
+
+    def _embed(self, pixels: Tensor, step: Callable[[], None]) -> Tensor:
+        model = self.predictor.model
+        return encode_image(model, model.preprocess(pixels), step)
+
+    def _block_step(self, units: int) -> Callable[[], None]:
+        """A callback for every block of the encoder, which together are worth `units`."""
+        count = len(self.predictor.model.image_encoder.blocks)
+        steps = iter(np.diff(np.linspace(0, units, count + 1).round().astype(int)).tolist())
+        return lambda: self._step(next(steps))
+
+    def _candidates(
+        self, decoder: PointDecoder, points: np.ndarray, input_size: tuple[int, int], size: tuple[int, int]
+    ) -> Iterator[Candidate]:
+        """Masks of all points (P, 2) of a crop of `size` (h, w) that pass the filters, in the library's order."""
+        start, queries = decoder.tokens(self._coordinates(points, size))
+
+        def work(part: slice) -> list[Candidate]:
+            decoded = zip(points[part], decoder.decode(start[part], queries[part]), strict=True)
+            return [
+                found for place, item in decoded for found in self._survivors(decoder, item, place, input_size, size)
+            ]
+
+        parts = [slice(first, min(first + CHUNK, len(points))) for first in range(0, len(points), CHUNK)]
+        with Workers(self.predictor.device) as workers:
+            for part, found in zip(parts, workers.map(work, parts), strict=True):
+                yield from found
+                self._step(part.stop - part.start)
+
+    def _coordinates(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
+        moved = self.predictor.transform.apply_coords(points, size)
+        return torch.as_tensor(moved, device=self.predictor.device)[:, None]
+
+    def _survivors(
+        self,
+        decoder: PointDecoder,
+        decoded: DecodedPoint,
+        place: np.ndarray,
+        input_size: tuple[int, int],
+        size: tuple[int, int],
+    ) -> Iterator[Candidate]:
+        """Those of one point's masks that pass both filters; only masks of enough quality are computed at all."""
+        quality = decoded.quality.cpu()
+        wanted = [
+            index for index in range(len(quality)) if self.pred_iou_thresh <= 0 or quality[index] > self.pred_iou_thresh
+        ]
+        if not wanted:
+            return
+        model = self.predictor.model
+        threshold = model.mask_threshold
+        factor = model.image_encoder.img_size // (4 * model.prompt_encoder.image_embedding_size[0])
+        rows = -(-input_size[0] // factor) + 1  # the padding's rows are not computed
+        for index, small in zip(wanted, decoder.masks(decoded, wanted, rows), strict=True):
+            logits = enlarge(small[:rows], factor, input_size, size).cpu().numpy()
+            score = stability(logits, threshold, self.stability_score_offset)
+            # Compared as 32-bit floats, as in the library: 19 / 20 passes 0.95.
+            if self.stability_score_thresh <= 0 or np.float32(score) >= np.float32(self.stability_score_thresh):
+                box, bits = pack(logits > threshold)
+                yield Candidate(float(quality[index]), score, place, box, bits)
+
+
+# SAM's masks approximately: fewer points, and half precision where the processor has it.
+
+
+COARSEST = 4  # cells along a side of the first grid
+AT_ONCE = 2  # chunks of points between looks at what is settled
+SETTLED = 0.1  # a mask that covers more of the image than this leaves its points to be asked about
+
+
+class ApproximateGenerator(MaskGenerator):
+    """Like MaskGenerator, sooner, with masks that differ.
+
+    Points go from a coarse grid to the full one, and those in a mask that was accepted already are skipped. A mask that
+    covers more than a tenth of the image settles nothing: it may be the wall behind everything. The encoder works in
+    bfloat16 where the processor has instructions for it; elsewhere every mask is one of exact SAM's, before doubles are
+    dropped.
+    """
+
+    def _embed(self, pixels: Tensor, step: Callable[[], None]) -> Tensor:
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=has_bfloat16(pixels.device)):
+            return super()._embed(pixels, step).float()
+
+    def _candidates(
+        self, decoder: PointDecoder, points: np.ndarray, input_size: tuple[int, int], size: tuple[int, int]
+    ) -> Iterator[Candidate]:
+        coordinates = self._coordinates(points, size)
+        waiting = np.array(coarse_to_fine(points / size[::-1]), np.int64)
+
+        def work(chosen: np.ndarray) -> list[Candidate]:
+            decoded = zip(points[chosen], decoder.decode(*decoder.tokens(coordinates[chosen])), strict=True)
+            return [
+                found for place, item in decoded for found in self._survivors(decoder, item, place, input_size, size)
+            ]
+
+        with Workers(self.predictor.device) as workers:
+            while len(waiting):
+                # The same points at once whatever the number of cores, so that the masks do not depend on it.
+                round_, before = np.array_split(waiting[: AT_ONCE * CHUNK], AT_ONCE), len(waiting)
+                waiting = waiting[AT_ONCE * CHUNK :]
+                for found in workers.map(work, [chosen for chosen in round_ if len(chosen)]):
+                    for candidate in found:
+                        yield candidate
+                        if candidate.inside().sum() <= SETTLED * size[0] * size[1]:
+                            waiting = waiting[~candidate.covers(points[waiting])]
+                self._step(before - len(waiting))
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than 32-bit floats here: elsewhere it is emulated, which takes longer."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in known)
+
+
+def coarse_to_fine(points: np.ndarray) -> list[int]:
+    """Indices of all points (P, 2), in 0..1: first one in every cell of a coarse grid, then of grids twice as fine."""
+    waiting, side = list(range(len(points))), COARSEST
+    order: list[int] = []
+    while waiting:
+        rest = []
+        taken = {(min(x, side - 1), min(y, side - 1)) for x, y in np.floor(points[order] * side).astype(int).tolist()}
+        for index in waiting:
+            x, y = (min(int(value * side), side - 1) for value in points[index])
+            if (x, y) in taken and side < 4096:  # points at one place never part
+                rest.append(index)
+            else:
+                taken.add((x, y))
+                order.append(index)
+        waiting, side = rest, side * 2
+    return order
+
+
+class Agreement(NamedTuple):
+    """How well other masks stand for the exact ones.
+
+    Attributes:
+        mean_iou: mean over the exact masks of the IoU with the other mask that fits best.
+        found: part of the exact masks whose best IoU is at least `AGREED`.
+    """
+
+    mean_iou: float
+    found: float
+
+
+AGREED = 0.8
+
+
+def agreement(exact: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> Agreement:
+    """How well `other` masks (compressed COCO run lengths, as are `exact`) stand for the exact ones.
+
+    Both are 1 where there is no exact mask.
+    """
+    from pycocotools import mask as coco
+
+    if not exact:
+        return Agreement(1.0, 1.0)
+    if not other:
+        return Agreement(0.0, 0.0)
+    best = np.asarray(coco.iou(list(exact), list(other), [False] * len(other))).max(axis=1)
+    return Agreement(float(best.mean()), float((best >= AGREED).mean()))

@@ -1,0 +1,193 @@
+"""The other ranking: how well a CLIP checkpoint finds that words describe the whole image; and both rankings in one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from odits.core.errors import OditsError
+from odits.core.files import write_atomically
+from odits.core.locks import locked
+from odits.core.tables import fill_table
+from odits.data import Vocabulary, open_image
+from odits.evaluation.retrieval import SEEN
+from odits.search.index import Index, Progress, nothing
+from odits.search.query import Query
+from odits.search.ranking import LEAST
+
+if TYPE_CHECKING:
+    from odits.models.clip.model import ClipModel
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The images of an index as a CLIP checkpoint sees them.
+
+    Attributes:
+        checkpoint: digest of the weights.
+        table: float32 (I, d), an embedding of length 1 for each image of the index.
+    """
+
+    checkpoint: str
+    table: np.ndarray
+
+    def similarities(self, model: ClipModel, query: Query) -> np.ndarray:
+        """For each image, float32 (I,), the sum over the words of their scaled cosine similarities to it."""
+        words = Vocabulary.from_words([word.upper() for word in query.words], "query")
+        texts = model.encode_vocabulary(words).numpy().sum(0)
+        found: np.ndarray = float(model.model.logit_scale.detach().exp()) * (self.table @ texts)
+        return found
+
+
+def kept_embeddings(index: Index, checkpoint: str) -> Seen | None:
+    """The embeddings of all images of an index by a checkpoint, if they have been computed."""
+    file = _file(index, checkpoint)
+    try:
+        digests = json.loads(file.with_suffix(".json").read_bytes())
+        table: np.ndarray = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    if digests != [image.digest for image in index.images] or len(table) != len(digests):
+        return None
+    return Seen(checkpoint, table)
+
+
+def embed_images(index: Index, model: ClipModel, progress: Progress = nothing) -> Seen:
+    """The embeddings of all images of an index by a model, kept from before or computed now.
+
+    An interrupted computation goes on where it was; images that are in the former index of the collection too are not
+    computed again.
+
+    Raises:
+        OditsError: an image has changed or vanished, the disk is full, or somebody else is at the same work.
+    """
+    file = _file(index, model.checkpoint)
+    with locked(file.with_suffix(".lock"), "These images are being compared already; please wait for it to end."):
+        kept = kept_embeddings(index, model.checkpoint)
+        if kept is not None:
+            return kept
+        rows = _Rows(index, model, file)
+        # the name tells the images: another set of them must not go on with this one's rows
+        table = fill_table(
+            rows.part, (len(index.images), rows.dimensions), rows, lambda done, of: progress("Seeing images", done, of)
+        )
+        try:
+            file.with_suffix(".json").unlink(missing_ok=True)
+            del table
+            rows.forget_former()
+            rows.part.replace(file)
+        except OSError as error:
+            raise OditsError(f"{file} can't be written: {error.strerror or error}.") from error
+        write_atomically(file.with_suffix(".json"), json.dumps([image.digest for image in index.images]).encode())
+    found = kept_embeddings(index, model.checkpoint)
+    if found is None:
+        raise OditsError(f"{file} can't be read back.")
+    return found
+
+
+def _file(index: Index, checkpoint: str) -> Path:
+    return index.folder.parent / f"seen-{checkpoint[:16]}.npy"
+
+
+class _Rows:
+    """Embeddings of a slice of an index's images, from the former table where they are in it."""
+
+    def __init__(self, index: Index, model: ClipModel, file: Path) -> None:
+        self.index, self.model = index, model
+        self.part = index.folder / file.name
+        self.dimensions = int(model.encode_vocabulary(Vocabulary(("A",), "one letter")).shape[1])
+        self._known: dict[str, int] = {}
+        self._former: np.ndarray | None = None
+        try:
+            digests = json.loads(file.with_suffix(".json").read_bytes())
+            self._former = np.load(file, mmap_mode="r")
+            self._known = {digest: row for row, digest in enumerate(digests[: len(self._former)])}
+        except (OSError, ValueError, EOFError):
+            self._known = {}
+
+    def __call__(self, images: slice) -> np.ndarray:
+        rows = np.empty((images.stop - images.start, self.dimensions), np.float32)
+        new = []
+        for place, image in enumerate(self.index.images[images]):
+            row = self._known.get(image.digest)
+            if row is None or self._former is None:
+                new.append(place)
+            else:
+                rows[place] = self._former[row]
+        if new:
+            paths = [Path(self.index.images[images.start + place].path) for place in new]
+            rows[new] = self.model.encode_images([open_image(path) for path in paths]).numpy()
+        return rows
+
+    def forget_former(self) -> None:
+        """Lets go of the former table: some systems don't replace a file that is mapped."""
+        self._former = None
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Where an image stands in both rankings; ranks count from 1.
+
+    Attributes:
+        place: of the image in the index.
+        read, seen: its ranks by reading and by CLIP; 0 where no word, or not every word, was read in it.
+        score: what both say together.
+    """
+
+    place: int
+    read: int
+    seen: int
+    score: float
+
+
+class Fusion:
+    """Both rankings in one, as `odits retrieval` fuses them.
+
+    An image's score is the log-odds that all words were read in it, plus `SEEN` times the logarithm of the probability
+    that CLIP picks it, of all images of the collection, for each word. That weight was chosen on SVT's training images:
+    reading decides, and CLIP orders what was not read. A word that was not read counts as `LEAST` probable.
+
+    Args:
+        read: places of the images that reading found, best first.
+        log_odds: of these, (K,).
+        similarities: CLIP's, float32 (I,) (`Seen.similarities`).
+        words: how many words were asked for.
+    """
+
+    def __init__(self, read: Sequence[int], log_odds: np.ndarray, similarities: np.ndarray, words: int) -> None:
+        self._read = {place: rank for rank, place in enumerate(read, start=1)}
+        self._similarities = similarities
+        self._scores = np.full(len(similarities), words * np.log(LEAST / (1 - LEAST)), np.float64)
+        self._scores[list(read)] = log_odds
+        if len(similarities):
+            highest = float(similarities.max())
+            self._scores += SEEN * (similarities - highest - np.log(np.exp(similarities - highest).sum()))
+
+    @cached_property
+    def seen_order(self) -> np.ndarray:
+        """Places of all images as CLIP ranks them, best first."""
+        return np.argsort(-self._similarities, kind="stable")
+
+    @cached_property
+    def _seen_ranks(self) -> np.ndarray:
+        ranks = np.empty(len(self.seen_order), np.int64)
+        ranks[self.seen_order] = np.arange(1, len(ranks) + 1)
+        return ranks
+
+    def standing(self, place: int) -> Standing:
+        """Where an image stands."""
+        return Standing(place, self._read.get(place, 0), int(self._seen_ranks[place]), float(self._scores[place]))
+
+    def best(self, count: int) -> list[Standing]:
+        """The best images by both, best first."""
+        return [self.standing(int(place)) for place in np.argsort(-self._scores, kind="stable")[:count]]
+
+    def best_seen(self, count: int) -> list[Standing]:
+        """The best images by CLIP alone, best first."""
+        return [self.standing(int(place)) for place in self.seen_order[:count]]

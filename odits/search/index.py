@@ -1,0 +1,356 @@
+"""An index on the disk: written whole into a folder of its own, then named by a small file, and memory-mapped.
+
+ODITS_HOME/indexes/KEY/index.json says which images the index holds and which folder beside it has its arrays. It is
+replaced last, so a build that was killed leaves the former index as it was. A folder that does not fit its description
+is no index, and is built again from the readings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odits.core.errors import OditsError
+from odits.core.files import cache_home, write_atomically
+from odits.core.locks import locked
+from odits.core.pool import ask_all, question_about
+from odits.data.collection import Collection
+from odits.models.reading.ctc import DEFAULT
+from odits.models.reading.reader import TextLine, TextReader, load_lines, reading_file
+from odits.search import frames as bounds
+from odits.search.frames import COLUMNS, frame_table, padding, top_letters
+
+VERSION = 1
+DESCRIPTION = "index.json"
+ARRAYS = ("table", "top", "starts", "columns", "corners", "certainty", "height", "texts", "text_starts")
+
+
+@dataclass(frozen=True)
+class IndexedImage:
+    """An image as it was when it was read.
+
+    Attributes:
+        name, path: of its file.
+        stamp: "size mtime" of the file; another one means that it has changed.
+        digest: of its pixels.
+        width, height: in pixels.
+        lines, frames: of its reading.
+        problem: why it can't be searched, in one sentence; empty where it can.
+    """
+
+    name: str
+    path: str
+    stamp: str
+    digest: str = ""
+    width: int = 0
+    height: int = 0
+    lines: int = 0
+    frames: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """A collection, ready to be searched.
+
+    Attributes:
+        folder: where its arrays are.
+        title: of the collection.
+        reader: the reader and its settings.
+        images: those that can be searched, in the collection's order; their lines follow each other.
+        problems: those that can't.
+        table: float16 (F + 1, 40), all frames (`odits.search.frames`), the last one `padding`.
+        top: symbols uint8 (F + 1,), each frame's most probable letter.
+        starts: int64 (R + 1,), the first frame of each of the R lines.
+        columns: uint8 (C, R), upper bounds (`odits.search.frames`).
+        corners: float32 (R, 4, 2), of the lines in their images.
+        certainty, height: float32 (R,), of the lines (`TextLine`).
+        texts, text_starts: UTF-8 bytes of what was read, and int64 (R + 1,) where each line's begin.
+    """
+
+    folder: Path
+    title: str
+    reader: str
+    images: tuple[IndexedImage, ...]
+    problems: tuple[IndexedImage, ...]
+    table: np.ndarray
+    top: np.ndarray
+    starts: np.ndarray
+    columns: np.ndarray
+    corners: np.ndarray
+    certainty: np.ndarray
+    height: np.ndarray
+    texts: np.ndarray
+    text_starts: np.ndarray
+
+    @cached_property
+    def first_lines(self) -> np.ndarray:
+        """The first line of each image, and their number at the end, int64 (I + 1,)."""
+        return np.concatenate([[0], np.cumsum([image.lines for image in self.images], dtype=np.int64)])
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Frames of each line, int64 (R,)."""
+        return np.diff(self.starts)
+
+    def text(self, line: int) -> str:
+        """What was read in a line."""
+        first, last = self.text_starts[line : line + 2]
+        return bytes(self.texts[first:last]).decode("utf-8", "replace")
+
+    def place(self, line: int) -> TextLine:
+        """A line with its corners and text; of its frames only the number counts."""
+        frames = np.zeros((int(self.lengths[line]), 1), np.float16)
+        return TextLine(np.asarray(self.corners[line]), 1.0, self.text(line), frames)
+
+
+def index_folder(key: str) -> Path:
+    """Where the index of a collection is kept."""
+    return cache_home() / "indexes" / key
+
+
+def open_index(key: str) -> Index | None:
+    """The index of a collection; None where there is none, or it is damaged or of another version."""
+    try:
+        document = json.loads((index_folder(key) / DESCRIPTION).read_bytes())
+        if document["version"] != VERSION:
+            return None
+        entries = [IndexedImage(**entry) for entry in document["images"]]
+        folder = index_folder(key) / document["folder"]
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        images = tuple(entry for entry in entries if not entry.problem)
+        problems = tuple(entry for entry in entries if entry.problem)
+        index = Index(folder, document["title"], document["reader"], images, problems, **arrays)
+        return index if _fits(index) else None
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+
+
+def _fits(index: Index) -> bool:
+    lines, frames = sum(image.lines for image in index.images), sum(image.frames for image in index.images)
+    return (
+        index.table.shape == (frames + 1, COLUMNS)
+        and index.columns.shape == (bounds.COUNT, lines)
+        and index.starts.shape == index.text_starts.shape == (lines + 1,)
+        and index.corners.shape == (lines, 4, 2)
+        and len(index.top) == frames + 1
+        and len(index.certainty) == len(index.height) == lines
+        and int(index.starts[-1]) == frames
+        and int(index.text_starts[-1]) <= len(index.texts)
+    )
+
+
+def description(title: str, reader: str, folder: str, images: list[IndexedImage]) -> bytes:
+    """The bytes of index.json."""
+    document = {"version": VERSION, "title": title, "reader": reader, "folder": folder}
+    return json.dumps(document | {"images": [asdict(image) for image in images]}).encode()
+
+
+def forget_index(key: str) -> None:
+    """Nothing; the index of a collection is gone afterwards, its readings are not."""
+    (index_folder(key) / DESCRIPTION).unlink(missing_ok=True)
+    shutil.rmtree(index_folder(key), ignore_errors=True)
+
+
+# Building an index: every image is read once, then the readings are laid out for searching.
+#
+# Readings are kept one by one (`odits.models.reading.reader`), so a build that was stopped or killed goes on where it
+# was, and a change in the collection costs the new images only.
+
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, images done, images in all); what it raises stops the build."""
+WORKER = "odits.search.worker"
+_LINES = 4096  # whose bounds are computed at a time
+
+
+def nothing(_what: str, _done: int, _of: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def is_current(collection: Collection, index: Index | None, reader: TextReader) -> bool:
+    """Whether an index holds exactly the collection's images as they are now."""
+    if index is None or index.reader != settings_of(reader):
+        return False
+    known = {(entry.name, entry.path, entry.stamp) for entry in (*index.images, *index.problems)}
+    return known == {(item.name, str(item.path), stamp_of(item.path)) for item in collection.items}
+
+
+def settings_of(reader: TextReader) -> str:
+    """What an index depends on besides its images."""
+    return f"{reader.key}, {DEFAULT.boundary:g} for an end within a longer word"
+
+
+def stamp_of(path: Path) -> str:
+    """The size and the time of change of a file; empty where it is gone."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  (a hundred thousand of them: the plain call is the fast one)
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def build_index(collection: Collection, workers: int | None = None, progress: Progress = nothing) -> Index:
+    """The index of a collection: the one that is kept if nothing has changed, else a new one.
+
+    Args:
+        collection: what is searched.
+        workers: how many processes read; default one for each core, at most eight.
+        progress: as `Progress` says.
+
+    Raises:
+        OditsError: no image can be read, the disk is full, or somebody else is building the same index.
+    """
+    reader = TextReader()
+    folder = index_folder(collection.key)
+    with locked(folder.with_suffix(".lock"), "This index is being built already; please wait for it to end."):
+        kept = open_index(collection.key)
+        if kept is not None and is_current(collection, kept, reader):
+            return kept
+        entries = _read(collection, kept, reader, workers, progress)
+        name = secrets.token_hex(8)
+        try:
+            _lay_out(folder / name, entries, reader, progress)
+            write_atomically(folder / DESCRIPTION, description(collection.title, settings_of(reader), name, entries))
+        except BaseException:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            raise
+        for other in folder.iterdir():  # the former one, and what a killed build has left
+            if other.is_dir() and other.name != name:
+                shutil.rmtree(other, ignore_errors=True)
+    found = open_index(collection.key)
+    if found is None:
+        raise OditsError(f"The index of {collection.title} can't be read back from {folder}.")
+    return found
+
+
+def _read(
+    collection: Collection, kept: Index | None, reader: TextReader, workers: int | None, progress: Progress
+) -> list[IndexedImage]:
+    """All images of the collection with what is known of them; those that are new or have changed are read."""
+    known: dict[tuple[str, str], IndexedImage] = {}
+    if kept is not None and kept.reader == settings_of(reader):
+        known = {(entry.path, entry.stamp): entry for entry in kept.images}
+    stamps = [stamp_of(item.path) for item in collection.items]
+    said: dict[int, dict[str, Any]] = {}
+    for place, (item, stamp) in enumerate(zip(collection.items, stamps, strict=True)):
+        entry = known.get((str(item.path), stamp))
+        if entry is not None and reading_file(entry.digest, reader.key).is_file():
+            said[place] = {name: getattr(entry, name) for name in ("digest", "width", "height", "lines", "frames")}
+    todo = [place for place in range(len(stamps)) if place not in said]
+    progress("Reading images", len(said), len(stamps))
+    questions = [question_about(item.name, item.path) for item in map(collection.items.__getitem__, todo)]
+    with closing(ask_all(WORKER, questions, workers)) as answers:
+        for place, answer in answers:
+            said[todo[place]] = answer
+            progress("Reading images", len(said), len(stamps))
+    return [
+        IndexedImage(item.name, str(item.path), stamps[place], **said[place])
+        for place, item in enumerate(collection.items)
+    ]
+
+
+def _lay_out(folder: Path, entries: list[IndexedImage], reader: TextReader, progress: Progress) -> None:
+    """The arrays of an index, written into a new folder."""
+    images = [entry for entry in entries if not entry.problem]
+    frames, lines = sum(image.frames for image in images), sum(image.lines for image in images)
+    try:
+        folder.mkdir(parents=True)
+        needed = (frames + 1) * (2 * COLUMNS + 1) + lines * (bounds.COUNT + 100)
+        if shutil.disk_usage(folder).free < needed + 2**26:
+            raise OditsError(f"The index needs {needed / 2**20:,.0f} MB, and {folder.parent} has less left.")
+        writer = ArrayWriter(folder, frames, lines)
+        for done, image in enumerate(images):
+            read = load_lines(reading_file(image.digest, reader.key))
+            if read is None:
+                raise OditsError(f"The reading of {image.name} was removed meanwhile: build the index again.")
+            writer.add([line for line in read if len(line.frames)])
+            progress("Laying out the index", done + 1, len(images))
+        writer.finish()
+    except OSError as error:
+        raise OditsError(f"The index can't be written to {folder.parent}: {error.strerror or error}.") from error
+
+
+class ArrayWriter:
+    """Writes the arrays of an index of known size, line by line.
+
+    Args:
+        folder: exists and is empty.
+        frames: how many there will be in all.
+        lines: how many there will be.
+    """
+
+    def __init__(self, folder: Path, frames: int, lines: int) -> None:
+        def new(name: str, kind: type, *shape: int) -> np.ndarray:
+            found: np.ndarray = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, shape)
+            return found
+
+        self._folder = folder
+        self._table, self._top = new("table", np.float16, frames + 1, COLUMNS), new("top", np.uint8, frames + 1)
+        self._table[-1:] = padding()
+        self._top[-1] = 1
+        # an array of no lines has no bytes, and what has no bytes can't be mapped
+        self._columns = (
+            np.empty((bounds.COUNT, 0), np.uint8) if lines == 0 else new("columns", np.uint8, bounds.COUNT, lines)
+        )
+        self._starts, self._text_starts = [0], [0]
+        self._corners: list[np.ndarray] = []
+        self._certainty: list[float] = []
+        self._height: list[float] = []
+        self._texts: list[bytes] = []
+        self._bounded = 0
+
+    def add(self, lines: list[TextLine]) -> None:
+        """Nothing; the lines are written behind those that were added before."""
+        for line in lines:
+            self.add_frames(frame_table(line.frames), line.corners, line.certainty, line.height, line.text)
+
+    def add_frames(self, table: np.ndarray, corners: np.ndarray, certainty: float, height: float, text: str) -> None:
+        """Nothing; a line is written whose frames are rows of the table already."""
+        start = self._starts[-1]
+        self._table[start : start + len(table)] = table
+        self._top[start : start + len(table)] = top_letters(table)
+        self._starts.append(start + len(table))
+        self._corners.append(corners)
+        self._certainty.append(certainty)
+        self._height.append(height)
+        self._texts.append(text.encode("utf-8", "replace"))
+        self._text_starts.append(self._text_starts[-1] + len(self._texts[-1]))
+        if len(self._starts) - 1 - self._bounded >= _LINES:
+            self._bound()
+
+    def _bound(self) -> None:
+        starts = np.array(self._starts[self._bounded :], np.int64)
+        if len(starts) > 1:
+            found = bounds.columns_of(self._table, starts[:-1], np.diff(starts))
+            self._columns[:, self._bounded : self._bounded + found.shape[1]] = found
+        self._bounded = len(self._starts) - 1
+
+    def finish(self) -> None:
+        """Nothing; all arrays are on the disk."""
+        self._bound()
+        for array in (self._table, self._top, self._columns):
+            if isinstance(array, np.memmap):
+                array.flush()
+            else:
+                np.save(self._folder / "columns.npy", array)
+        rest: dict[str, np.ndarray] = {
+            "starts": np.array(self._starts, np.int64),
+            "corners": np.array(self._corners, np.float32).reshape(-1, 4, 2),
+            "certainty": np.array(self._certainty, np.float32),
+            "height": np.array(self._height, np.float32),
+            "texts": np.frombuffer(b"".join(self._texts), np.uint8),
+            "text_starts": np.array(self._text_starts, np.int64),
+        }
+        for name, values in rest.items():
+            np.save(self._folder / f"{name}.npy", values)

@@ -1,0 +1,106 @@
+"""What every remote store needs: an answer in time or one sentence, and credentials that stay where they are."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import socket
+import threading
+import tomllib
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from odits.core.errors import StoreError
+
+CONNECT_S = 3.0
+ANSWER_S = 6.0
+
+CREDENTIALS = ("NEPTUNE_API_TOKEN", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+SETTINGS = (*CREDENTIALS, "NEPTUNE_PROJECT", "NEPTUNE_MODE", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME")
+
+Answer = TypeVar("Answer")
+
+
+def read_secrets() -> None:
+    """Nothing; names of `SETTINGS` that `.streamlit/secrets.toml` holds stand in the environment afterwards.
+
+    What the environment says already wins. Streamlit does the same with its secrets; the clients read nothing else.
+    """
+    for folder in (Path.home(), Path.cwd()):
+        try:
+            secrets: dict[str, Any] = tomllib.loads((folder / ".streamlit" / "secrets.toml").read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        for name in SETTINGS:
+            if isinstance(secrets.get(name), str):
+                os.environ.setdefault(name, secrets[name])
+
+
+def redact(text: str) -> str:
+    """The text without users and passwords of addresses, and without any credential of the environment."""
+    for name in CREDENTIALS:
+        if value := os.environ.get(name, ""):
+            text = text.replace(value, "***")
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+
+
+def require_reachable(address: str, who: str) -> None:
+    """Nothing; the server behind an http or https address takes connections (a proxy is left to the client).
+
+    Asked before a client is even imported: that alone takes seconds.
+
+    Raises:
+        StoreError: it doesn't within `CONNECT_S` seconds, name resolution included.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return
+    host, scheme = parts.hostname, parts.scheme
+    if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+        return
+    try:
+        port = parts.port or {"http": 80, "https": 443}[scheme]
+    except ValueError:
+        raise StoreError(f"{who} has no valid port in its address.") from None
+    answer_within(
+        CONNECT_S,
+        lambda: socket.create_connection((host, port), timeout=CONNECT_S).close(),
+        f"{who} cannot be reached; what is on this machine can still be used.",
+    )
+
+
+def answer_within(seconds: float, question: Callable[[], Answer], sentence: str) -> Answer:
+    """What `question` answers, or a StoreError with the sentence where it fails or takes longer.
+
+    A StoreError of the question itself is passed on. The question runs in a thread: clients retry on their own terms,
+    and a name's resolution has no time limit at all.
+    """
+    answers: queue.SimpleQueue[tuple[Answer | None, Exception | None]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put((question(), None))
+        except Exception as error:
+            answers.put((None, error))
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise StoreError(sentence) from None
+    if isinstance(error, StoreError):
+        raise error
+    if error is not None:
+        # "from None" here and in the stores: a client's own message can hold the address with its password
+        raise StoreError(f"{sentence} ({reason(error)})") from None
+    return answer  # type: ignore[return-value]
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an error, short and without credentials."""
+    text = redact(str(error)).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

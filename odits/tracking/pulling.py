@@ -1,0 +1,184 @@
+"""Pickled checkpoints from outside, made into safetensors in a child process under limits, or refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from odits.core.errors import OditsError, StoreError
+from odits.core.files import cache_home, sync_file
+from odits.core.locks import locked
+from odits.core.progress import Progress
+from odits.models.registry import file_digest, read_metadata
+from odits.tracking import convert_child
+from odits.tracking.store import CheckpointStore, StoredCheckpoint, safe_name
+
+_KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class ConversionLimits:
+    """What a conversion may take.
+
+    Attributes:
+        file_bytes: the largest pickle that is looked at.
+        memory_bytes: memory beyond the libraries' own; None for a gibibyte and three times the file.
+        seconds: wall-clock time.
+    """
+
+    file_bytes: int = 16 << 30
+    memory_bytes: int | None = None
+    seconds: int = 300
+
+
+def convert_pickle(
+    source: Path,
+    target: Path,
+    name: str,
+    metadata: Mapping[str, str] | None = None,
+    limits: ConversionLimits | None = None,
+) -> None:
+    """Nothing; `target` is a safetensors file with the tensors of the pickle `source`.
+
+    The child loads with `weights_only=True`, under limits on memory, time and what it writes, in an environment
+    without credentials. Whatever happens to it, this process goes on.
+
+    Args:
+        source: the pickle.
+        target: a path that is free.
+        name: how the file is called in the refusal.
+        metadata: what the header shall say, such as the architecture.
+        limits: what the child may take.
+
+    Raises:
+        StoreError: refused, by name and with the reason.
+    """
+    bounds = limits or ConversionLimits()
+    size = source.stat().st_size
+    if size > bounds.file_bytes:
+        raise StoreError(f"{name} is refused: with {size:,} bytes it is larger than the {bounds.file_bytes:,} allowed.")
+    memory = bounds.memory_bytes if bounds.memory_bytes is not None else (1 << 30) + 3 * size
+    environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
+    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    script = str(Path(convert_child.__file__).absolute())
+    numbers = (str(memory), str(bounds.seconds))
+    try:
+        # -I: neither the working folder nor a user's site packages can change what the child imports
+        child = subprocess.run(
+            [sys.executable, "-I", script, str(source), str(target), *numbers, json.dumps(dict(metadata or {}))],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=bounds.seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        target.unlink(missing_ok=True)
+        raise StoreError(f"{name} is refused: it was not read within {bounds.seconds} s.") from None
+    if child.returncode == 0 and target.is_file():
+        return
+    target.unlink(missing_ok=True)
+    said = child.stdout.decode("utf-8", "replace").strip().splitlines()
+    why = said[-1] if child.returncode == convert_child.REFUSED and said else "reading it broke the process set to it"
+    raise StoreError(f"{name} is refused: {why}.")
+
+
+# Bringing a checkpoint from a store to this machine: checked before it gets its name.
+
+
+def local_path(checkpoint: StoredCheckpoint) -> Path:
+    """Where the checkpoint lies on this machine once pulled: always the same place, a different one for each."""
+    unique = hashlib.sha256(f"{checkpoint.source}\n{checkpoint.reference}".encode()).hexdigest()[:8]
+    run = safe_name(checkpoint.run.rpartition("/")[2])[:24]
+    return cache_home() / "checkpoints" / f"{run}-{safe_name(Path(checkpoint.name).stem)}-{unique}.safetensors"
+
+
+def is_here(checkpoint: StoredCheckpoint) -> bool:
+    """Whether the checkpoint has been pulled, and is still what the store has."""
+    path = local_path(checkpoint)
+    if not path.is_file():
+        return False
+    return checkpoint.digest is None or file_digest(path) == checkpoint.digest
+
+
+def pull(
+    store: CheckpointStore,
+    checkpoint: StoredCheckpoint,
+    progress: Progress = lambda done, total: None,
+    limits: ConversionLimits | None = None,
+    architecture: str = "",
+) -> Path:
+    """The safetensors file under ODITS_HOME/checkpoints, where `find_checkpoints` finds it.
+
+    The bytes go to a folder of their own first; size, digest and format are checked there, a pickle is converted
+    there, and only then is the file renamed into place. A pull that was interrupted starts over.
+
+    Args:
+        store: where the checkpoint lies.
+        checkpoint: which.
+        progress: called with (bytes so far, bytes in all); an OditsError that it raises ends the pull.
+        limits: for pickles.
+        architecture: written into a converted pickle's header, since pickles name none.
+
+    Raises:
+        StoreError: the store fails, the bytes are not what they should be, or a pickle is refused.
+    """
+    target = local_path(checkpoint)
+    if checkpoint.digest is not None and is_here(checkpoint):
+        progress(target.stat().st_size, target.stat().st_size)
+        return target
+    work = cache_home() / "pulling" / target.stem
+    with locked(work.with_suffix(".lock"), f"{checkpoint.name} is already being pulled; please wait for it to end."):
+        shutil.rmtree(work, ignore_errors=True)  # what an interrupted pull left
+        try:
+            work.mkdir(parents=True)
+            found = store.fetch(checkpoint, work, progress)
+            _check(found, checkpoint)
+            ready = _as_safetensors(found, checkpoint, limits, architecture)
+            sync_file(ready)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            ready.replace(target)
+        except OditsError:
+            raise
+        except OSError as error:
+            why = error.strerror or error
+            raise StoreError(f"{checkpoint.name} can't be kept in {target.parent}: {why}.") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _check(found: Path, checkpoint: StoredCheckpoint) -> None:
+    size = found.stat().st_size
+    if checkpoint.size is not None and size != checkpoint.size:
+        raise StoreError(
+            f"{checkpoint.name} arrived damaged: {size:,} bytes instead of {checkpoint.size:,}; please pull it again."
+        )
+    if checkpoint.digest is not None and file_digest(found) != checkpoint.digest:
+        raise StoreError(
+            f"{checkpoint.name} is not what was logged: its SHA-256 should begin with {checkpoint.digest[:12]}."
+        )
+
+
+def _as_safetensors(
+    found: Path, checkpoint: StoredCheckpoint, limits: ConversionLimits | None, architecture: str
+) -> Path:
+    """The fetched file itself where it is safetensors, else what the child process made of it."""
+    name = Path(checkpoint.name).name
+    if found.suffix.lower() == ".safetensors":
+        read_metadata(found)  # raises by name where it is none
+        return found
+    ready = found.with_name(f"{found.stem}.converted.safetensors")
+    header = {"name": f"{Path(name).stem} ({checkpoint.run.rpartition('/')[2]})", "source": name}
+    header |= {"architecture": architecture} if architecture else {}
+    convert_pickle(found, ready, name, header, limits)
+    read_metadata(ready)
+    return ready

@@ -1,0 +1,106 @@
+"""The command line, run as users run it: a process, its output, its exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "odits", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def refused(*arguments: str | Path) -> str:
+    """The single line a mistake is answered with."""
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "Traceback" not in line
+    return line
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> Path:
+    file = tmp_path / "words.txt"
+    file.write_text("hotel\ncafe\nbar\nparking\nbooks\n")
+    return file
+
+
+def test_words_of_images(svt: Path) -> None:
+    done = run("words", svt / "img" / "00_03.jpg", "--data", svt, "--top", "10", "--json")
+    assert done.returncode == 0, done.stderr
+    (entry,) = json.loads(done.stdout)
+    assert set(entry) == {"image", "model", "checkpoint", "vocabulary_size", "words"}
+    assert entry["vocabulary_size"] == 5363
+    probabilities = [word["probability"] for word in entry["words"]]
+    assert len(probabilities) == 10
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0 < sum(probabilities) <= 1 + 1e-6
+
+
+def test_dataset(svt: Path) -> None:
+    done = run("dataset", "--data", svt, "--json")
+    facts = json.loads(done.stdout)
+    assert (facts["train_unique"], facts["eval_unique"], facts["common_unique"], facts["all_unique"]) == (
+        2545,
+        4282,
+        1464,
+        5363,
+    )
+    assert run("dataset", "--data", svt).stdout.count("RESTAURANT") == 1
+
+
+def test_words_and_objects_of_a_demo_image(vocabulary: Path, tmp_path: Path) -> None:
+    image = sorted((ROOT / "assets" / "demo").glob("*.jpg"))[0]
+    done = run("words", image, "--vocabulary", vocabulary, "--top", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)[0]["words"]) == 3
+    done = run("objects", image, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    (document,) = json.loads(done.stdout)
+    assert document["objects"]
+    with Image.open(image) as original, Image.open(tmp_path / "out" / f"{image.stem}-objects.png") as overlay:
+        assert overlay.size == original.size
+        assert document["size"] == [original.height, original.width]
+
+
+def test_a_broken_jpeg(vocabulary: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    Image.new("RGB", (300, 200), "red").save(broken)
+    broken.write_bytes(broken.read_bytes()[:700])
+    assert "broken.jpg" in refused("words", broken, "--vocabulary", vocabulary)
+
+
+def test_a_huge_png(vocabulary: Path, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.png"
+    Image.new("1", (30_000, 30_000)).save(huge)
+    assert "megapixels" in refused("words", huge, "--vocabulary", vocabulary)
+
+
+def test_a_text_named_jpg(vocabulary: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("not a picture")
+    assert "text.jpg" in refused("objects", text)
+
+
+def test_an_xml_that_expands_entities(tmp_path: Path) -> None:
+    (tmp_path / "img").mkdir()
+    bomb = '<?xml version="1.0"?><!DOCTYPE t [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><tagset>&b;</tagset>'
+    for name in ("train.xml", "test.xml"):
+        (tmp_path / name).write_text(bomb)
+    assert "xml" in refused("dataset", "--data", tmp_path).lower()
+
+
+def test_mistakes_in_options(vocabulary: Path, tmp_path: Path) -> None:
+    image = sorted((ROOT / "assets" / "demo").glob("*.jpg"))[0]
+    assert "no word model" in refused("words", image, "--vocabulary", vocabulary, "--model", "oracle")
+    assert "no checkpoint" in refused("words", image, "--vocabulary", vocabulary, "--checkpoint", "nowhere")
+    assert "nowhere" in refused("words", tmp_path / "nowhere.jpg", "--vocabulary", vocabulary)
+    assert "nowhere" in refused("dataset", "--data", tmp_path / "nowhere")
+    assert "segmenter" in refused("objects", image, "--segmenter", "oracle").lower()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from odits.core.errors import OditsError
+from odits.data.annotations import (
+    COLUMNS,
+    Claim,
+    Mark,
+    annotation_file,
+    annotators,
+    import_marks,
+    marks_csv,
+    put_marks,
+    read_marks,
+    set_mark,
+)
+
+EARLY, LATE = "2026-01-01T10:00:00.000000+00:00", "2026-01-02T10:00:00.000000+00:00"
+
+
+def claim(word: str) -> Claim:
+    return Claim("demo", "a.jpg", "ODITS Signs", "c" * 64, "v" * 64, word)
+
+
+def table(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def row(**changes: str) -> bytes:
+    values = {column: "x" for column in COLUMNS} | {"annotator": "Ben", "verdict": "right", "note": "", "time": EARLY}
+    values |= changes
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(COLUMNS)
+    writer.writerow([values[column] for column in COLUMNS])
+    return stream.getvalue().encode()
+
+
+def test_a_row_a_mark() -> None:
+    set_mark("Anna", claim("HOTEL"), "right", 'über, "dem" Tor\nzweite Zeile')
+    set_mark("Anna", claim("BAR"), "wrong")
+    rows = table(marks_csv("Anna", read_marks("Anna")))
+    assert [(found["annotator"], found["word"], found["verdict"]) for found in rows] == [
+        ("Anna", "BAR", "wrong"),
+        ("Anna", "HOTEL", "right"),
+    ]
+    assert rows[1]["note"] == 'über, "dem" Tor\nzweite Zeile'
+    assert tuple(rows[0]) == COLUMNS
+
+
+NASTY = ["=1+1", "+A1", "-2", "@SUM(A1)", "\t=1", "'=x", "''=x", "'plain", "＝1", "it's", "'"]
+
+
+def test_no_field_is_a_formula_and_all_come_back_as_they_were() -> None:
+    marks = {claim(word): Mark("right", word, EARLY) for word in NASTY}
+    content = marks_csv("Anna", marks)
+    for found in table(content):
+        assert not any(value.startswith(("=", "+", "-", "@", "\t", "＝")) for value in found.values())
+    assert import_marks(content).read == len(NASTY)
+    assert read_marks("Anna") == dict(sorted(marks.items(), key=lambda item: item[0].word))
+
+
+def test_an_import_makes_the_annotator_known_here() -> None:
+    done = import_marks(marks_csv("Ben", {claim("BAR"): Mark("unsure", "dark", EARLY)}))
+    assert done == ("Ben", 1, 1)
+    assert annotators() == ["Ben"]
+    assert read_marks("Ben") == {claim("BAR"): Mark("unsure", "dark", EARLY)}
+
+
+def test_importing_twice_changes_nothing_and_the_newer_mark_stays() -> None:
+    put_marks("Ben", [(claim("BAR"), Mark("wrong", "here", LATE)), (claim("INN"), Mark("wrong", "", EARLY))])
+    content = marks_csv("Ben", {claim("BAR"): Mark("right", "", EARLY), claim("INN"): Mark("right", "", LATE)})
+    assert import_marks(content) == ("Ben", 2, 1)
+    assert import_marks(content) == ("Ben", 2, 0)
+    assert {key.word: mark.verdict for key, mark in read_marks("Ben").items()} == {"BAR": "wrong", "INN": "right"}
+
+
+def test_a_time_in_the_future_does_not_win_for_ever() -> None:
+    import_marks(row(time="9999-01-01T00:00:00+00:00"))
+    found = next(iter(read_marks("Ben")))
+    assert set_mark("Ben", found, "wrong").time > "2026"
+    assert import_marks(row(time="2026-01-01T00:00:00+00:00")).new == 0
+    assert read_marks("Ben")[found].verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no column 'annotator'"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"a,b\n1,2\n", "no column 'annotator'"),
+        (",".join(COLUMNS).encode() + b"\n", "holds no marks"),
+        (row(verdict="maybe"), "line 2: There is no verdict 'maybe'"),
+        (row(time="yesterday"), "'yesterday' is no time"),
+        (row(time="2026-01-01T00:00:00"), "without its zone"),
+        (row(word=""), "word is empty"),
+        (row(word="w" * 5000), "word is empty or too long"),
+        (row(note="n" * 1001), "1,000 characters"),
+        (row(annotator=""), "needs a name"),
+        (row() + b"only,three,fields\n", "line 3: 3 fields instead of 10"),
+        (row() + row(annotator="Carl").split(b"\n", 1)[1], "marks of 2 annotators"),
+        (b'"annotator\n', "no CSV file"),
+    ],
+)
+def test_bad_files_get_one_sentence_and_nothing_is_taken_over(content: bytes, told: str) -> None:
+    with pytest.raises(OditsError, match=told) as caught:
+        import_marks(content, "ben.csv")
+    assert str(caught.value).startswith("ben.csv")
+    assert "\n" not in str(caught.value)
+    assert annotators() == []
+
+
+def test_a_name_in_a_file_cannot_climb_out() -> None:
+    import_marks(row(annotator="../../up"))
+    assert annotation_file("../../up").is_file()
+    assert annotators() == ["../../up"]

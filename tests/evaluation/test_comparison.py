@@ -1,0 +1,75 @@
+"""Comparison of models on the same images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from odits.data import ImageRecord, Vocabulary
+from odits.evaluation.comparison import VARIANTS, Trial, differences, make_row, sharpened
+from odits.evaluation.evaluate import Lexicons
+from odits.training.odits_config import OditsTraining
+
+WORDS = Vocabulary.from_words([f"W{number}" for number in range(40)], "test")
+
+
+@pytest.fixture
+def lexicons(tmp_path) -> Lexicons:  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(0)
+    records = [
+        ImageRecord(f"{i}.png", tmp_path / f"{i}.png", "eval", tuple(rng.choice(WORDS.words, 6, replace=False)))
+        for i in range(30)
+    ]
+    return Lexicons(records, WORDS)
+
+
+def table(lexicons: Lexicons, skill: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(30, 40)) + skill * lexicons.relevant(slice(None))
+    shares = np.exp(logits)
+    return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+
+
+def test_a_better_model_is_better_beyond_chance_and_an_equal_one_is_not(lexicons: Lexicons) -> None:
+    base = make_row("base", [table(lexicons, 0.0, 1)], lexicons)
+    better = differences(make_row("better", [table(lexicons, 3.0, 2)], lexicons), base)
+    assert better["rank average_precision"]["low"] > 0.2
+    equal = differences(make_row("equal", [table(lexicons, 0.0, 3)], lexicons), base)
+    assert equal["rank average_precision"]["low"] < 0 < equal["rank average_precision"]["high"]
+
+
+def test_the_interval_is_that_of_a_slow_bootstrap(lexicons: Lexicons) -> None:
+    one, other = (make_row("x", [table(lexicons, skill, seed)], lexicons) for skill, seed in ((2.0, 1), (0.0, 2)))
+    found = differences(one, other)["rank average_precision"]
+    change = one.per_image["rank average_precision"] - other.per_image["rank average_precision"]
+    rng = np.random.default_rng(5)
+    means = [rng.choice(change, len(change)).mean() for _ in range(10_000)]
+    np.testing.assert_allclose([found["low"], found["high"]], np.quantile(means, [0.025, 0.975]), atol=0.01)
+    assert found["difference"] == pytest.approx(change.mean())
+
+
+def test_seeds_are_averaged_for_each_image_and_their_spread_is_told(lexicons: Lexicons) -> None:
+    tables = [table(lexicons, 1.0, seed) for seed in range(3)]
+    row = make_row("x", tables, lexicons)
+    alone = [make_row("x", [one], lexicons) for one in tables]
+    np.testing.assert_allclose(
+        row.per_image["rank precision_at_10"], np.mean([one.per_image["rank precision_at_10"] for one in alone], 0)
+    )
+    values = [one.groups["rank"]["precision_at_10"] for one in alone]
+    assert row.spread["rank precision_at_10"] == pytest.approx(np.std(values, ddof=1))
+    assert row.groups["rank"]["precision_at_10"] == pytest.approx(np.mean(values))
+
+
+def test_sharper_probabilities_keep_the_ranking(lexicons: Lexicons) -> None:
+    logits = np.log(table(lexicons, 1.0, 0))
+    sharp, factor = sharpened(logits, logits, lexicons.relevant(slice(None)))
+    assert factor > 0
+    assert (np.argsort(-sharp, 1, kind="stable")[:, 0] == np.argsort(-logits, 1, kind="stable")[:, 0]).all()
+
+
+def test_rows_differ_from_the_defaults_as_they_say(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    configs = {name: Trial(name, "embedded", "embedded", "crop", tmp_path, "eval", 3).config for name in VARIANTS}
+    assert configs["ODITS"] == OditsTraining(seed=3)
+    assert configs["ODITS without feature enhancer"].without == ("feature_enhancer",)
+    assert configs["ODITS, another image's objects"].objects == "shuffled"
+    assert "prior" not in configs["CLIP + learned prior"].without

@@ -1,0 +1,132 @@
+"""Checkpoints in, word models out; what is wrong with a file is said in one sentence."""
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from odits.core.errors import OditsError
+from odits.data import Vocabulary
+from odits.models.clip.embedded import ARCHITECTURE, new_model
+from odits.models.clip.loading import load_word_model, read_state, resolve_device
+from odits.models.registry import EMBEDDED_WEIGHTS, describe_checkpoint, find_checkpoints
+from odits.training.saving import save_model
+
+WORDS = Vocabulary.from_words(["BAR", "HOTEL", "CAFE", "street lamp"], "test")
+
+
+@pytest.fixture
+def saved(home: Path) -> Path:
+    torch.manual_seed(0)
+    path = home / "checkpoints" / "mine.safetensors"
+    path.parent.mkdir()
+    save_model(new_model(), path, {"name": "Mine", "steps": "0"})
+    return path
+
+
+def test_a_saved_model_comes_back(saved: Path) -> None:
+    torch.manual_seed(0)
+    state = new_model().state_dict()
+    model = load_word_model(str(saved), "cpu")
+    assert model.name == "Mine"
+    assert all(torch.equal(value, state[name]) for name, value in model.model.state_dict().items())
+    info = describe_checkpoint(str(saved))
+    assert (info.architecture, info.digest) == (ARCHITECTURE, model.checkpoint)
+    assert info.metadata["steps"] == "0"
+
+
+def test_local_checkpoints_are_found(saved: Path) -> None:
+    (saved.parent / "broken.safetensors").write_bytes(b"no")
+    found = find_checkpoints()
+    assert [info.name for info in found] == ["ODITS Signs (embedded)", "Mine"]
+    assert found[0].path == EMBEDDED_WEIGHTS
+
+
+def test_probabilities_are_distributions(saved: Path) -> None:
+    model = load_word_model(str(saved), "cpu")
+    images = [Image.new("RGB", size, (90, 20, 200)) for size in ((300, 200), (40, 90), (2000, 500))]
+    found = model.probabilities(images, WORDS)
+    assert found.shape == (3, 4)
+    assert np.allclose(found.sum(1), 1, atol=1e-5)
+    alone = model.predict(images[2], WORDS)
+    assert np.allclose(alone.probabilities, found[2], atol=1e-5)
+    top = alone.top(2)
+    assert [word.probability for word in top] == sorted(alone.probabilities.tolist(), reverse=True)[:2]
+
+
+def test_vocabulary_embeddings_are_kept_and_survive_damage(saved: Path, home: Path) -> None:
+    first = load_word_model(str(saved), "cpu").encode_vocabulary(WORDS)
+    (file,) = (home / "embeddings").iterdir()
+    stamp = file.stat().st_mtime_ns
+    assert torch.equal(load_word_model(str(saved), "cpu").encode_vocabulary(WORDS), first)
+    assert file.stat().st_mtime_ns == stamp
+    file.write_bytes(b"damaged")
+    assert torch.equal(load_word_model(str(saved), "cpu").encode_vocabulary(WORDS), first)
+
+
+def test_another_architecture_by_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "weights.pt"
+    torch.save({"state_dict": {f"module.{k}": v for k, v in new_model().state_dict().items()}}, path)
+    assert load_word_model(f"{ARCHITECTURE}@{path}", "cpu").predict(Image.new("RGB", (64, 64)), WORDS).top(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.safetensors", b"not tensors", "not a safetensors checkpoint"),
+        ("a.pt", b"not a pickle", "names no architecture"),
+        ("absent.safetensors", None, "There is no checkpoint"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(OditsError, match=said):
+        load_word_model(str(path), "cpu")
+
+
+def test_foreign_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(OditsError, match="names no architecture"):
+        load_word_model(str(path), "cpu")
+    with pytest.raises(OditsError, match="does not hold weights of"):
+        load_word_model(f"{ARCHITECTURE}@{path}", "cpu")
+
+
+def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pt"
+    torch.save({"weight": Path("x")}, path)
+    with pytest.raises(OditsError, match="more than weights"):
+        read_state(path)
+
+
+def test_unknown_names_and_devices() -> None:
+    with pytest.raises(OditsError, match="open_clip knows no weights 'nothing'"):
+        load_word_model("ViT-B-32/nothing", "cpu")
+    with pytest.raises(OditsError, match="no device"):
+        resolve_device("tpu")
+
+
+def test_the_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from huggingface_hub import constants
+
+    with socket.socket() as taken:  # a port nobody answers on
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(OditsError, match="could not be downloaded"):
+            load_word_model("ViT-B-32/laion2b_s34b_b79k", "cpu")
+
+
+def test_open_clip_knows_the_embedded_architecture() -> None:
+    new_model()
+    assert ARCHITECTURE in open_clip.list_models()

@@ -1,0 +1,102 @@
+"""Reading drawn scenes with the real networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from odits.models.reading.alphabet import SYMBOLS
+from odits.models.reading.ctc import Span
+from odits.models.reading.reader import (
+    ReadingSettings,
+    TextLine,
+    TextReader,
+    cut_line,
+    load_lines,
+    pack_lines,
+    reading_file,
+    stored_lines,
+)
+
+
+def test_the_signs_are_read_at_every_scale(lines: list[TextLine]) -> None:
+    texts = [line.text for line in lines]
+    assert texts.count("FLOWERS") == 3
+    for line in lines:
+        assert line.corners.shape == (4, 2) and 0.3 <= line.confidence <= 1
+        assert line.frames.shape[1] == SYMBOLS and line.frames.dtype == np.float16
+        np.testing.assert_allclose(np.exp(line.frames.astype(np.float32)).sum(1), 1, atol=0.01)
+        assert line.certainty <= 0 < line.height
+
+
+def test_a_turned_sign_is_read_on_either_side(scene: Image.Image) -> None:
+    sign = scene.crop((640, 270, 1000, 390))  # FLOWERS
+    reader = TextReader(ReadingSettings(scales=(1.0,)))
+    for turn in (90, 270):
+        read = [line.text for line in reader.read(sign.rotate(turn, expand=True))]
+        assert "FLOWERS" in read, (turn, read)
+
+
+def test_a_picture_without_text_has_no_lines() -> None:
+    assert TextReader().read(Image.new("RGB", (200, 120), "gray")) == []
+    assert TextReader().read(Image.new("RGB", (1, 1))) == []
+
+
+def test_a_line_is_cut_upright_from_its_corners() -> None:
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[20:60, 50:90] = 255
+    upright = np.array([[50, 20], [90, 20], [90, 60], [50, 60]], np.float32)
+    assert cut_line(pixels, upright).shape == (48, 48, 3)
+    assert cut_line(pixels, upright).mean() > 250
+    wide = np.array([[0, 20], [200, 20], [200, 60], [0, 60]], np.float32)
+    cut = cut_line(pixels, wide)
+    assert cut.shape == (48, 240, 3)
+    assert cut[:, 70:100].mean() > 250 > cut[:, :50].mean()
+
+
+def test_a_part_of_a_line_lies_where_its_frames_are() -> None:
+    corners = np.array([[0, 0], [100, 0], [100, 20], [0, 20]], np.float32)
+    line = TextLine(corners, 0.9, "AB", np.zeros((20, SYMBOLS), np.float16))
+    part = line.part(Span(5, 10))
+    assert part[0, 0] == pytest.approx(20) and part[1, 0] == pytest.approx(60)
+    assert 0 < part[0, 1] < 3 and 17 < part[3, 1] < 20
+    assert line.part(Span(0, 20))[1, 0] == 100
+
+
+def test_a_reading_is_kept_and_a_damaged_one_is_made_again(
+    scene: Image.Image, lines: list[TextLine], home: Path
+) -> None:
+    reader = TextReader(ReadingSettings(scales=(1.0,)))
+    first = stored_lines(scene, reader)
+    (file,) = home.rglob("*.npz")
+    written = file.read_bytes()
+    again = stored_lines(scene, reader)
+    assert file.read_bytes() == written
+    assert [line.text for line in again] == [line.text for line in first]
+    np.testing.assert_array_equal(again[0].frames, first[0].frames)
+    file.write_bytes(written[: len(written) // 2])
+    assert [line.text for line in stored_lines(scene, reader)] == [line.text for line in first]
+    assert file.read_bytes() == written
+
+
+def test_kept_lines_equal_the_read_ones(lines: list[TextLine], tmp_path: Path) -> None:
+    file = tmp_path / "lines.npz"
+    for some in (lines, []):
+        file.write_bytes(pack_lines(some))
+        kept = load_lines(file)
+        assert kept is not None and len(kept) == len(some)
+        for one, other in zip(kept, some, strict=True):
+            np.testing.assert_array_equal(one.frames, other.frames)
+            np.testing.assert_array_equal(one.corners, other.corners)
+            assert (one.text, one.confidence) == (other.text, pytest.approx(other.confidence))
+    file.write_bytes(b"PK no archive")
+    assert load_lines(file) is None
+    assert load_lines(tmp_path / "absent.npz") is None
+
+
+def test_other_settings_have_a_place_of_their_own() -> None:
+    one, other = TextReader().key, TextReader(ReadingSettings(confident=0.4)).key
+    assert reading_file("ab", one) != reading_file("ab", other)

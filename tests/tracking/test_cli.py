@@ -1,0 +1,66 @@
+"""`odits checkpoints`, each command on a real store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from odits.cli.checkpoints import app
+from odits.core.errors import OditsError
+from odits.models.registry import file_digest
+from tests.tracking.conftest import PROJECT
+
+
+def run(*arguments: str) -> Any:
+    """What the command prints as JSON, on stdout and nothing else there."""
+    result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return json.loads(result.stdout)
+
+
+def test_push_list_show_pull(mlflow_home: Path, weights: Callable[[float], Path]) -> None:
+    path = weights(1.0)
+    pushed = run("push", str(path), "--name", "mine")
+    assert pushed["digest"] == file_digest(path) and pushed["local"] is None
+    listed = run("list")
+    assert [item["reference"] for found in listed["runs"] for item in found["checkpoints"]] == [pushed["reference"]]
+    pulled = run("pull", pushed["reference"])
+    assert pulled["digest"] == file_digest(path)
+    owner = pushed["reference"].partition("/")[0]
+    for reference in (owner, f"runs:/{owner}", pushed["reference"]):
+        shown = run("show", reference)
+        assert shown["id"] == owner and shown["checkpoints"][0]["local"] == pulled["path"]
+
+
+def test_export_list_pull_import_twice(mlflow_home: Path, export: Path) -> None:
+    source = ("--source", f"neptune-export:{export}")
+    listed = run("list", *source)
+    assert [found["id"] for found in listed["runs"]] == [f"{PROJECT}/SIGN-1", f"{PROJECT}/SIGN-2"]
+    assert sum("is refused" in warning for warning in listed["warnings"]) == 3
+    assert Path(run("pull", "SIGN-1/best", *source)["path"]).is_file()
+    assert run("show", "SIGN-1", *source)["metrics"]["train/loss"] == 0.0
+    first, second = run("import", *source), run("import", *source)
+    assert len(first["new"]) == 2 and not second["new"] and second["runs"] == first["runs"]
+
+
+def test_tables_for_people(mlflow_home: Path, export: Path) -> None:
+    for command in (["list"], ["show", "SIGN-1"]):
+        result = CliRunner().invoke(app, [*command, "--source", f"neptune-export:{export}"], catch_exceptions=False)
+        assert result.exit_code == 0 and "SIGN-1" in result.stdout
+
+
+def test_mistakes_are_sentences(mlflow_home: Path, export: Path) -> None:
+    for arguments, said in (
+        (["import", "--source", "mlflow"], "An import goes from"),
+        (["pull", "nothing/here"], "did not do what was asked"),
+        (["pull", "SIGN-8/best", "--source", f"neptune-export:{export}"], "There is no run 'SIGN-8' here"),
+        (["show", "SIGN-8", "--source", f"neptune-export:{export}"], "There is no run 'SIGN-8' here"),
+    ):
+        with pytest.raises(OditsError, match=said) as caught:
+            CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert "\n" not in str(caught.value)
