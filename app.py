@@ -1,10 +1,10 @@
 """The explorer's entry point: `streamlit run app.py`. It only sets the page up and routes; pages/ has the pages."""
 
-from pathlib import Path
-
 import streamlit as st
 
-ICON = Path(__file__).parent / "assets" / "icon.svg"
+from odits.core.files import asset
+
+ICON = asset("icon.svg")
 
 st.set_page_config(page_title="ODITS Explorer", page_icon=str(ICON), layout="wide")
 st.navigation(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from threading import Event, Thread
 
 import platformdirs
 
-from odits.core.errors import OditsError, StoreError
+from odits.core.errors import OditsError
 from odits.core.progress import Progress
 
 
@@ -25,6 +27,18 @@ def cache_home() -> Path:
     """The folder of caches, stores and downloads: ODITS_HOME, else the user's cache folder. It need not exist yet."""
     named = os.environ.get("ODITS_HOME", "").strip()
     return Path(named).expanduser().absolute() if named else Path(platformdirs.user_cache_dir("odits"))
+
+
+def app_folder() -> Path:
+    """Return the folder of app.py, pages/ and assets/: in the installed package, else the checkout around it."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_app"
+    return installed if installed.is_dir() else package.parent
+
+
+def asset(name: str) -> Path:
+    """Return the path of a file or folder of assets/, such as "demo" or "odits-signs/model.safetensors"."""
+    return app_folder() / "assets" / name
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -122,36 +136,49 @@ def watched(folder: Path, total: int, progress: Progress, every_s: float = 0.2) 
         raise failed[0]
 
 
-def inside(root: Path, relative: str) -> Path:
-    """The path `relative` under `root`, symbolic links resolved.
+def sha256_of(*parts: bytes | str) -> str:
+    """Return the hexadecimal SHA-256 of the parts, one after the other; text counts as UTF-8."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file; remembered while its size and time of change stay the same."""
+    status = path.stat()
+    return _file_digest(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _file_digest(path: Path, _size: int, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def move_into_place(ready: Path, target: Path) -> None:
+    """Sync the finished file `ready` to the disk and rename it to `target` on the same disk, whose folder is made.
 
     Raises:
-        StoreError: it leaves its root, or is no path.
+        OSError: the file can't be synced or renamed.
+    """
+    with ready.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ready.replace(target)
+    _sync_folder(target.parent)
+
+
+def inside(root: Path, relative: str) -> Path | None:
+    """Resolve the path `relative` below `root`, symbolic links followed.
+
+    Returns:
+        The path; None where it leads out of `root`, is `root` itself, or is no usable path.
     """
     try:
-        found = (root / relative).resolve()
         home = root.resolve()
-    except (OSError, ValueError, RuntimeError):
-        raise StoreError(f"'{relative}' is no usable path.") from None
-    if found == home or not found.is_relative_to(home):
-        raise StoreError(f"'{relative}' leaves its folder and is refused.")
-    return found
-
-
-def sync_file(path: Path) -> None:
-    """Makes the file's content durable before it is renamed into place."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-
-
-# Paths that a data set names, and that must not lead out of it.
-
-
-def resolved_inside(root: Path, named: str) -> Path | None:
-    """The path that `named` means below `root`, links followed; None where it leads out of it or is no path at all."""
-    try:
-        resolved = (root / named).resolve()
-        return resolved if resolved.is_relative_to(root.resolve()) else None
+        found = (root / relative).resolve()
     except (OSError, ValueError, RuntimeError):
         # a NUL in the name, a name that is too long, links in a circle
         return None
+    return found if found != home and found.is_relative_to(home) else None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home
+from odits.core.files import asset, cache_home, file_digest
 from odits.data.predictions import WordModel
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 """Reference of the checkpoint that lies in the repository."""
 
-EMBEDDED_WEIGHTS = Path(__file__).parents[2] / "assets" / "odits-signs" / "model.safetensors"
+EMBEDDED_WEIGHTS = asset("odits-signs/model.safetensors")
 SHIPPED_NAME = "ODITS Signs (embedded)"
 
 
@@ -87,18 +85,6 @@ def read_metadata(path: Path) -> dict[str, str]:
             return dict(tensors.metadata() or {})
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise OditsError(f"{path.name} is not a safetensors checkpoint, or it is damaged.") from error
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal; remembered as long as its size and time of change stay the same."""
-    status = path.stat()
-    return _digest(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _digest(path: Path, _size: int, _modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # Every word model behind one reference: CLIP checkpoints that see, and the spotter that reads.

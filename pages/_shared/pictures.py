@@ -13,11 +13,12 @@ import streamlit as st
 from PIL import Image
 
 from odits.core.errors import OditsError
+from odits.core.files import asset
 from odits.data import BoxedWord, Dataset, find_data_folder, image_digest, open_image, read_dataset
 from pages._shared import state
 from pages._shared.layout import complain, plain
 
-DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
+DEMO = asset("demo")
 FILE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "mpo"]
 MAX_UPLOADED_BYTES = 512 * 2**20
 _UPLOADS, _PROBLEMS, _ROUND = "odits-uploads", "odits-upload-problems", "odits-upload-round"
