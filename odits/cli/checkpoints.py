@@ -86,7 +86,7 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Brings a checkpoint to this machine: digest checked, pickles converted to safetensors or refused."""
-    from odits.models.registry import file_digest
+    from odits.core.files import file_digest
     from odits.tracking import pulling
     from odits.tracking.sources import open_store
 

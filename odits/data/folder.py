@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odits.core.errors import OditsError
-from odits.core.files import resolved_inside
+from odits.core.files import inside
 from odits.data.images import ImageError, image_size
 from odits.data.records import SPLITS, Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
@@ -33,7 +33,7 @@ def read_folder(folder: Path) -> Dataset:
     warnings: list[str] = []
     rows: dict[Path, _Row] = {}
     for row in _rows(folder / FILE):
-        path = resolved_inside(folder, row.file) if row.file else None
+        path = inside(folder, row.file) if row.file else None
         if path is None:
             warnings.append(f"{FILE}, line {row.line}: {row.file!r} is not a path inside the data set; left out.")
             continue

@@ -11,7 +11,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from odits.core.errors import OditsError
-from odits.core.files import resolved_inside
+from odits.core.files import inside
 from odits.data.images import ImageError, image_size
 from odits.data.records import BoxedWord, Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
@@ -61,7 +61,7 @@ class _Reader:
     def _record(self, element: Element, split: str, place: str) -> ImageRecord | None:
         """The image of one `<image>` element; None, with a warning, where it has to be left out."""
         named = (element.findtext("imageName") or "").strip()
-        path = resolved_inside(self.folder, named) if named else None
+        path = inside(self.folder, named) if named else None
         if path is None:
             self.warnings.append(f"{place}: the image name {named!r} is not a path inside the data set; left out.")
             return None

@@ -26,7 +26,8 @@ from odits.core.tables import fill_table
 from odits.data import Dataset, ImageRecord, Vocabulary, open_image
 from odits.data.predictions import WordModel
 from odits.evaluation.evaluate import records_of, report
-from odits.models.registry import describe_checkpoint, file_digest
+from odits.models.registry import describe_checkpoint
+from odits.core.files import file_digest
 from odits.tracking.sources import open_store
 from odits.tracking.store import StoredRun
 from odits.tracking.trackers import NoTracker, Status, make_tracker

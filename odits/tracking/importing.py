@@ -19,9 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from odits.core.errors import StoreError
-from odits.core.files import cache_home, link_or_copy
+from odits.core.files import cache_home, file_digest, link_or_copy
 from odits.core.locks import locked
-from odits.models.registry import file_digest
 from odits.tracking.mlflow_client import CHECKPOINT_TAG, Mlflow, checkpoint_record, experiment_id, key, open_mlflow
 from odits.tracking.mlflow_tracker import log_texts
 from odits.tracking.neptune_export_reader import (

@@ -16,8 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from odits.core.errors import OditsError, StoreError
-from odits.core.files import cache_home, link_or_copy
-from odits.models.registry import file_digest
+from odits.core.files import cache_home, file_digest, link_or_copy
 from odits.tracking.connections import ANSWER_S, answer_within, read_secrets, reason, redact, require_reachable
 from odits.tracking.store import safe_name
 

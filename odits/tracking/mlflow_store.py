@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from odits.core.errors import StoreError
-from odits.core.files import copy_with_progress, inside, watched
+from odits.core.files import copy_with_progress, file_digest, watched
 from odits.core.progress import Progress
-from odits.models.registry import file_digest, read_metadata
+from odits.models.registry import read_metadata
 from odits.tracking.connections import redact
 from odits.tracking.mlflow_client import (
     CHECKPOINT_TAG,
@@ -25,7 +25,7 @@ from odits.tracking.mlflow_client import (
     resolve_uri,
     sqlite_file,
 )
-from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, is_weights, pick
+from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, is_weights, pick, require_inside
 
 _DEPTH = 4
 _PAGE = 1000
@@ -145,11 +145,11 @@ class MlflowStore:
         with mlflow.speaking():
             root = mlflow.client.get_run(checkpoint.run).info.artifact_uri
             if local := _local_folder(root):
-                copy_with_progress(inside(local, checkpoint.name), target, progress)
+                copy_with_progress(require_inside(local, checkpoint.name), target, progress)
                 return target
             with watched(folder, checkpoint.size or 0, progress):
                 found = mlflow.client.download_artifacts(checkpoint.run, checkpoint.name, str(folder))
-        return inside(folder, str(Path(found).resolve().relative_to(folder.resolve())))
+        return require_inside(folder, str(Path(found).resolve().relative_to(folder.resolve())))
 
     def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
         """The checkpoint that the safetensors file has become."""

@@ -22,8 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from odits.core.errors import StoreError
-from odits.core.files import inside
-from odits.tracking.store import StoredRun, is_weights
+from odits.tracking.store import StoredRun, is_weights, require_inside
 
 COLUMNS = (
     "project_id",
@@ -79,8 +78,8 @@ def exported_runs(folder: Path) -> tuple[list[ExportedRun], list[str]]:
     runs: list[ExportedRun] = []
     for project in sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith(".")):
         try:
-            inside(data, project.name)
-            inside(folder / "files", project.name)
+            require_inside(data, project.name)
+            require_inside(folder / "files", project.name)
         except StoreError as error:
             warnings.append(str(error))
             continue
@@ -105,7 +104,7 @@ def _grouped(project: Path, warnings: list[str]) -> dict[str, list[Path]]:
             warnings.append(f"{label} is left out: the export of this part was not finished.")
             continue
         try:
-            groups.setdefault(match["run"], []).append((int(match["number"]), inside(project, path.name)))
+            groups.setdefault(match["run"], []).append((int(match["number"]), require_inside(project, path.name)))
         except StoreError as error:
             warnings.append(str(error))
     for run, parts in groups.items():
@@ -354,7 +353,7 @@ def located(run: ExportedRun, summary: Summary, warnings: list[str]) -> Iterator
     """
     for file in summary.files:
         try:
-            place = inside(run.files, file.path)
+            place = require_inside(run.files, file.path)
         except StoreError as error:
             warnings.append(f"Run {run.id}, {file.attribute}: {error}")
             continue
@@ -364,7 +363,7 @@ def located(run: ExportedRun, summary: Summary, warnings: list[str]) -> Iterator
             for item in sorted(place.rglob("*")):
                 below = item.relative_to(place).as_posix()
                 try:
-                    real = inside(place, below)
+                    real = require_inside(place, below)
                 except StoreError as error:
                     warnings.append(f"Run {run.id}, {file.attribute}: {error}")
                     continue

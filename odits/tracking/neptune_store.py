@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from odits.core.errors import StoreError
-from odits.core.files import watched
+from odits.core.files import file_digest, watched
 from odits.core.progress import Progress
-from odits.models.registry import file_digest, read_metadata
+from odits.models.registry import read_metadata
 from odits.tracking.neptune_client import open_neptune, project_name, speaking
 from odits.tracking.neptune_export_reader import aware
 from odits.tracking.neptune_tracker import RECORDS

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from odits.core.errors import StoreError
-from odits.core.files import cache_home, link_or_copy
-from odits.models.registry import file_digest
+from odits.core.files import cache_home, file_digest, link_or_copy
 from odits.tracking.neptune_client import LOCAL_MODES, mode, open_neptune, prepare, project_name, speaking
 from odits.tracking.store import safe_name
 from odits.tracking.trackers import Run, Status, TrackingError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odits.core.errors import OditsError, StoreError
-from odits.core.files import cache_home, sync_file
+from odits.core.files import cache_home, file_digest, move_into_place, sha256_of
 from odits.core.locks import locked
 from odits.core.progress import Progress
-from odits.models.registry import file_digest, read_metadata
+from odits.models.registry import read_metadata
 from odits.tracking import convert_child
 from odits.tracking.store import CheckpointStore, StoredCheckpoint, safe_name
 
@@ -96,7 +95,7 @@ def convert_pickle(
 
 def local_path(checkpoint: StoredCheckpoint) -> Path:
     """Where the checkpoint lies on this machine once pulled: always the same place, a different one for each."""
-    unique = hashlib.sha256(f"{checkpoint.source}\n{checkpoint.reference}".encode()).hexdigest()[:8]
+    unique = sha256_of(f"{checkpoint.source}\n{checkpoint.reference}")[:8]
     run = safe_name(checkpoint.run.rpartition("/")[2])[:24]
     return cache_home() / "checkpoints" / f"{run}-{safe_name(Path(checkpoint.name).stem)}-{unique}.safetensors"
 
@@ -143,9 +142,7 @@ def pull(
             found = store.fetch(checkpoint, work, progress)
             _check(found, checkpoint)
             ready = _as_safetensors(found, checkpoint, limits, architecture)
-            sync_file(ready)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            ready.replace(target)
+            move_into_place(ready, target)
         except OditsError:
             raise
         except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from odits.core.errors import StoreError
+from odits.core.files import inside
 from odits.core.progress import Progress
 
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl")
@@ -104,6 +105,18 @@ def is_weights(name: str) -> bool:
 def safe_name(text: str) -> str:
     """A name that is good on every disk: letters, digits, dot, dash, underscore; never empty, never a path."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-_")[:80] or "checkpoint"
+
+
+def require_inside(root: Path, relative: str) -> Path:
+    """Resolve the path `relative` below `root`, symbolic links followed.
+
+    Raises:
+        StoreError: it leaves `root`, or is no usable path.
+    """
+    found = inside(root, relative)
+    if found is None:
+        raise StoreError(f"'{relative}' leaves its folder and is refused.")
+    return found
 
 
 def pick(run: StoredRun, name: str) -> StoredCheckpoint:

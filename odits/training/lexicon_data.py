@@ -13,7 +13,7 @@ from torch import Tensor
 from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
-from odits.models.registry import file_digest
+from odits.core.files import file_digest
 
 
 @dataclass(frozen=True, eq=False)

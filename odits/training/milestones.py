@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from odits.models.registry import file_digest
+from odits.core.files import file_digest
 from odits.training.finetune_config import FinetuneConfig
 from odits.training.saving import save_model
 

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 from safetensors.numpy import load_file, save_file
 
 from odits.evaluation.results import kept_evaluations
-from odits.models.registry import EMBEDDED_WEIGHTS, file_digest
+from odits.models.registry import EMBEDDED_WEIGHTS
+from odits.core.files import file_digest
 from odits.tracking.sources import open_store
 from odits.tracking.trackers import make_tracker
 from tests.browser.conftest import REPOSITORY, Serve, mistakes, settle, visit

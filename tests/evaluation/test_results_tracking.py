@@ -10,7 +10,7 @@ import pytest
 
 from odits.data import Dataset, Vocabulary
 from odits.evaluation.results import KeptEvaluation, evaluate_and_keep, track_evaluation
-from odits.models.registry import file_digest
+from odits.core.files import file_digest
 from odits.tracking.sources import open_store
 from odits.tracking.trackers import TrackingError, make_tracker
 from tests.evaluation.test_results import ByColour, write_data

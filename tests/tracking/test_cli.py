@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from odits.cli.checkpoints import app
 from odits.core.errors import OditsError
-from odits.models.registry import file_digest
+from odits.core.files import file_digest
 from tests.tracking.conftest import PROJECT
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from odits.core.errors import StoreError
-from odits.models.registry import file_digest
+from odits.core.files import file_digest
 from odits.tracking.mlflow_client import experiment_id, local_database, open_mlflow
 from odits.tracking.pulling import is_here, local_path, pull
 from odits.tracking.sources import open_store

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from odits.models.registry import file_digest
+from odits.core.files import file_digest
 from odits.tracking.pulling import pull
 from odits.tracking.sources import open_store
 from odits.tracking.trackers import make_tracker

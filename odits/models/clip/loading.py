@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from odits.core.errors import OditsError
 from odits.models.clip.embedded import ARCHITECTURE, create_untrained, new_model, register_architecture, tokenizer
 from odits.models.clip.model import ClipModel
-from odits.models.registry import EMBEDDED, describe_checkpoint, file_digest, read_metadata
+from odits.models.registry import EMBEDDED, describe_checkpoint, read_metadata
+from odits.core.files import file_digest
 
 Progress = Callable[[int, int], None]
 
