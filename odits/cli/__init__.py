@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from odits.cli import app as explorer
 from odits.cli import (
     checkpoints,
     compare,
@@ -48,6 +49,7 @@ app.command("explain")(explain.explain)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)
+app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(explorer.app)
 
 
 def main() -> None:
