@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from odits.cli.common import Json, print_json, print_table, progress_bar, say
+from odits.cli.common import Json, print_json, print_table, say
 from odits.core.errors import OditsError
-from odits.core.progress import Progress as Report
+from odits.core.progress import open_reporter
 from odits.tracking.store import StoredCheckpoint, StoredRun
 
 app = typer.Typer(help="Runs and checkpoints: list, show, pull, push, import.", no_args_is_help=True)
@@ -92,7 +88,8 @@ def pull(
 
     store = open_store(source)
     checkpoint = store.find(reference)
-    with _download_bar(checkpoint.name) as report:
+    with open_reporter() as reporter:
+        report = reporter.phase(checkpoint.name, unit="bytes")
         path = pulling.pull(store, checkpoint, report, architecture=architecture)
     if as_json:
         print_json({"path": str(path), "digest": file_digest(path), "reference": checkpoint.reference})
@@ -131,24 +128,14 @@ def import_(
     to, _, place = target.partition(":")
     if kind != "neptune-export" or not folder or to != "mlflow":
         raise OditsError("An import goes from --source neptune-export:FOLDER to --to mlflow[:URI].")
-    with progress_bar() as bar:
-        task = bar.add_task("importing", total=None)
-        done = import_export(Path(folder).expanduser(), place, lambda i, n: bar.update(task, completed=i, total=n))
+    with open_reporter() as report:
+        done = import_export(Path(folder).expanduser(), place, report.phase("importing"))
     for warning in done.warnings:
         say(warning)
     if as_json:
         print_json(vars(done))
     else:
         print_table(("new", "changed", "unchanged"), [(len(done.new), len(done.changed), len(done.unchanged))])
-
-
-@contextmanager
-def _download_bar(name: str) -> Iterator[Report]:
-    """A function that draws (bytes so far, bytes in all) on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
 def _megabytes(checkpoint: StoredCheckpoint) -> float | str:

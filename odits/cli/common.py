@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from odits.core.errors import OditsError
+from odits.core.progress import Phase, Progress, Reporter, open_reporter
 from odits.data import Dataset, Vocabulary, find_data_folder, read_dataset
 
 if TYPE_CHECKING:
     from odits.models.segmentation.parameters import SamParameters
     from odits.models.segmentation.precompute import Precomputed, Wanted
-
-Item = TypeVar("Item")
 
 Data = Annotated[
     Path | None,
@@ -95,16 +93,14 @@ def precompute_shown(
     from odits.models.segmentation.precompute import precompute
 
     what = "looking for objects" if wanted.kind == "objects" else "collecting SAM's masks"
-    with progress_bar() as bar:
-        weights = bar.add_task("downloading weights", total=None, visible=False)
-        task = bar.add_task(what, total=len(images))
+    with open_reporter() as report:
         done = precompute(
             [(item.name, item.path) for item in images],
             wanted,
             workers,
-            lambda done, of: bar.update(task, completed=done, total=of),
+            report.phase(what, len(images)),
             ray,
-            lambda here, of: bar.update(weights, completed=here, total=of, visible=True),
+            download_progress(report),
         )
     for place in sorted(done.problems):
         say(f"Left out: {done.problems[place]}")
@@ -153,19 +149,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     Console().print(table)
 
 
-def track(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """The items one by one, with a progress bar on stderr."""
-    with progress_bar() as bar:
-        yield from bar.track(items, description=description)
+def download_progress(report: Reporter, name: str = "downloading weights") -> Progress:
+    """Return a `Progress` in bytes that begins its phase with the first byte: most models are here already."""
+    phases: list[Phase] = []
 
+    def show(done: int, of: int) -> None:
+        if not phases:
+            phases.append(report.phase(name, of, "bytes"))
+        phases[0](done, of)
 
-def progress_bar() -> Progress:
-    """A progress bar on stderr."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    return show

@@ -16,9 +16,9 @@ from odits.cli.common import (
     load_data,
     print_json,
     print_table,
-    progress_bar,
     say,
 )
+from odits.core.progress import open_reporter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,9 +75,8 @@ def compare(
     trials = [
         Trial(name, checkpoint, segmenter, view, dataset.root, split, seed) for seed in range(seeds) for name in names
     ]
-    with progress_bar() as bar:
-        task = bar.add_task("trainings", total=len(trials))
-        tables = run_trials(trials, workers, lambda done, of: bar.update(task, completed=done, total=of))
+    with open_reporter() as report:
+        tables = run_trials(trials, workers, report.phase("trainings", len(trials)))
     for name in names:
         rows.append(make_row(name, [t for t, trial in zip(tables, trials, strict=True) if trial.row == name], lexicons))
     rows.append(make_row("Word spotting", [_probabilities(WordSpotter(), dataset, split)], lexicons))

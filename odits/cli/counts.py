@@ -17,10 +17,10 @@ from odits.cli.common import (
     precompute_shown,
     print_json,
     print_table,
-    progress_bar,
     sam_parameters,
     say,
 )
+from odits.core.progress import open_reporter
 
 if TYPE_CHECKING:
     from odits.counting.tuning import Setting, Tunable
@@ -91,9 +91,8 @@ def _tune(
 
     tunable = _tunable(records, wanted, workers)
     before = try_filters(tunable.images, tunable.start, distribution)
-    with progress_bar() as bar:
-        task = bar.add_task("trying filters", total=len(tunable.settings))
-        found = search(tunable, distribution, lambda done, of: bar.update(task, completed=done, total=of))
+    with open_reporter() as report:
+        found = search(tunable, distribution, report.phase("trying filters", len(tunable.settings)))
     return before, found
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar
+from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table
+from odits.core.progress import open_reporter
 
 
 def evaluate_crops(
@@ -22,9 +23,8 @@ def evaluate_crops(
     from odits.models.clip.loading import load_word_model
 
     model = load_word_model(checkpoint, device)
-    with progress_bar() as bar:
-        task = bar.add_task("reading boxes", total=len(dataset.split(split)))
-        accuracy = score_crops(model, dataset, split, lambda: bar.advance(task))
+    with open_reporter() as report:
+        accuracy = score_crops(model, dataset, split, report.phase("reading boxes", len(dataset.split(split))).advance)
     found = {"model": model.name, "checkpoint": model.checkpoint, "split": split, **accuracy}
     if as_json:
         print_json(found)

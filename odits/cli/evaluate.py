@@ -16,10 +16,10 @@ from odits.cli.common import (
     load_vocabulary,
     print_json,
     print_table,
-    progress_bar,
     say,
 )
 from odits.core.errors import OditsError
+from odits.core.progress import open_reporter
 from odits.tracking.trackers import make_tracker
 
 if TYPE_CHECKING:
@@ -51,11 +51,9 @@ def evaluate(
     from odits.models.registry import load_any
 
     model = load_any(checkpoint, device)
-    with progress_bar() as bar:
-        task = bar.add_task("evaluating", total=len(dataset.split(split)))
-        kept = evaluate_and_keep(
-            model, checkpoint, dataset, split, asked, lambda done, of: bar.update(task, completed=done, total=of)
-        )
+    with open_reporter() as report:
+        progress = report.phase("evaluating", len(dataset.split(split)))
+        kept = evaluate_and_keep(model, checkpoint, dataset, split, asked, progress)
     if save_probabilities_to is not None:
         save_probabilities(save_probabilities_to, kept.probabilities(), kept.vocabulary.words, kept.images)
     run = _tracked(kept, dataset, track)

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar, say
+from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, say
 from odits.core.errors import OditsError
 from odits.core.files import cache_home
+from odits.core.progress import open_reporter
 from odits.training.finetune_config import LOSSES, NAMED_EPOCHS, OPTIMIZERS, PARTS, TEMPERATURES, FinetuneConfig
 
 
@@ -75,20 +76,16 @@ def finetune(
     key = config.digest(part, clip.checkpoint, data_digest(usable_records(dataset, "train")))
     folder = out or cache_home() / "checkpoints" / f"{_plain(checkpoint).replace('/', '-')}-{part}-{loss}-{key}"
     first = os.environ.get("RANK", "0") == "0"
-    bar = progress_bar()
-    bar.disable = not first
-    with bar:
-        preparing = bar.add_task("preparing images", total=None, visible=False)
-        training = bar.add_task("training", total=epochs)
+    with open_reporter(quiet=not first) as report:
+        preparing, training = report.phase("preparing images"), report.phase("training", epochs)
 
         def show(line: dict[str, float]) -> None:
-            described = "  ".join(f"{name} {line[name]:.4f}" for name in ("image", "text", "total"))
-            bar.update(training, completed=line["epoch"], description=f"epoch {line['epoch']}  {described}")
+            training(int(line["epoch"]), epochs)
 
         listener = Listener(
             say if first else lambda _: None,
             show,
-            lambda done, of: bar.update(preparing, completed=done, total=of, visible=done < of),
+            preparing,
         )
         tags = {"code version": code_version(), "data set": dataset.name}
         state = finetune(clip, dataset, folder, config, origin, tracker, tags, evaluate, restart, listener)

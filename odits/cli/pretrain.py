@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from odits.cli.common import progress_bar, say
+from odits.cli.common import say
 from odits.core.errors import OditsError
+from odits.core.progress import open_reporter
 
 
 def pretrain(
@@ -33,23 +34,19 @@ def pretrain(
         raise OditsError("No usable font: install some, or name a folder of them with --fonts.")
     say(f"{len(known)} words, {len(found)} fonts")
     renderer = SignRenderer(found, known)
-    with progress_bar() as bar:
-        locating, reading = bar.add_task("locating", total=locator_steps), bar.add_task("reading", total=steps)
+    with open_reporter() as report:
+        locating, reading = report.phase("locating", locator_steps), report.phase("reading", steps)
         locator = train_locator(
             renderer,
             out,
             LocatorConfig(steps=locator_steps, seed=seed, workers=workers),
-            lambda line: bar.update(
-                locating, completed=line["step"], description=f"locating, loss {line['cells']:.3f}"
-            ),
+            lambda line: locating(int(line["step"]), locator_steps),
         )
         model = pretrain(
             renderer,
             out,
             PretrainConfig(steps=steps, seed=seed, workers=workers),
-            lambda line: bar.update(
-                reading, completed=line["step"], description=f"reading, loss {line['contrast']:.3f}"
-            ),
+            lambda line: reading(int(line["step"]), steps),
         )
     model.visual.trunk.locator.load_state_dict(locator.state_dict())
     made = {"words": str(len(known)), "fonts": str(len(found)), "seed": str(seed), "steps": str(steps)}

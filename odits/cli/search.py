@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odits.cli.common import Data, Json, load_data, print_json, print_table, progress_bar, say
+from odits.cli.common import Data, Json, load_data, print_json, print_table, say
 from odits.core.errors import OditsError
+from odits.core.progress import Phase, open_reporter
 
 if TYPE_CHECKING:
     from odits.data.collection import Collection
@@ -79,13 +80,13 @@ def _index(collection: Collection, workers: int | None) -> Index:
     """The index, made or brought up to date with a progress bar; images that can't be read are named."""
     from odits.search.index import build_index
 
-    with progress_bar() as bar:
-        tasks: dict[str, Any] = {}
+    with open_reporter() as report:
+        phases: dict[str, Phase] = {}
 
         def progress(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what.lower(), total=of)
-            bar.update(tasks[what], completed=done, total=of)
+            if what not in phases:
+                phases[what] = report.phase(what.lower(), of)
+            phases[what](done, of)
 
         index = build_index(collection, workers, progress)
     for entry in index.problems:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table, progress_bar
+from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table
+from odits.core.progress import open_reporter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,14 +52,13 @@ def retrieval(
 
         with_objects = load_odits(odits, device)
         seeing.append((with_objects.name, with_objects))
-    with progress_bar() as bar:
-        reading = bar.add_task("reading", total=len(task.records))
-        spotted = task_of.spotting_scores(spotter, task, lambda count: bar.advance(reading, count))
+    with open_reporter() as report:
+        spotted = task_of.spotting_scores(spotter, task, report.phase("reading", len(task.records)).advance)
         if save_scores is not None:
             task_of.save_scores(save_scores, spotted, task)
         seen: dict[str, np.ndarray] = {}
         for name, model in seeing:
-            advance = partial(bar.advance, bar.add_task(f"comparing: {name}", total=len(task.records)))
+            advance = report.phase(f"comparing: {name}", len(task.records)).advance
             seen[name] = task_of.embedding_scores(model, task, advance)
     rows = {
         spotter.name: spotted,
@@ -101,9 +100,8 @@ def spot(
     records = dataset.split(split)
     others = other_spotters(results)
     spotter = WordSpotter()
-    with progress_bar() as bar:
-        task = bar.add_task("reading", total=len(records))
-        quality = spotting_quality(spotter, records, threshold, lambda count: bar.advance(task, count))
+    with open_reporter() as report:
+        quality = spotting_quality(spotter, records, threshold, report.phase("reading", len(records)).advance)
     found: dict[str, Any] = {
         "model": spotter.name,
         "data": dataset.name,

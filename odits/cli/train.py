@@ -16,13 +16,13 @@ from odits.cli.common import (
     load_data,
     print_json,
     print_table,
-    progress_bar,
     say,
 )
 from odits.core.files import cache_home
+from odits.core.progress import open_reporter
 from odits.models.fusion.initializers import INITIALIZERS
-from odits.models.fusion.object_view_names import OBJECT_VIEWS
 from odits.models.fusion.random_streams import GENERATORS
+from odits.models.fusion.settings import OBJECT_VIEWS
 from odits.training.odits_config import ABLATIONS, CLIP_PARTS, OBJECTS, OditsTraining
 
 if TYPE_CHECKING:
@@ -91,19 +91,19 @@ def train(
     dataset = load_data(data)
     from odits.tracking.trackers import make_tracker
     from odits.training.lineage import code_version
-    from odits.training.odits_runs import make_eyes, origin_of, run_folder
+    from odits.training.odits_runs import make_input_encoder, origin_of, run_folder
     from odits.training.train_odits import train_odits
 
     tracker = make_tracker(track)
-    eyes = make_eyes(checkpoint, segmenter, view, read, device)
-    folder = out or run_folder(cache_home() / "checkpoints", eyes, dataset, config)
-    with progress_bar() as bar:
+    input_encoder = make_input_encoder(checkpoint, segmenter, view, read, device)
+    folder = out or run_folder(cache_home() / "checkpoints", input_encoder, dataset, config)
+    with open_reporter() as bar:
         state = train_odits(
-            eyes,
+            input_encoder,
             dataset,
             folder,
             config,
-            origin_of(checkpoint, segmenter, eyes),
+            origin_of(checkpoint, segmenter, input_encoder),
             tracker,
             {"code version": code_version(), "data set": dataset.name},
             restart,
@@ -129,11 +129,9 @@ def train(
 def _listener(bar: Any, epochs: int) -> Listener:
     from odits.training.finetune import Listener
 
-    preparing = bar.add_task("objects", total=None, visible=False)
-    training = bar.add_task("training", total=epochs)
+    training = bar.phase("training", epochs)
 
     def show(line: dict[str, float]) -> None:
-        described = f"epoch {line['epoch']}  loss {line['total']:.4f}  held out {line['held_out']:.4f}"
-        bar.update(training, completed=line["epoch"], description=described)
+        training(int(line["epoch"]), epochs)
 
-    return Listener(say, show, lambda done, of: bar.update(preparing, completed=done, total=of, visible=done < of))
+    return Listener(say, show, bar.phase("objects"))

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, load_vocabulary, print_json, print_table, progress_bar
+from odits.cli.common import Checkpoint, Data, Device, Json, download_progress, load_vocabulary, print_json, print_table
 from odits.core.errors import OditsError
+from odits.core.progress import open_reporter
 
 MODELS = ("clip", "odits", "spotting")
 
@@ -37,13 +38,8 @@ def words(
     opened = [open_image(path) for path in images]  # a broken file is told before a model is loaded
     asked = load_vocabulary(vocabulary, data)
 
-    with progress_bar() as bar:
-        task = bar.add_task("downloading weights", total=None, visible=False)
-
-        def downloaded(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        speaker = load_any(SPOTTING if model == "spotting" else checkpoint, device, downloaded)
+    with open_reporter() as report:
+        speaker = load_any(SPOTTING if model == "spotting" else checkpoint, device, download_progress(report))
     found: list[dict[str, Any]] = []
     for path, image in zip(images, opened, strict=True):
         prediction = speaker.predict(image, asked)
