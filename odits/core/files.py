@@ -1,74 +1,172 @@
-"""Writing files so that a reader never sees half of one, and where this program keeps its own."""
+"""Files: digests, writing so that a reader never sees half of one, and where this program keeps its own.
+
+Nothing outside `odits.core` computes a digest, renames a file or looks for the home folder by itself.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Thread
 
-import platformdirs
-
-from odits.core.errors import OditsError
+from odits.core.errors import WriteError
+from odits.core.locks import hold_new, remove_unheld
 from odits.core.progress import Progress
 
-
-class WriteError(OditsError, OSError):
-    """A file that can't be written, and why. An OSError too: a cache that can't be kept costs speed, not the answer."""
+CHUNK = 1 << 20
+TEMPORARY = ".tmp"
+"""How the names of temporary files and folders end; their processes hold them locked (`odits.core.locks`)."""
+LEFT_AFTER_S = 3600.0
+"""Age in seconds from which a temporary file that no process holds is removed by the way."""
 
 
 def cache_home() -> Path:
-    """The folder of caches, stores and downloads: ODITS_HOME, else the user's cache folder. It need not exist yet."""
+    """Return the folder of all that this program keeps: ODITS_HOME, else the user's cache folder. It may be missing."""
     named = os.environ.get("ODITS_HOME", "").strip()
-    return Path(named).expanduser().absolute() if named else Path(platformdirs.user_cache_dir("odits"))
+    if named:
+        return Path(named).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("odits"))
 
 
-def app_folder() -> Path:
-    """Return the folder of app.py, pages/ and assets/: in the installed package, else the checkout around it."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_app"
-    return installed if installed.is_dir() else package.parent
+# Digests.
 
 
-def asset(name: str) -> Path:
-    """Return the path of a file or folder of assets/, such as "demo" or "odits-signs/model.safetensors"."""
-    return app_folder() / "assets" / name
+def sha256_of(*parts: bytes | str) -> str:
+    """Return the hexadecimal SHA-256 of the parts, one after the other; text counts as UTF-8."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file; remembered while its size and time of change stay the same.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    status = path.stat()
+    return _file_digest(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _file_digest(path: Path, _size: int, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Writing.
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Nothing; afterwards `path` holds exactly `data`, or, where that failed, what it held before.
-
-    The bytes go to a temporary name in the same folder (made if need be), are synced to the disk and renamed.
+    """Write `data` to `path`, which holds either all of it afterwards or what it held before.
 
     Raises:
         WriteError: the folder can't be made, the disk is full, or writing is not allowed there.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        stream.write(data)
+
+
+@contextmanager
+def replacing(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """Give the block a temporary file to write, which then replaces `path` in one step, synced to the disk.
+
+    Where the block raises, `path` stays as it was and the temporary file goes.
+
+    Args:
+        path: the file to write; its folder is created.
+        folder: where the temporary file lies, on the same disk; the folder of `path` by default.
+
+    Raises:
+        WriteError: the folder can't be made, the disk is full, or writing is not allowed there.
+    """
+    temporary, descriptor = None, None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # "x" never follows a link that somebody else put there, and keeps the permissions that the umask asks for
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        temporary, descriptor = _new_temporary(folder or path.parent, path.name)
+        yield temporary
+        move_into_place(temporary, path)
+    except WriteError:
+        raise
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror or error}.") from error
     finally:
-        # gone already when the rename succeeded
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with contextlib.suppress(OSError):  # gone already where it was moved into place
+                temporary.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _new_temporary(folder: Path, name: str) -> tuple[Path, int]:
+    """Create an empty temporary file for `name`; the descriptor holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        temporary = folder / f".{name[:100]}.{secrets.token_hex(6)}{TEMPORARY}"
+        # "x" never follows a link that somebody else put there, and keeps the permissions that the umask asks for
+        temporary.open("xb").close()
+        descriptor = hold_new(temporary)
+        if descriptor is not None:
+            return temporary, descriptor
+
+
+@contextmanager
+def temporary_folder(name: str = "work") -> Iterator[Path]:
+    """Give the block an empty folder under the home folder, or the system's where that can't be written; remove it then.
+
+    What a killed process leaves of it is removed by the next one, an hour later, and by `odits cache --prune`.
+    """
+    parent = cache_home() / "cache" / "work"
+    folder, descriptor = parent, None
+    try:
+        while descriptor is None:
+            folder = parent / f".{name[:100]}.{secrets.token_hex(6)}{TEMPORARY}"
+            folder.mkdir(parents=True)
+            descriptor = hold_new(folder)
+    except OSError:  # a full or read-only disk
+        with tempfile.TemporaryDirectory(prefix="odits-") as elsewhere:
+            yield Path(elsewhere)
+        return
+    try:
+        clear_leftovers(parent)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def move_into_place(ready: Path, target: Path) -> None:
+    """Sync the finished file or folder `ready` to the disk and rename it to `target` on the same disk.
+
+    Args:
+        ready: complete.
+        target: a file there is replaced; its folder is made.
+
+    Raises:
+        OSError: it can't be synced or renamed.
+    """
+    for file in [ready] if ready.is_file() else [path for path in ready.rglob("*") if path.is_file()]:
+        with file.open("rb+") as stream:
+            os.fsync(stream.fileno())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ready.replace(target)
+    _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself durable, where the system can open a folder (Windows can't)."""
+    """Make the rename itself durable, where the system can open a folder (Windows can't)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -77,14 +175,36 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-# Small things about files that stores share.
+def leftovers(folder: Path, age_s: float = 0.0, deep: bool = False) -> list[Path]:
+    """List the temporary files and folders of at least this age in `folder`, whether a process holds them or not.
+
+    Args:
+        folder: need not exist.
+        age_s: least age in seconds.
+        deep: look into the folders below it too.
+    """
+    now, found = time.time(), []
+    for path in folder.glob(f"**/.*{TEMPORARY}" if deep else f".*{TEMPORARY}"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if now - path.lstat().st_mtime >= age_s:
+                found.append(path)
+    return found
 
 
-CHUNK = 1 << 20
+def clear_leftovers(folder: Path, age_s: float = LEFT_AFTER_S, deep: bool = False) -> list[Path]:
+    """Remove the temporary files and folders that killed processes left; the arguments are those of `leftovers`.
+
+    Returns:
+        What was removed.
+    """
+    return [path for path in leftovers(folder, age_s, deep) if remove_unheld(path)]
+
+
+# What stores share.
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for the file where the disk can do that, else a copy."""
+    """Give a file a second name where the disk can do that, else copy it."""
     try:
         os.link(source, target)
     except OSError:
@@ -92,7 +212,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def copy_with_progress(source: Path, target: Path, progress: Progress) -> None:
-    """Copies a file in pieces and says how far it is."""
+    """Copy a file in pieces and say how far it is."""
     total, done = source.stat().st_size, 0
     with source.open("rb") as read, target.open("xb") as write:
         progress(0, total)
@@ -106,7 +226,7 @@ def copy_with_progress(source: Path, target: Path, progress: Progress) -> None:
 
 @contextmanager
 def watched(folder: Path, total: int, progress: Progress, every_s: float = 0.2) -> Iterator[None]:
-    """Reports the growth of the files in a folder while the block runs: clients that download say nothing themselves.
+    """Report the growth of the files in a folder while the block runs: clients that download say nothing themselves.
 
     An exception of `progress` (a page that was left) is raised when the block ends.
     """
@@ -136,37 +256,9 @@ def watched(folder: Path, total: int, progress: Progress, every_s: float = 0.2) 
         raise failed[0]
 
 
-def sha256_of(*parts: bytes | str) -> str:
-    """Return the hexadecimal SHA-256 of the parts, one after the other; text counts as UTF-8."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
-    return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file; remembered while its size and time of change stay the same."""
-    status = path.stat()
-    return _file_digest(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _file_digest(path: Path, _size: int, _modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def move_into_place(ready: Path, target: Path) -> None:
-    """Sync the finished file `ready` to the disk and rename it to `target` on the same disk, whose folder is made.
-
-    Raises:
-        OSError: the file can't be synced or renamed.
-    """
-    with ready.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    ready.replace(target)
-    _sync_folder(target.parent)
+def safe_name(text: str) -> str:
+    """Make a name that is good on every disk: letters, digits, dot, dash, underscore; never empty, never a path."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-_")[:80] or "checkpoint"
 
 
 def inside(root: Path, relative: str) -> Path | None:

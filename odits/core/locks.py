@@ -1,40 +1,140 @@
-"""One process at a time at a piece of work."""
+"""One process at a time at a piece of work.
+
+Locks are `flock`s: the system lets go of them when the process ends, however that happens, so that no lock has to be
+broken by its age. A lock's file is removed by whoever releases it; what a killed process leaves is an empty file that
+nobody holds, and anybody may remove (`remove_unheld`).
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from odits.core.errors import StoreError
+from odits.core.errors import BusyError, StoreError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two at once cost work done twice there, results are renamed into place all the same
+    fcntl = None  # type: ignore[assignment]
+
+SHORTEST_S, LONGEST_S = 0.01, 0.25  # between two tries to get a lock
 
 
 @contextmanager
-def locked(path: Path, sentence: str) -> Iterator[None]:
-    """Holds the lock file for the block; the lock goes with the process, however that ends.
+def locked(path: Path, sentence: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `path` for the block.
+
+    Args:
+        path: the lock's file; its folder is created.
+        sentence: what to say where another process holds it.
+        wait_s: how long to wait for that process, in seconds; `math.inf` for ever.
 
     Raises:
-        StoreError: somebody else holds it (the sentence), or the folder can't be written.
+        BusyError: another process still holds it (the sentence).
+        StoreError: the folder can't be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = _acquire(path, wait_s)
     except OSError as error:
         raise StoreError(f"{path.parent} can't be written: {error.strerror or error}.") from error
+    if descriptor is None:
+        raise BusyError(sentence)
     try:
-        _lock(descriptor, sentence)
         yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            path.unlink()  # before the lock is released: see `_is_named`
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file, temporary file or folder at `path` now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not try_lock(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, sentence: str) -> None:
+def remove_unheld(path: Path) -> bool:
+    """Remove a lock file, temporary file or folder unless a process holds it; whether it was removed."""
     try:
-        import fcntl
-    except ImportError:  # Windows: two at once cost work done twice there, the results are renamed into place
-        return
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        if not try_lock(descriptor):
+            return False
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def hold_new(path: Path) -> int | None:
+    """Lock the file or folder that was created at `path` just now, as a sign that its process lives.
+
+    Returns:
+        The descriptor that holds the lock until it is closed; None where somebody removed it meanwhile as a leftover,
+        so that it has to be created again.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    if try_lock(descriptor) and _is_named(descriptor, path):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file for this descriptor alone; False where another has it. Never waits."""
+    if fcntl is None:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise StoreError(sentence) from error
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks: work is done twice at worst
+    return True
+
+
+def _acquire(path: Path, wait_s: float) -> int | None:
+    """Return the descriptor that holds the lock file; None where another process held it all the time."""
+    until, pause = time.monotonic() + wait_s, SHORTEST_S
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        held = try_lock(descriptor)
+        if held and _is_named(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+        if held:
+            continue  # its former holder removed the file between the two calls
+        left = until - time.monotonic()
+        if left <= 0:
+            return None
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, LONGEST_S)
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    """Whether `path` still names the open file, which may have been removed before it was locked."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
