@@ -1,0 +1,1 @@
+"""Object counts of a split, their distribution, and the search for filters."""

@@ -1,0 +1,1 @@
+"""Metrics of word probabilities and agreement of annotators: arrays in, floats out."""

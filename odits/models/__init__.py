@@ -1,0 +1,1 @@
+"""Everything that predicts, and the registry that opens it by reference."""

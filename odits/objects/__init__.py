@@ -1,0 +1,1 @@
+"""Detections: helpers, filters, stored form, COCO."""

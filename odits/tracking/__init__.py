@@ -1,0 +1,1 @@
+"""Checkpoint stores and experiment trackers: MLflow, Neptune, Neptune exports."""

@@ -1,0 +1,1 @@
+"""Training runs that resume and are tracked: fine-tuning, ODITS, pretraining."""

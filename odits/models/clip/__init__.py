@@ -1,0 +1,1 @@
+"""CLIP checkpoints: open_clip's architectures and the embedded one."""

@@ -1,0 +1,1 @@
+"""ODITS: objects and words fused into one prediction, and its explanation."""

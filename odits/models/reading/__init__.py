@@ -1,0 +1,1 @@
+"""Word spotting: lines of text found, read and scored against a vocabulary."""

@@ -1,0 +1,1 @@
+"""Segmenters, SAM and the embedded one; objects computed ahead and named."""
