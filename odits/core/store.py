@@ -159,6 +159,11 @@ NPY: FunctionCodec[np.ndarray] = FunctionCodec(".npy", _to_npy, _from_npy)
 NPZ: FunctionCodec[Mapping[str, np.ndarray]] = FunctionCodec(".npz", pack_arrays, unpack_arrays)
 
 
+def former_path(folder: str, model: str, digest: str, suffix: str) -> Path:
+    """Return where versions before 0.2 stored what a model (its key) makes of an image (its digest), in `folder`."""
+    return cache_home() / folder / sha256_of(model)[:24] / f"{digest[:24]}{suffix}"
+
+
 # Stores.
 
 
@@ -372,6 +377,26 @@ class Store(Entries, Generic[T]):
                 with suppress(WriteError):  # costs time later, not the answer now
                     self.put(key, found)
         return found
+
+    def ensure(self, key: str, compute: Callable[[], T], former: Path | None = None, wait_s: float = WAIT_S) -> bool:
+        """Compute and store the result of this key unless it is there; whether it was computed by this call.
+
+        Args:
+            key: by `make_key`.
+            compute: computes the result; what it raises is raised.
+            former: as `get` takes it.
+            wait_s: how long to wait for another process that computes it, before computing it as well.
+
+        Raises:
+            WriteError: the disk is full, or writing is not allowed: for those who compute results for others.
+        """
+        if self.get(key, former) is not None:
+            return False
+        with self._lock_if_possible(key, wait_s):
+            if self.get(key) is not None:
+                return False
+            self.put(key, compute())
+        return True
 
     @contextmanager
     def _lock_if_possible(self, key: str, wait_s: float) -> Iterator[None]:

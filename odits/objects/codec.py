@@ -1,86 +1,100 @@
-"""Objects kept on disk: each image is segmented once per (image, segmenter with its parameters)."""
+"""Objects on the disk: each image is segmented once per (image, segmenter with its parameters)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odits.core.files import cache_home, write_atomically
+from odits.core.files import sha256_of
 from odits.core.pool import Source
+from odits.core.progress import Progress
+from odits.core.store import FunctionCodec, Store, former_path, make_key
 from odits.data.images import ImageError, open_image
-from odits.data.predictions import Advance, Segmenter
+from odits.data.predictions import Segmenter
 
 if TYPE_CHECKING:
     import supervision as sv
 
 
-def objects_file(content: bytes, key: str) -> Path:
-    """Where the objects lie that the segmenter of this key finds in an image file of this content."""
-    return stored_file("objects", content, key, ".json")
+def _unpack(data: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(data)
+    if not isinstance(document["objects"], list):
+        raise ValueError("no list of objects")
+    return document
 
 
-def stored_file(kind: str, content: bytes, key: str, suffix: str) -> Path:
-    """Where one kind of result lies that the segmenter of this key gives for an image file of this content."""
-    image, model = (hashlib.sha256(part).hexdigest()[:24] for part in (content, key.encode()))
-    return cache_home() / kind / model / f"{image}{suffix}"
+OBJECTS: Store[dict[str, Any]] = Store(
+    "objects", FunctionCodec(".json", lambda document: json.dumps(document).encode(), _unpack)
+)
+"""Objects of image files, as `to_document` has them."""
 
 
-def compute_objects(
-    content: bytes, name: str | None, segmenter: Segmenter, advance: Advance | None = None
-) -> tuple[sv.Detections, bytes]:
-    """The objects of an image file of this content, and what is to be stored of them.
+def result_key(content: bytes, segmenter: str) -> str:
+    """Return the key of what the segmenter of this key finds in an image file of this content."""
+    return make_key(image=sha256_of(content), segmenter=segmenter)
+
+
+def former_result(store: Store[Any], content: bytes, segmenter: str) -> Path:
+    """Return where an older version of this program stored the same result."""
+    return former_path(store.kind, segmenter, sha256_of(content), store.suffix)
+
+
+def compute_document(
+    content: bytes, name: str | None, segmenter: Segmenter, advance: Progress | None = None
+) -> dict[str, Any]:
+    """Find the objects of an image file of this content, as the document that is stored of them.
 
     Raises:
-        OditsError: the image cannot be opened, or the segmenter's weights cannot be had.
+        OditsError: the image can't be opened, or the segmenter's weights can't be had.
     """
-    detections = segmenter.segment(open_image(content, name), advance)
-    return detections, json.dumps(to_document(detections) | {"segmenter": segmenter.name}).encode()
+    return to_document(segmenter.segment(open_image(content, name), advance)) | {"segmenter": segmenter.name}
 
 
-def stored_objects(source: Source, segmenter: Segmenter, advance: Advance | None = None) -> sv.Detections:
-    """The objects of an image file (a path or its bytes), from the store or segmented now and kept.
+def stored_objects(source: Source, segmenter: Segmenter, advance: Progress | None = None) -> sv.Detections:
+    """Return the objects of an image file, from the store or found now and stored.
 
     Args:
-        source: the image.
+        source: the image: its file, or what the file holds.
         segmenter: finds its objects.
         advance: as `Segmenter.segment` takes it.
 
     Raises:
-        OditsError: the image cannot be opened, or the segmenter's weights cannot be had.
+        OditsError: the image can't be opened, or the segmenter's weights can't be had.
     """
     content = content_of(source)
-    file = objects_file(content, segmenter.key)
-    kept = _read(file)
-    if kept is not None:
-        return from_document(kept)
-    detections, document = compute_objects(content, name_of(source), segmenter, advance)
-    with suppress(OSError):  # a full or read-only disk costs time later, not the answer now
-        write_atomically(file, document)
-    return detections
+    document = OBJECTS.get_or_compute(
+        result_key(content, segmenter.key),
+        lambda: compute_document(content, name_of(source), segmenter, advance),
+        former_result(OBJECTS, content, segmenter.key),
+    )
+    return from_document(document)
 
 
-def stored_count(source: Source, key: str) -> int | None:
-    """How many objects of an image are stored for the segmenter of this key; None where it was not segmented yet.
+def stored_count(source: Source, segmenter: str) -> int | None:
+    """Count the objects of an image that are stored for the segmenter of this key; None where there are none yet.
 
     Raises:
-        ImageError: the image's file cannot be read.
+        ImageError: the image's file can't be read.
     """
-    kept = _read(objects_file(content_of(source), key))
-    return None if kept is None else len(kept["objects"])
+    document = stored_document(source, segmenter)
+    return None if document is None else len(document["objects"])
 
 
-def stored_document(source: Source, key: str) -> dict[str, Any] | None:
-    """The stored document of an image, as `to_document` has it; None where it was not segmented yet."""
-    return _read(objects_file(content_of(source), key))
+def stored_document(source: Source, segmenter: str) -> dict[str, Any] | None:
+    """Return the document of an image that is stored for the segmenter of this key; None where there is none yet.
+
+    Raises:
+        ImageError: the image's file can't be read.
+    """
+    content = content_of(source)
+    return OBJECTS.get(result_key(content, segmenter), former_result(OBJECTS, content, segmenter))
 
 
 def content_of(source: Source) -> bytes:
-    """The bytes of an image's file.
+    """Return the bytes of an image's file.
 
     Raises:
         ImageError: it cannot be read.
@@ -94,20 +108,12 @@ def content_of(source: Source) -> bytes:
 
 
 def name_of(source: Source) -> str | None:
-    """What messages call an image: the name of its file; None where only its bytes are known."""
+    """Return what messages call an image: the name of its file; None where only its bytes are known."""
     return source.name if isinstance(source, Path) else None
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        document = json.loads(file.read_bytes())
-        return document if isinstance(document["objects"], list) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # absent or damaged: it is computed again
-
-
 def to_document(detections: sv.Detections) -> dict[str, Any]:
-    """Detections as a JSON document: COCO boxes (x, y, width, height) and run-length-encoded masks."""
+    """Return detections as a JSON document: COCO boxes (x, y, width, height) and run-length-encoded masks."""
     from odits.objects.detections import areas_of, kinds_of, masks_of, object_rle
 
     confidence = np.ones(len(detections)) if detections.confidence is None else detections.confidence
@@ -127,7 +133,7 @@ def to_document(detections: sv.Detections) -> dict[str, Any]:
 
 
 def from_document(document: dict[str, Any]) -> sv.Detections:
-    """Detections as a segmenter returns them, from a stored document."""
+    """Return detections as a segmenter does, from a stored document."""
     import supervision as sv
 
     from odits.objects.detections import mask_from_rle

@@ -1,20 +1,19 @@
-"""SAM's masks at loose thresholds, kept on disk: computed once an image, so that filters can be tried over them."""
+"""SAM's masks at loose thresholds, on the disk: computed once an image, so that filters can be tried over them."""
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odits.core.errors import OditsError
 from odits.core.pool import Source
+from odits.core.store import FunctionCodec, Store
 from odits.data.images import open_image
 from odits.models.segmentation.parameters import EXACT, SamParameters
-from odits.objects.codec import content_of, stored_file
+from odits.objects.codec import content_of, former_result, result_key
 
 if TYPE_CHECKING:
-    from odits.models.segmentation.sam_replay import KeptCandidates
+    from odits.models.segmentation.sam_replay import MaskCandidates
 
 
 LOOSE_QUALITY, LOOSE_STABILITY = 0.8, 0.85
@@ -22,7 +21,7 @@ LOOSE_QUALITY, LOOSE_STABILITY = 0.8, 0.85
 
 
 def loosened(parameters: SamParameters) -> SamParameters:
-    """The parameters at which candidates are computed; equal for all that differ in replayed filters alone.
+    """Return the parameters at which candidates are computed; equal for all that differ in replayed filters alone.
 
     Raises:
         OditsError: approximate masks are asked for, which depend on each other.
@@ -40,30 +39,35 @@ def loosened(parameters: SamParameters) -> SamParameters:
     )
 
 
-def candidates_file(content: bytes, key: str) -> Path:
-    """Where the candidates lie that the SAM of this key (with `loosened` parameters) gives for an image file."""
-    return stored_file("candidates", content, key, ".npz")
+def _pack(candidates: MaskCandidates) -> bytes:
+    return candidates.to_bytes()
 
 
-def compute_candidates(content: bytes, name: str | None, segmenter: Any) -> tuple[KeptCandidates, bytes]:
-    """The candidates of an image file, by a `SamSegmenter` with `loosened` parameters, and what is to be stored.
+def _unpack(data: bytes) -> MaskCandidates:
+    from odits.models.segmentation.sam_replay import MaskCandidates
+
+    return MaskCandidates.from_bytes(data)
+
+
+CANDIDATES: Store[MaskCandidates] = Store("candidates", FunctionCodec(".npz", _pack, _unpack))
+"""Candidates of image files by a SAM with `loosened` parameters; keys by `odits.objects.codec.result_key`."""
+
+
+def compute_candidates(content: bytes, name: str | None, segmenter: Any) -> MaskCandidates:
+    """Compute the candidates of an image file by a `SamSegmenter` with `loosened` parameters.
 
     Raises:
         OditsError: the image cannot be opened, or the weights cannot be had.
     """
-    kept = segmenter.candidates(open_image(content, name))
-    return kept, kept.to_bytes()
+    found: MaskCandidates = segmenter.candidates(open_image(content, name))
+    return found
 
 
-def stored_candidates(source: Source, key: str) -> KeptCandidates | None:
-    """The candidates of an image that are stored for the SAM of this key; None where there are none, or damaged ones.
+def stored_candidates(source: Source, key: str) -> MaskCandidates | None:
+    """Return the candidates of an image that are stored for the SAM of this key; None where there are none yet.
 
     Raises:
         ImageError: the image's file cannot be read.
     """
-    from odits.models.segmentation.sam_replay import KeptCandidates
-
-    try:
-        return KeptCandidates.from_bytes(candidates_file(content_of(source), key).read_bytes())
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None
+    content = content_of(source)
+    return CANDIDATES.get(result_key(content, key), former_result(CANDIDATES, content, key))
