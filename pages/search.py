@@ -9,14 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from odits.core.errors import OditsError
-from odits.data.collection import Collection
+from odits.data.records import Collection
 from odits.search.query import Query, parse_query
 from odits.search.ranking import Hit, Searcher, search
-from pages._search.cards import Result, show_results, style
-from pages._search.collections import choose_images, offer_index, searcher_of
-from pages._search.seeing import clip_of, seen_by
+from pages._search.results import Result, show_results, style
+from pages._search.index import choose_images, offer_index, searcher_of
+from pages._search.index import clip_of, seen_by
+from odits.models.registry import EMBEDDED
 from pages._shared import state
-from pages._shared.layout import file_stem, guarded, page, panes, plain, table_download
+from pages._shared.layout import file_stem, guarded, page, panes, escape_markdown, table_download
 from pages._shared.pictures import dataset_or_none
 from pages._shared.word_models import choose_model
 
@@ -98,7 +99,7 @@ def table_of(results: list[Result], query: Query) -> pd.DataFrame:
 
 def say_found(hits: list[Hit], query: Query) -> None:
     """In a sentence how many images show the words."""
-    words = plain(" and ".join(query.words))
+    words = escape_markdown(" and ".join(query.words))
     sure = sum(hit.probability >= SURE for hit in hits)
     more = len(hits) - sure
     doubtful = f"{more} more may do so" if sure else f"{more} may do so, none surely"
@@ -110,12 +111,12 @@ def say_found(hits: list[Hit], query: Query) -> None:
 
 def say_none(searcher: Searcher, query: Query) -> None:
     """That no image shows the words, and what comes nearest."""
-    words = plain(" and ".join(query.words))
+    words = escape_markdown(" and ".join(query.words))
     near: list[str] = []
     for word in query.words:
         looser = search(searcher, Query((word,), True, 2), 5)
         near += [hit.matches[0].text.strip() for hit in looser]
-    shown = ", ".join(f"“{plain(text)}”" for text in list(dict.fromkeys(filter(None, near)))[:6])
+    shown = ", ".join(f"“{escape_markdown(text)}”" for text in list(dict.fromkeys(filter(None, near)))[:6])
     hint = f" The nearest readings are {shown}." if shown else ""
     loosen = "" if query.part and query.tolerance == 2 else " Allow wrong letters or parts of words to find more."
     together = "" if len(query.words) == 1 else " together"
@@ -169,7 +170,7 @@ def show_seen(query: Query, hits: list[Hit], searcher: Searcher, ranking: str, l
         st.markdown("What was read comes first; then what CLIP holds most likely.")
         show_list(results, query, link, "both")
     elif ranking == "clip":
-        st.markdown(f"As {plain(model.name)} ranks them; every image has a place.")
+        st.markdown(f"As {escape_markdown(model.name)} ranks them; every image has a place.")
         show_list(results, query, link, "clip")
     else:
         with panes("rankings") as row:
@@ -181,7 +182,7 @@ def show_seen(query: Query, hits: list[Hit], searcher: Searcher, ranking: str, l
                 else:
                     say_none(searcher, query)
             with row.container(key="pane-seeing"):
-                st.subheader(f"By {plain(model.name)}", anchor=False)
+                st.subheader(f"By {escape_markdown(model.name)}", anchor=False)
                 show_list(results, query, link, "clip", narrow=True)
 
 
@@ -191,7 +192,7 @@ def show_problems(searcher: Searcher) -> None:
     if problems:
         count = len(problems)
         with st.expander(f"{count} {'image' if count == 1 else 'images'} could not be read"):
-            st.markdown("\n".join(f"- {plain(entry.problem)}" for entry in problems[:100]))
+            st.markdown("\n".join(f"- {escape_markdown(entry.problem)}" for entry in problems[:100]))
 
 
 def link_of(collection: Collection) -> str | None:
@@ -207,7 +208,7 @@ def show(collection: Collection, query: Query | None, ranking: str) -> None:
     if searcher is None:
         return
     if query is None:
-        words = ", ".join(map(plain, examples(searcher)))
+        words = ", ".join(map(escape_markdown, examples(searcher)))
         example = f" They say, for example: {words}." if words else ""
         count = len(searcher.index.images)
         st.info(f"Type a word to look for in the {count:,} images.{example}", icon=":material/search:")
@@ -224,14 +225,15 @@ with page("Search", "Find the images that show a word, however it is written the
     style()
     with st.sidebar:
         collection = choose_images(dataset_or_none())
-        reference = choose_model() if state.get("ranking") in ("clip", "both", "beside") else ""
+        sees = state.get("ranking") in ("clip", "both", "beside")
+        reference = choose_model("clip", EMBEDDED, ("clip",)) if sees else ""
     query: Query | None = None
     ranking = "reading"
     try:
         query, ranking = ask()
     except OditsError as error:
-        st.warning(plain(str(error)), icon=":material/edit:")
-    seen_names = ("model", "checkpoint") if reference else ()
+        st.warning(escape_markdown(str(error)), icon=":material/edit:")
+    seen_names = ("clip",) if reference else ()
     state.publish("searched", "folder", "query", "part-of", "wrong", "ranking", "show", *seen_names)
     if collection is not None:
         with guarded():

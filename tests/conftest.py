@@ -10,12 +10,16 @@ import pytest
 from odits.data import find_data_folder
 
 
+SHARED_SVT = Path(__file__).resolve().parents[2] / "shared" / "svt1"
+"""Where the tests, and only they, look for SVT when ODITS_DATA names nothing."""
+
+
 @pytest.fixture(scope="session")
 def svt() -> Path:
     """The folder with train.xml, test.xml and img/; skips where the data set is absent."""
-    folder = find_data_folder(None)
+    folder = find_data_folder()
     if folder is None or not (folder / "test.xml").exists():
-        pytest.skip("SVT is not here: set ODITS_DATA to the folder with train.xml, test.xml and img/")
+        pytest.skip(f"SVT is not here: name its folder in ODITS_DATA, or put it at {SHARED_SVT}")
     return folder
 
 
@@ -29,3 +33,5 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 def pytest_configure() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if SHARED_SVT.is_dir():
+        os.environ.setdefault("ODITS_DATA", str(SHARED_SVT))

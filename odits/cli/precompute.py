@@ -12,9 +12,11 @@ from odits.cli.common import (
     Data,
     Device,
     Json,
+    Ray,
     SamValues,
     Segmenter,
     Workers,
+    exit_after,
     load_data,
     precompute_shown,
     print_json,
@@ -36,44 +38,37 @@ def precompute(
         bool, typer.Option("--candidates", help="SAM's masks at loose thresholds, which `counts --tune` filters.")
     ] = False,
     workers: Workers = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a Ray cluster that does the work, or local to start one here (requirements-ray.txt).",
-            show_default=False,
-        ),
-    ] = None,
+    ray: Ray = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Objects of all images, computed once and kept; what is there already is left, so a stopped run goes on."""
-    from odits.data.collection import collection_of_dataset, collection_of_folder
-    from odits.models.segmentation.precompute import Wanted
+    from odits.data.records import collection_of_dataset, collection_of_folder
+    from odits.models.segmentation.batch import ObjectsRequest
 
     if folder is not None and data is not None:
         raise OditsError("Name a data set with --data or a folder with --folder, not both.")
     if candidates and segmenter == "embedded":
         raise OditsError("Candidates are SAM's: choose a SAM with --segmenter.")
     found = collection_of_folder(folder) if folder else collection_of_dataset(load_data(data), split)
-    wanted = Wanted(segmenter, sam_parameters(sam, segmenter), device, "candidates" if candidates else "objects")
+    request = ObjectsRequest(segmenter, sam_parameters(sam, segmenter), device, "candidates" if candidates else "objects")
     began = time.perf_counter()
-    done = precompute_shown(found.items, wanted, workers, ray)
+    done, problems = precompute_shown(found.records, request, workers, ray)
     if as_json:
         print_json(
             {
-                "images": len(found.items),
+                "images": len(found.records),
                 "segmenter": done.segmenter.name,
-                "kind": wanted.kind,
+                "kind": request.kind,
                 "computed": done.computed,
-                "kept_from_before": done.kept,
-                "problems": [
-                    {"image": found.items[place].name, "why": why} for place, why in sorted(done.problems.items())
-                ],
+                "kept_from_before": done.stored,
+                "problems": [{**problem, "why": problem["problem"]} for problem in problems],
                 "seconds": time.perf_counter() - began,
             }
         )
-        return
-    say(
-        f"{found.title}: {done.computed:,} of {len(found.items):,} images computed by {done.segmenter.name}, "
-        f"{done.kept:,} were there already."
-    )
+    else:
+        say(
+            f"{found.title}: {done.computed:,} of {len(found.records):,} images computed by {done.segmenter.name}, "
+            f"{done.stored:,} were there already."
+        )
+    exit_after(problems)

@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odits.cli.common import Data, Json, load_data, print_json, print_table, say
+from odits.cli.common import (
+    Data,
+    Json,
+    Ray,
+    Workers,
+    chosen_workers,
+    exit_after,
+    load_data,
+    print_json,
+    print_table,
+    report_problems,
+    say,
+)
 from odits.core.errors import OditsError
 from odits.core.progress import Phase, open_reporter
 
 if TYPE_CHECKING:
-    from odits.data.collection import Collection
+    from odits.core.pool import Workers as PoolWorkers
+    from odits.data.records import Collection
     from odits.search.index import Index
     from odits.search.ranking import Hit
 
@@ -27,20 +40,20 @@ def search(
     top: Annotated[int, typer.Option(min=1, help="How many images.")] = 20,
     part: Annotated[bool, typer.Option("--part", help="The words may be parts of longer ones.")] = False,
     tolerance: Annotated[int, typer.Option(help="How many letters of a word may be wrong: 0, 1 or 2.")] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes that read images. Default: one a core, at most 8.", show_default=False),
-    ] = None,
+    workers: Workers = None,
+    ray: Ray = None,
     as_json: Json = False,
 ) -> None:
     """Images that show words, with the place of each word and why it was found; the images are read once and kept."""
+    from odits.core.pool import Problem
     from odits.search.query import parse_query
     from odits.search.ranking import Searcher
     from odits.search.ranking import search as search_images
 
     query = parse_query(" ".join(words), part, tolerance)
     collection = _collection(data, folder, split)
-    index = _index(collection, workers)
+    index = _index(collection, chosen_workers(workers, ray))
+    problems = report_problems(Problem(entry.name, entry.problem) for entry in index.problems)
     hits = search_images(Searcher(index), query, top)
     if as_json:
         print_json(
@@ -48,16 +61,21 @@ def search(
                 "collection": collection.title,
                 "images": len(index.images),
                 "unreadable": [{"image": entry.name, "why": entry.problem} for entry in index.problems],
+                "problems": problems,
                 "words": query.words,
                 "part": part,
                 "tolerance": tolerance,
                 "results": [_document(hit) for hit in hits],
             }
         )
-        return
-    title = f"{collection.title}: {len(index.images):,} images"
+    else:
+        _print(hits, f"{collection.title}: {len(index.images):,} images", query.words)
+    exit_after(problems)
+
+
+def _print(hits: list[Hit], title: str, words: tuple[str, ...]) -> None:
     if not hits:
-        say(f"{title}: none shows {' and '.join(query.words)}.")
+        say(f"{title}: none shows {' and '.join(words)}.")
         return
     rows = [
         (rank, hit.image.name, hit.probability, "; ".join(match.why for match in hit.matches))
@@ -67,7 +85,7 @@ def search(
 
 
 def _collection(data: Path | None, folder: Path | None, split: str) -> Collection:
-    from odits.data.collection import collection_of_dataset, collection_of_folder
+    from odits.data.records import collection_of_dataset, collection_of_folder
 
     if folder is None:
         return collection_of_dataset(load_data(data), split)
@@ -76,8 +94,8 @@ def _collection(data: Path | None, folder: Path | None, split: str) -> Collectio
     return collection_of_folder(folder)
 
 
-def _index(collection: Collection, workers: int | None) -> Index:
-    """The index, made or brought up to date with a progress bar; images that can't be read are named."""
+def _index(collection: Collection, workers: PoolWorkers) -> Index:
+    """Return the index, made or brought up to date, showing how far it is."""
     from odits.search.index import build_index
 
     with open_reporter() as report:
@@ -88,10 +106,7 @@ def _index(collection: Collection, workers: int | None) -> Index:
                 phases[what] = report.phase(what.lower(), of)
             phases[what](done, of)
 
-        index = build_index(collection, workers, progress)
-    for entry in index.problems:
-        say(f"Left out: {entry.problem}")
-    return index
+        return build_index(collection, workers, progress)
 
 
 def _document(hit: Hit) -> dict[str, Any]:

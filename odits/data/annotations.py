@@ -1,12 +1,12 @@
 """Marks of annotators: which predicted words they hold right or wrong, in a SQLite file per annotator.
 
 Every mark is committed to the disk before it is confirmed, so a crash of the program or of the machine loses none.
+As CSV an annotator's marks go to spreadsheets and to other machines.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import re
 import sqlite3
@@ -19,28 +19,37 @@ from pathlib import Path
 from typing import NamedTuple
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home
+from odits.core.files import cache_home, sha256_of
 
 VERDICTS = ("right", "wrong", "unsure")
 SCHEMA = 1
 MAX_NAME = 60
 MAX_NOTE = 1000
+MAX_BYTES = 32 * 2**20
+"""The largest CSV file that is read."""
+MAX_FIELD = 4000
+"""The most characters that a field of a CSV file may have."""
+
 _APPLICATION = 0x0D175A  # tells our files from other SQLite files
 _BUSY_SECONDS = 10.0
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS annotator (name TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS marks (
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS annotator (name TEXT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS marks (
     data TEXT NOT NULL, image TEXT NOT NULL, model TEXT NOT NULL, checkpoint TEXT NOT NULL, vocabulary TEXT NOT NULL,
     word TEXT NOT NULL, verdict TEXT NOT NULL, note TEXT NOT NULL, time TEXT NOT NULL,
     PRIMARY KEY (data, image, model, checkpoint, vocabulary, word)
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID""",
+)
+
+# What a spreadsheet would take for a formula, full-width forms included. Apostrophes before it are counted too, so that
+# what is written can be read back exactly.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a mark is about: a model's claim that a word describes an image.
+class ImageWord:
+    """A word that a model predicted for an image: what a mark judges.
 
     Attributes:
         data: the data set's name.
@@ -60,7 +69,7 @@ class Claim:
 
 
 class Mark(NamedTuple):
-    """An annotator's judgement of a claim.
+    """An annotator's judgement of a predicted word.
 
     Attributes:
         verdict: "right", "wrong" or "unsure".
@@ -73,12 +82,15 @@ class Mark(NamedTuple):
     time: str = ""
 
 
-CLAIM = tuple(field.name for field in fields(Claim))
+KEY_COLUMNS = tuple(field.name for field in fields(ImageWord))
 """The columns that identify a mark, in the order in which files and tables have them."""
+
+COLUMNS = ("annotator", *KEY_COLUMNS, *Mark._fields)
+"""The columns of the CSV file."""
 
 
 def clean_name(name: str) -> str:
-    """The annotator's name as it is kept: composed (NFC), runs of space made one.
+    """Normalise an annotator's name: composed (NFC), runs of space made one.
 
     Raises:
         OditsError: it is empty, longer than 60 characters, or has characters that can't be printed.
@@ -94,25 +106,28 @@ def clean_name(name: str) -> str:
 
 
 def annotation_file(name: str) -> Path:
-    """The file of an annotator's marks; it need not exist. Different names never share one, whatever they hold."""
+    """Return the file of an annotator's marks; it need not exist. Different names never share one."""
     cleaned = clean_name(name)
     stem = re.sub(r"[^a-z0-9]+", "-", cleaned.casefold()).strip("-")[:40] or "annotator"
-    digest = hashlib.sha256(cleaned.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return cache_home() / "annotations" / f"{stem}-{digest}.db"
+    return _folder() / f"{stem}-{sha256_of(cleaned)[:12]}.db"
 
 
 def annotators() -> list[str]:
-    """The names of all annotators with a file here, in alphabetical order; damaged files are left out."""
+    """List the names of all annotators with a file here, in alphabetical order; damaged files are left out."""
     found = []
-    for path in (cache_home() / "annotations").glob("*.db"):
+    for path in _folder().glob("*.db"):
         try:
             with _reading(path, path.name) as connection:
                 row = connection.execute("SELECT name FROM annotator").fetchone() if connection else None
         except OditsError:
-            continue  # it is told where its marks are asked for
+            continue  # it is reported where its marks are asked for
         if row is not None and isinstance(row[0], str) and path.name == _file_name(row[0]):
             found.append(row[0])
     return sorted(found, key=str.casefold)
+
+
+def _folder() -> Path:
+    return cache_home() / "annotations"
 
 
 def _file_name(name: str) -> str | None:
@@ -122,102 +137,119 @@ def _file_name(name: str) -> str | None:
         return None
 
 
-def read_marks(name: str, data: str | None = None) -> dict[Claim, Mark]:
-    """All marks of an annotator, or those in one data set; none where the annotator has no file yet.
+def read_marks(name: str, data: str | None = None) -> dict[ImageWord, Mark]:
+    """Read all marks of an annotator, or those in one data set; none where the annotator has no file yet.
 
     Raises:
         OditsError: the file can't be read, is no database, or was written by a newer version.
     """
-    query = f"SELECT {', '.join(CLAIM)}, verdict, note, time FROM marks"
+    query = f"SELECT {', '.join(KEY_COLUMNS)}, verdict, note, time FROM marks"
     with _reading(annotation_file(name), f"The marks of {clean_name(name)}") as connection:
         if connection is None:
             return {}
         where, values = (" WHERE data = ?", (data,)) if data is not None else ("", ())
-        rows = connection.execute(f"{query}{where} ORDER BY {', '.join(CLAIM)}", values).fetchall()
-    return {Claim(*row[: len(CLAIM)]): Mark(*row[len(CLAIM) :]) for row in rows}
+        rows = connection.execute(f"{query}{where} ORDER BY {', '.join(KEY_COLUMNS)}", values).fetchall()
+    return {ImageWord(*row[: len(KEY_COLUMNS)]): Mark(*row[len(KEY_COLUMNS) :]) for row in rows}
 
 
-def set_mark(name: str, claim: Claim, verdict: str, note: str = "") -> Mark:
-    """The mark as it now lies on the disk; it replaces an earlier one of the same claim.
+def set_mark(name: str, image_word: ImageWord, verdict: str, note: str = "") -> Mark:
+    """Write a mark; it replaces an earlier one of the same word.
+
+    Returns:
+        The mark as it now lies on the disk.
 
     Raises:
         OditsError: there is no such verdict, the note is too long, or the file can't be written.
     """
     mark = Mark(verdict, note.strip(), now())
     check_mark(mark)
-    put_marks(name, [(claim, mark)])
+    put_marks(name, [(image_word, mark)])
     return mark
 
 
 def check_mark(mark: Mark) -> None:
-    """Nothing. Raises OditsError where the verdict is unknown or the note too long."""
+    """Refuse a mark whose verdict is unknown or whose note is too long.
+
+    Raises:
+        OditsError: what is wrong with it.
+    """
     if mark.verdict not in VERDICTS:
         raise OditsError(f"There is no verdict {mark.verdict[:40]!r}: choose right, wrong or unsure.")
     if len(mark.note) > MAX_NOTE:
         raise OditsError(f"A note may have at most {MAX_NOTE:,} characters.")
 
 
-def put_marks(name: str, marks: Iterable[tuple[Claim, Mark]], only_newer: bool = False) -> int:
-    """How many marks were written: all in one transaction, or none.
+def put_marks(name: str, marks: Iterable[tuple[ImageWord, Mark]], only_newer: bool = False) -> int:
+    """Write marks: all in one transaction, or none.
 
     Args:
         name: the annotator.
-        marks: what to write; a mark replaces an earlier one of the same claim.
+        marks: what to write; a mark replaces an earlier one of the same word.
         only_newer: an earlier mark that is as new or newer stays.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        OditsError: the file can't be written.
     """
-    columns = (*CLAIM, "verdict", "note", "time")
-    change = ", ".join(f"{column} = excluded.{column}" for column in ("verdict", "note", "time"))
+    columns = (*KEY_COLUMNS, *Mark._fields)
+    change = ", ".join(f"{column} = excluded.{column}" for column in Mark._fields)
     statement = (
         f"INSERT INTO marks ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
         f"ON CONFLICT DO UPDATE SET {change}" + (" WHERE excluded.time > marks.time" if only_newer else "")
     )
-    rows = [(*astuple(claim), *mark) for claim, mark in marks]
+    rows = [(*astuple(image_word), *mark) for image_word, mark in marks]
     with _writing(name) as connection:
         return connection.executemany(statement, rows).rowcount
 
 
-def take_back(name: str, claim: Claim) -> None:
-    """Nothing; afterwards the annotator has no mark of this claim."""
-    where = " AND ".join(f"{column} = ?" for column in CLAIM)
+def undo(name: str, image_word: ImageWord) -> None:
+    """Remove the annotator's mark of a word, if there is one.
+
+    Raises:
+        OditsError: the file can't be written.
+    """
+    where = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
     with _writing(name) as connection:
-        connection.execute(f"DELETE FROM marks WHERE {where}", astuple(claim))
+        connection.execute(f"DELETE FROM marks WHERE {where}", astuple(image_word))
 
 
 def now() -> str:
-    """The present time, UTC, to the microsecond: "2026-01-31T12:00:00.000000+00:00"."""
+    """Return the present time, UTC, to the microsecond: "2026-01-31T12:00:00.000000+00:00"."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 @contextmanager
 def _reading(path: Path, what: str) -> Iterator[sqlite3.Connection | None]:
-    """A connection to a file that is there; None where it is not, or holds nothing yet."""
+    """Connect to a file that is there; None where it is not, or holds nothing yet."""
     if not path.is_file() or not path.stat().st_size:
         yield None
         return
-    with _told(path, f"{what} can't be read"):
+    with _disk_errors(path, f"{what} can't be read"):
         try:
-            connection = _opened(path)
+            connection = _connect(path)
         except sqlite3.OperationalError:
             # WAL wants to write even for a reader; on a read-only disk the file is read as it lies
             if Path(f"{path}-wal").exists():
                 raise
-            connection = _opened(path, "?mode=ro&immutable=1")
+            connection = _connect(path, "?mode=ro&immutable=1")
         with closing(connection):
             yield connection
 
 
 @contextmanager
 def _writing(name: str) -> Iterator[sqlite3.Connection]:
-    """A connection in a transaction that is on the disk when the block ends, or left no trace where it failed."""
+    """Open a transaction that is on the disk when the block ends, or leaves no trace where the block failed."""
     path, name = annotation_file(name), clean_name(name)
-    with _told(path, f"The marks of {name} can't be written"):
+    with _disk_errors(path, f"The marks of {name} can't be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_opened(path)) as connection:
+        with closing(_connect(path)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN IMMEDIATE")
             with connection:  # commits, or rolls back
-                for statement in filter(str.strip, _TABLES.split(";")):
+                for statement in _TABLES:
                     connection.execute(statement)
                 if connection.execute("SELECT count(*) FROM annotator").fetchone()[0] == 0:
                     connection.execute("INSERT INTO annotator VALUES (?)", (name,))
@@ -226,10 +258,14 @@ def _writing(name: str) -> Iterator[sqlite3.Connection]:
                 yield connection
 
 
-def _opened(path: Path, how: str = "") -> sqlite3.Connection:
-    """A connection to a file of ours or a new one; raises OditsError where the file is something else."""
+def _connect(path: Path, options: str = "") -> sqlite3.Connection:
+    """Connect to a file of ours or a new one; raise OditsError where the file is something else."""
     connection = sqlite3.connect(
-        path.absolute().as_uri() + how, timeout=_BUSY_SECONDS, uri=True, isolation_level=None, check_same_thread=False
+        path.absolute().as_uri() + options,
+        timeout=_BUSY_SECONDS,
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         used = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -247,8 +283,8 @@ def _opened(path: Path, how: str = "") -> sqlite3.Connection:
 
 
 @contextmanager
-def _told(path: Path, what: str) -> Iterator[None]:
-    """A block whose failures on the disk become one sentence."""
+def _disk_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn failures of the disk and of SQLite inside the block into one sentence."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -259,20 +295,7 @@ def _told(path: Path, what: str) -> Iterator[None]:
         raise OditsError(f"{what}: {error.strerror or error} ({path}). Nothing marked before is lost.") from error
 
 
-# Marks as CSV: for spreadsheets, and to bring an annotator's marks to another machine.
-
-
-COLUMNS = ("annotator", *CLAIM, "verdict", "note", "time")
-MAX_BYTES = 32 * 2**20
-MAX_FIELD = 4000
-
-# What a spreadsheet would take for a formula, full-width forms included. Apostrophes before it are counted too, so that
-# what is written can be read back exactly.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
-
-
-class Imported(NamedTuple):
+class ImportedMarks(NamedTuple):
     """What came out of a CSV file: whose marks, how many it holds, and how many of them were new here."""
 
     name: str
@@ -280,32 +303,36 @@ class Imported(NamedTuple):
     new: int
 
 
-def marks_csv(name: str, marks: Mapping[Claim, Mark]) -> bytes:
-    """The marks of an annotator as CSV, UTF-8 with a byte order mark: a heading, then a row a mark.
+def marks_csv(name: str, marks: Mapping[ImageWord, Mark]) -> bytes:
+    """Write the marks of an annotator as CSV, UTF-8 with a byte order mark: a heading, then a row a mark.
 
     A field that a spreadsheet would run as a formula gets an apostrophe before it; `import_marks` takes it away again.
     """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
-    for claim, mark in marks.items():
-        row = (name, *(getattr(claim, column) for column in CLAIM), *mark)
+    for image_word, mark in marks.items():
+        row = (name, *astuple(image_word), *mark)
         writer.writerow([f"'{field}" if _FORMULA.match(field) else field for field in row])
     return stream.getvalue().encode("utf-8-sig", "replace")
 
 
-def import_marks(content: bytes, file: str = "The file") -> Imported:
-    """What was taken over from a CSV file that `marks_csv` wrote; of two marks of one claim the newer stays.
+def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
+    """Take over the marks of a CSV file that `marks_csv` wrote; of two marks of one word the newer stays.
+
+    Args:
+        content: of the file.
+        file: what messages call it.
 
     Raises:
         OditsError: it is no such file, a row is wrong (it is named), or marks can't be written; nothing was taken over.
     """
     names: set[str] = set()
-    marks: dict[Claim, Mark] = {}
+    marks: dict[ImageWord, Mark] = {}
     for line, row in _rows(content, file):
         try:
             names.add(clean_name(row["annotator"]))
-            marks[_claim(row)] = _mark(row)
+            marks[_image_word(row)] = _mark(row)
         except OditsError as error:
             raise OditsError(f"{file}, line {line}: {error} Nothing was taken over.") from error
     if not names:
@@ -313,11 +340,11 @@ def import_marks(content: bytes, file: str = "The file") -> Imported:
     if len(names) > 1:
         raise OditsError(f"{file} holds marks of {len(names)} annotators; a file may hold those of one.")
     name = names.pop()
-    return Imported(name, len(marks), put_marks(name, marks.items(), only_newer=True))
+    return ImportedMarks(name, len(marks), put_marks(name, marks.items(), only_newer=True))
 
 
 def _rows(content: bytes, file: str) -> list[tuple[int, dict[str, str]]]:
-    """The rows with the lines they end on, each field as it was before it was guarded."""
+    """Read the rows with the lines they end on, each field as it was before it was guarded."""
     if len(content) > MAX_BYTES:
         raise OditsError(f"{file} is larger than {MAX_BYTES // 2**20} MiB.")
     try:
@@ -326,12 +353,12 @@ def _rows(content: bytes, file: str) -> list[tuple[int, dict[str, str]]]:
         if missing := [column for column in COLUMNS if column not in header]:
             raise OditsError(f"{file} is no table of marks: it has no column {missing[0]!r}.")
         found = []
-        for fields in reader:
-            if not any(fields):
+        for row in reader:
+            if not any(row):
                 continue
-            if len(fields) != len(header):
-                raise OditsError(f"{file}, line {reader.line_num}: {len(fields)} fields instead of {len(header)}.")
-            plain = [field[1:] if _GUARDED.match(field) else field for field in fields]
+            if len(row) != len(header):
+                raise OditsError(f"{file}, line {reader.line_num}: {len(row)} fields instead of {len(header)}.")
+            plain = [field[1:] if _GUARDED.match(field) else field for field in row]
             found.append((reader.line_num, dict(zip(header, plain, strict=True))))
     except UnicodeDecodeError as error:
         raise OditsError(f"{file} is not a text file in UTF-8.") from error
@@ -340,12 +367,12 @@ def _rows(content: bytes, file: str) -> list[tuple[int, dict[str, str]]]:
     return found
 
 
-def _claim(row: Mapping[str, str]) -> Claim:
-    values = {column: row[column] for column in CLAIM}
+def _image_word(row: Mapping[str, str]) -> ImageWord:
+    values = {column: row[column] for column in KEY_COLUMNS}
     for column, value in values.items():
         if not value or len(value) > MAX_FIELD or "\0" in value:
             raise OditsError(f"{column} is empty or too long.")
-    return Claim(**values)
+    return ImageWord(**values)
 
 
 def _mark(row: Mapping[str, str]) -> Mark:

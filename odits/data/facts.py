@@ -9,24 +9,25 @@ from typing import Any
 import numpy as np
 
 from odits.core.errors import OditsError
-from odits.data import Dataset, ImageRecord, image_size
+from odits.data.images import image_size
+from odits.data.records import Dataset, ImageRecord
 
 RARE = 20
 MOST_COMMON = 8
 
 
 def word_frequencies(records: Iterable[ImageRecord]) -> Counter[str]:
-    """How often each word occurs in the lexicons; every occurrence counts, repeats inside one lexicon too."""
+    """Count how often each word occurs in the lexicons; every occurrence counts, repeats inside one lexicon too."""
     return Counter(word for record in records for word in record.lexicon)
 
 
 def lexicon_lengths(records: Iterable[ImageRecord]) -> list[int]:
-    """The number of different words of each image's lexicon, in the images' order."""
+    """Count the different words of each image's lexicon, in the images' order."""
     return [len(set(record.lexicon)) for record in records]
 
 
 def image_sizes(records: Iterable[ImageRecord]) -> list[tuple[int, int]]:
-    """Width and height in pixels of each image, read from the files' headers, in the images' order.
+    """Read width and height in pixels of each image from the files' headers, in the images' order.
 
     Raises:
         ImageError: a file has gone or was damaged since the data set was read.
@@ -35,11 +36,13 @@ def image_sizes(records: Iterable[ImageRecord]) -> list[tuple[int, int]]:
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
-    """Table 2.1 and the overlap counts, ready for JSON.
+    """Compute Table 2.1 and the overlap counts, ready for JSON.
 
-    `train_unique`, `eval_unique`, `common_unique`, `all_unique`: numbers of different words. `frequency`: count, mean,
-    std (n − 1; None for a single word), min, 25%, 50%, 75%, max of the occurrences per word over both splits.
-    `at_most_20`: words with at most 20 occurrences. `most_common`: the eight most frequent, as [word, occurrences].
+    Returns:
+        `train_unique`, `eval_unique`, `common_unique`, `all_unique`: numbers of different words. `frequency`: count,
+        mean, std (n − 1; None for a single word), min, 25%, 50%, 75%, max of the occurrences per word over both
+        splits. `at_most_20`: words with at most 20 occurrences. `most_common`: the eight most frequent, as [word,
+        occurrences].
 
     Raises:
         OditsError: no lexicon has a word.
@@ -72,10 +75,11 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def split_facts(dataset: Dataset) -> list[dict[str, Any]]:
-    """One row for each split that has images, and one for all of them where there are two.
+    """Summarise each split that has images, and all of them where there are two.
 
-    Keys: `split`, `images`, `unique_words`, `shortest_lexicon` and `longest_lexicon` (in different words),
-    `boxed_words`.
+    Returns:
+        A row for each, with the keys `split`, `images`, `unique_words`, `shortest_lexicon` and `longest_lexicon` (in
+        different words), `boxed_words`.
     """
     rows = []
     for split in (*dataset.splits, "all") if len(dataset.splits) > 1 else dataset.splits:

@@ -20,8 +20,13 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 _ALIASES = {"": "eval", "test": "eval"}
 
 
+def is_folder(folder: Path) -> bool:
+    """Return whether the folder holds lexicons.csv."""
+    return (folder / FILE).is_file()
+
+
 def read_folder(folder: Path) -> Dataset:
-    """The data set in a folder of images with `lexicons.csv`; what is wrong with one image is a warning.
+    """Read the data set in a folder of images with `lexicons.csv`; what is wrong with one image is a warning.
 
     The columns are `file` (a path inside the folder), `words` (separated by spaces, commas or semicolons) and, if
     wanted, `split` ("train" or "eval"; "eval" where it is left out, and "test" means it too). A file on several lines
@@ -58,7 +63,7 @@ class _Row:
 
 
 def _record(path: Path, row: _Row, folder: Path, warnings: list[str]) -> ImageRecord | None:
-    """The image of a row; None, with a warning, where it can't be opened."""
+    """Make the image of a row; None, with a warning, where it can't be opened."""
     try:
         image_size(path)
     except ImageError as error:
@@ -71,23 +76,18 @@ def _record(path: Path, row: _Row, folder: Path, warnings: list[str]) -> ImageRe
 
 
 def _rows(path: Path) -> Iterator[_Row]:
-    """The rows of the table, blank lines left out."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise OditsError(f"{FILE} is not a text file in UTF-8.") from error
-    except OSError as error:
-        raise OditsError(f"{path} can't be read: {error.strerror or error}.") from error
+    """Yield the rows of the table, blank lines left out."""
+    text = _text(path)
     header_line = text.lstrip().split("\n", 1)[0]
     delimiter = next((mark for mark in ",;\t" if mark in header_line), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header: list[str] = []
     try:
-        header: list[str] | None = None
         for fields in reader:
             values = [value.strip() for value in fields]
             if not any(values):
                 continue
-            if header is None:
+            if not header:
                 header = _header(values)
                 continue
             if len(values) > len(header):
@@ -99,8 +99,18 @@ def _rows(path: Path) -> Iterator[_Row]:
         raise OditsError(f"{FILE}, line {reader.line_num}: {error}.") from error
 
 
+def _text(path: Path) -> str:
+    """Read the table's text."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OditsError(f"{FILE} is not a text file in UTF-8.") from error
+    except OSError as error:
+        raise OditsError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
 def _header(values: list[str]) -> list[str]:
-    """The column names in lower case."""
+    """Return the column names in lower case."""
     header = [value.lower() for value in values]
     if not {"file", "words"} <= set(header):
         raise OditsError(f"The first line of {FILE} must name the columns: file, words and, if wanted, split.")
@@ -108,7 +118,7 @@ def _header(values: list[str]) -> list[str]:
 
 
 def _row(values: dict[str, str], line: int) -> _Row:
-    """One row, its words taken apart and its split checked."""
+    """Make one row, its words taken apart and its split checked."""
     split = values.get("split", "").lower()
     split = _ALIASES.get(split, split)
     if split not in SPLITS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from odits.core.errors import OditsError
+from odits.core.errors import ItemError
+from odits.core.files import sha256_of
 
 MAX_PIXELS = 64_000_000
 # MPO, the JPEG of stereo cameras and many phones, is opened by Pillow's JPEG reader and has no reader of its own
@@ -19,12 +19,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 _ORIENTATION = 0x0112
 
 
-class ImageError(OditsError):
+class ImageError(ItemError):
     """An image that can't be opened, and why, in a sentence that names it."""
 
 
 def open_image(source: str | Path | bytes | BinaryIO, name: str | None = None) -> Image.Image:
-    """The picture as people see it: RGB, 8 bits, upright, over white, the first frame; detached from its file.
+    """Open the picture as people see it: RGB, 8 bits, upright, over white, the first frame; detached from its file.
 
     EXIF orientation is applied, CMYK and palettes are converted, 16-bit and floating-point grey is scaled to 8 bits,
     transparency is laid over white.
@@ -50,7 +50,7 @@ def open_image(source: str | Path | bytes | BinaryIO, name: str | None = None) -
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels of the upright picture, from the file's header alone.
+    """Read width and height in pixels of the upright picture from the file's header alone.
 
     Raises:
         ImageError: as `open_image`, but for damage behind the header, which is not looked at.
@@ -62,14 +62,12 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def image_digest(image: Image.Image) -> str:
-    """Hexadecimal SHA-256 of the mode, the size and the pixels; the file's name and metadata do not count."""
-    digest = hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode())
-    digest.update(image.tobytes())
-    return digest.hexdigest()
+    """Return the hexadecimal SHA-256 of mode, size and pixels; the file's name and metadata do not count."""
+    return sha256_of(f"{image.mode} {image.width} {image.height} ", image.tobytes())
 
 
 def _title(source: str | Path | bytes | BinaryIO, name: str | None) -> str:
-    """What messages call the image: one line, whatever a file is named."""
+    """Return what messages call the image: one line, whatever a file is named."""
     if name is None:
         name = Path(source).name if isinstance(source, str | Path) else getattr(source, "name", "")
     printable = "".join(character if character.isprintable() else "?" for character in str(name)).strip()
@@ -77,7 +75,7 @@ def _title(source: str | Path | bytes | BinaryIO, name: str | None) -> str:
 
 
 def _stream(source: str | Path | bytes | BinaryIO, name: str) -> BinaryIO:
-    """An open stream that is ours to close and is known not to be empty."""
+    """Open a stream that is ours to close and is known not to be empty."""
     stream: BinaryIO
     if isinstance(source, str | Path):
         path = Path(source)
@@ -104,7 +102,7 @@ def _stream(source: str | Path | bytes | BinaryIO, name: str) -> BinaryIO:
 
 
 def _open(stream: BinaryIO, name: str) -> Image.Image:
-    """The image behind the stream, its header read, its size checked, its pixels not decoded."""
+    """Open the image behind the stream: its header read, its size checked, its pixels not decoded."""
     try:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels on; the limit below is lower and is an error
@@ -128,7 +126,7 @@ def _too_large(name: str) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where there is none or it can't be read."""
+    """Read the EXIF orientation, 1 to 8; 1 where there is none or it can't be read."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:
@@ -138,7 +136,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image as EXIF says it is to be held. Pillow has done so for TIFF when the pixels are loaded."""
+    """Turn the image as EXIF says it is to be held. Pillow has done so for TIFF when the pixels are loaded."""
     if _orientation(image) == 1:
         return image
     try:
@@ -148,7 +146,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """A new RGB image without metadata."""
+    """Make an RGB image without metadata."""
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_grey8(image))
     if image.has_transparency_data:
@@ -162,7 +160,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _grey8(image: Image.Image) -> np.ndarray:
-    """Grey of 16 or 32 bits or floating point as uint8 (H, W).
+    """Convert grey of 16 or 32 bits or floating point to uint8 (H, W).
 
     16-bit values are divided by 257. The wider kinds have no fixed white: values within 0..1 (floating point), 0..255
     or 0..65535 are read as such, others are stretched from their darkest to their brightest.

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
 
+from odits.core.progress import Progress
 from odits.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import supervision as sv
 
 
-Advance = Callable[[int, int], None]
-"""Told (done, of) while something goes on; what it raises ends that."""
-
 View = Literal["scene", "crop"]
-"""How a word model is to look at an image: as a whole scene, or as the crop of one object."""
+"""What an image shows to a word model: a whole scene, or the crop of one object."""
 
 
 class WordProbability(NamedTuple):
@@ -37,8 +35,14 @@ class WordPrediction:
         vocabulary: the n words asked about.
         probabilities: float32 (n,), summing to 1, or to less where a model says "none of these" too (SPEC: one row of
             P, section 2.2.1 of the thesis).
-        model: which model spoke, as shown to users.
+        model: which model predicted, as shown to users.
         checkpoint: digest or name of its weights.
+
+    Example:
+        >>> words = Vocabulary(("BAR", "HOTEL"), "two words")
+        >>> prediction = WordPrediction(words, np.float32([0.25, 0.75]), "a model", "its digest")
+        >>> prediction.top(1)
+        [WordProbability(word='HOTEL', probability=0.75)]
     """
 
     vocabulary: Vocabulary
@@ -47,7 +51,7 @@ class WordPrediction:
     checkpoint: str
 
     def top(self, count: int = 10) -> list[WordProbability]:
-        """The most probable words, best first; ties in the vocabulary's order."""
+        """Return the most probable words, best first; ties in the vocabulary's order."""
         order = np.argsort(-self.probabilities, kind="stable")[:count]
         return [WordProbability(self.vocabulary.words[i], float(self.probabilities[i])) for i in order]
 
@@ -64,15 +68,20 @@ class WordModel(Protocol):
     checkpoint: str
 
     def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
-        """float32 (m, n): row i is a distribution over the vocabulary for image i; what is missing to 1 is "none".
+        """Compute the probability of each word for each image.
 
         Args:
-            view: whether the images are whole scenes, or crops of one object each; some models look at them otherwise.
+            images: m RGB images.
+            vocabulary: the n words.
+            view: whether the images are whole scenes, or crops of one object each; some models prepare them otherwise.
+
+        Returns:
+            float32 (m, n): row i is a distribution over the vocabulary for image i; what lacks to 1 is "none of these".
         """
         ...
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
-        """The prediction for one RGB image."""
+        """Predict the words of one RGB image."""
         ...
 
 
@@ -87,10 +96,15 @@ class Segmenter(Protocol):
     name: str
     key: str
 
-    def segment(self, image: Image.Image, advance: Advance | None = None) -> sv.Detections:
-        """Objects of an RGB image of size (W, H); `advance` is told how far it is.
+    def segment(self, image: Image.Image, progress: Progress | None = None) -> sv.Detections:
+        """Find the objects of an RGB image of size (W, H).
 
-        `xyxy` float32 (K, 4) in pixels, `mask` bool (K, H, W), `confidence` float32 (K,) in 0..1, and in `data`:
-        "area" int64 (K,) in pixels and "kind" str (K,) ("mask", "region" or "text"). K may be 0.
+        Args:
+            image: the image.
+            progress: called with (done, of) while it goes on; what it raises ends the work.
+
+        Returns:
+            K objects, possibly none: `xyxy` float32 (K, 4) in pixels, `mask` bool (K, H, W), `confidence` float32 (K,)
+            in 0..1, and in `data`: "area" int64 (K,) in pixels and "kind" str (K,) ("mask", "region" or "text").
         """
         ...

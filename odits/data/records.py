@@ -1,15 +1,25 @@
-"""A data set of images with their words, whichever reader it came through."""
+"""An image with its words, and a data set or another collection of images, whichever reader it came through."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from PIL import Image
+
 from odits.core.errors import OditsError
+from odits.core.files import file_digest, sha256_of
+from odits.data.images import ImageError, open_image
 from odits.data.vocabulary import Vocabulary
 
 SPLITS = ("train", "eval")
 """The splits in the order in which words are counted as first seen."""
+
+SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".mpo"])
+"""Endings of the files of a folder that are taken for images."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +37,98 @@ class BoxedWord:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of a data set.
+    """An image, in a file or in memory, with the words that are known to belong to it.
 
     Attributes:
-        name: distinct within the data set, e.g. "00_03.jpg".
-        path: of the image file; it was there when the data set was read.
-        split: "train" or "eval".
+        name: distinct within its collection, e.g. "00_03.jpg"; as shown to users and in links.
+        source: its file, or the bytes of one.
+        split: "train" or "eval"; empty for an image of no data set.
         lexicon: the words that are true of the image, repeats kept; may be empty.
         boxed: the words that are visible in it, where known.
+
+    Example:
+        >>> from odits.core.files import asset
+        >>> record = ImageRecord("bakery.jpg", asset("demo") / "bakery.jpg")
+        >>> record.open().mode
+        'RGB'
+        >>> record.digest == ImageRecord("the same, uploaded", record.read()).digest
+        True
     """
 
     name: str
-    path: Path
-    split: str
-    lexicon: tuple[str, ...]
+    source: Path | bytes = field(repr=False)
+    split: str = ""
+    lexicon: tuple[str, ...] = ()
     boxed: tuple[BoxedWord, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The image's file.
+
+        Raises:
+            OditsError: the image is in memory only.
+        """
+        if isinstance(self.source, bytes):
+            raise OditsError(f"{self.name} is not in a file.")
+        return self.source
+
+    @property
+    def visible(self) -> tuple[str, ...]:
+        """The words that are boxed in the image."""
+        return tuple(item.word for item in self.boxed)
+
+    @property
+    def stamp(self) -> str:
+        """What tells the content from another without reading a file: its path, size and time of change, or a digest.
+
+        Two stamps are equal only if the content is the same; the same content may have several stamps.
+        """
+        if isinstance(self.source, bytes):
+            return self._content_digest
+        try:
+            status = os.stat(self.source)  # noqa: PTH116  (pages ask for hundreds at once: the plain call is fast)
+        except OSError:
+            return str(self.source)  # the file is gone: opening it says so
+        return f"{self.source}|{status.st_size}|{status.st_mtime_ns}"
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the file's content, metadata included; read once while the file stays as it is.
+
+        Raises:
+            ImageError: the file can't be read.
+        """
+        if isinstance(self.source, bytes):
+            return self._content_digest
+        try:
+            return file_digest(self.source)
+        except OSError as error:
+            raise ImageError(f"{self.name} can't be read: {error.strerror or error}.") from error
+
+    @cached_property
+    def _content_digest(self) -> str:
+        return sha256_of(self.read())
+
+    def read(self) -> bytes:
+        """Return the file's content.
+
+        Raises:
+            ImageError: the file can't be read.
+        """
+        if isinstance(self.source, bytes):
+            return self.source
+        try:
+            return self.source.read_bytes()
+        except OSError as error:
+            raise ImageError(f"{self.name} can't be read: {error.strerror or error}.") from error
+
+    def open(self) -> Image.Image:
+        """Decode the image as `odits.data.images.open_image` does: RGB, upright.
+
+        Raises:
+            ImageError: it can't be opened; the message names it.
+        """
+        return open_image(self.source, self.name)
 
 
 @dataclass(frozen=True)
@@ -53,6 +140,15 @@ class Dataset:
         root: the folder it was read from.
         records: train first, then eval, each in the data set's own order.
         warnings: one sentence for each thing that was mended or left out.
+
+    Example:
+        >>> from odits.core.files import asset
+        >>> from odits.data import read_dataset
+        >>> demo = read_dataset(asset("demo"))
+        >>> demo.splits, len(demo.split("eval"))
+        (('eval',), 6)
+        >>> demo.find("bakery").name
+        'bakery.jpg'
     """
 
     name: str
@@ -76,7 +172,7 @@ class Dataset:
         return tuple(name for name in SPLITS if name in present)
 
     def split(self, name: str) -> tuple[ImageRecord, ...]:
-        """The images of "train", "eval" or "all"; empty where the data set has none of that split.
+        """Return the images of "train", "eval" or "all"; none where the data set has none of that split.
 
         Raises:
             OditsError: another name.
@@ -88,7 +184,7 @@ class Dataset:
         return tuple(record for record in self.records if record.split == name)
 
     def vocabulary(self, split: str = "all") -> Vocabulary:
-        """The words of all lexicons of a split in order of first appearance, train before eval.
+        """Collect the words of all lexicons of a split in order of first appearance, train before eval.
 
         Raises:
             OditsError: no lexicon has a word, or there are more than 100,000.
@@ -97,7 +193,7 @@ class Dataset:
         return Vocabulary.from_words(words, f"{self.name}, {split} words")
 
     def find(self, name: str) -> ImageRecord:
-        """The image of this name; its extension may be left out.
+        """Return the image of this name; its extension may be left out.
 
         Raises:
             OditsError: there is none.
@@ -106,3 +202,60 @@ class Dataset:
         if record is None:
             raise OditsError(f"{self.name} has no image {name!r}.")
         return record
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Images to be searched or precomputed: those of a data set's split, or of a folder.
+
+    Attributes:
+        title: as shown to users.
+        origin: where the images come from; tells collections apart.
+        records: the images, in the collection's order.
+    """
+
+    title: str
+    origin: str
+    records: tuple[ImageRecord, ...]
+
+    @property
+    def key(self) -> str:
+        """Names the index of this collection, whatever images it holds at the time."""
+        return sha256_of(self.origin)[:24]
+
+
+def collection_of_dataset(dataset: Dataset, split: str = "all") -> Collection:
+    """Collect the images of a data set's split.
+
+    Raises:
+        OditsError: there are none, or no such split.
+    """
+    records = dataset.split(split)
+    if not records:
+        raise OditsError(f"{dataset.name} has no images of the split {split}.")
+    return Collection(f"{dataset.name}, {split} images", f"dataset {dataset.root.resolve()} {split}", records)
+
+
+def collection_of_folder(folder: Path) -> Collection:
+    """Collect the images in a folder and its subfolders, by name; hidden files and folders are left out.
+
+    Raises:
+        OditsError: no such folder, or no image in it.
+    """
+    root = folder.expanduser().absolute()
+    if not root.is_dir():
+        raise OditsError(f"There is no folder {folder}.")
+    paths = sorted(_image_files(root))
+    if not paths:
+        raise OditsError(f"There are no images in {folder} (looked for {', '.join(sorted(SUFFIXES))}).")
+    records = tuple(ImageRecord(path.relative_to(root).as_posix(), path) for path in paths)
+    return Collection(root.name or str(root), f"folder {root.resolve()}", records)
+
+
+def _image_files(root: Path) -> Iterator[Path]:
+    """Yield the files whose names end as those of images do; folders that can't be read hold none."""
+    for place, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(place) / name

@@ -21,12 +21,12 @@ _PREFIX = "img/"
 
 
 def is_svt(folder: Path) -> bool:
-    """Whether the folder holds train.xml or test.xml."""
+    """Return whether the folder holds train.xml or test.xml."""
     return any((folder / file).is_file() for file in FILES.values())
 
 
 def read_svt(folder: Path) -> Dataset:
-    """The data set in a folder with train.xml, test.xml and img/; what is wrong with one image is a warning.
+    """Read the data set in a folder with train.xml, test.xml and img/; what is wrong with one image is a warning.
 
     An image that is missing or can't be opened is left out; a box that reaches over its image's edge is cut there, one
     that lies outside altogether is left out; a lexicon may be empty.
@@ -43,12 +43,14 @@ def read_svt(folder: Path) -> Dataset:
 
 @dataclass
 class _Reader:
+    """Reads one folder: what it warns of, and the names of the images so far."""
+
     folder: Path
     warnings: list[str] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
 
     def records(self, split: str, file: str) -> Iterator[ImageRecord]:
-        """The images of one XML file, in its order."""
+        """Yield the images of one XML file, in its order."""
         path = self.folder / file
         if not path.is_file():
             self.warnings.append(f"There is no {file}, so the split {split} is empty.")
@@ -59,17 +61,17 @@ class _Reader:
                 yield record
 
     def _record(self, element: Element, split: str, place: str) -> ImageRecord | None:
-        """The image of one `<image>` element; None, with a warning, where it has to be left out."""
+        """Make the image of one `<image>` element; None, with a warning, where it has to be left out."""
         named = (element.findtext("imageName") or "").strip()
         path = inside(self.folder, named) if named else None
         if path is None:
             self.warnings.append(f"{place}: the image name {named!r} is not a path inside the data set; left out.")
             return None
         name = named.removeprefix(_PREFIX)
-        if name in self.seen:
+        if name in self.names:
             self.warnings.append(f"{place}: {name} was named before; the first one counts.")
             return None
-        self.seen.add(name)
+        self.names.add(name)
         try:
             size = image_size(path)
         except ImageError as error:
@@ -83,7 +85,7 @@ class _Reader:
         return ImageRecord(name, path, split, lexicon, tuple(box for box in boxes if box is not None))
 
     def _boxed(self, element: Element, name: str, size: tuple[int, int], place: str) -> BoxedWord | None:
-        """The word of one `<taggedRectangle>`, its box cut at the image's edge; None where nothing of it is left."""
+        """Make the word of one `<taggedRectangle>`, its box cut at the edge; None where nothing of it is left."""
         word = clean_word(element.findtext("tag") or "")
         try:
             x, y, width, height = (int(element.get(key, "")) for key in ("x", "y", "width", "height"))
@@ -100,7 +102,7 @@ class _Reader:
 
 
 def _parse(path: Path) -> Element:
-    """The root element of an XML file from outside: entities, their expansion and outside references are refused."""
+    """Return the root element of an XML file from outside; entities and outside references are refused."""
     try:
         return parse(path).getroot()
     except DefusedXmlException as error:

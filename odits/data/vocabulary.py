@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -11,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 from odits.core.errors import OditsError
+from odits.core.files import sha256_of
 
 MAX_WORDS = 100_000
 MAX_FILE_BYTES = 32 * 2**20
 
 
 def clean_word(word: str) -> str:
-    """The word without surrounding space, inner runs of space made one, accents composed (NFC); case as given."""
+    """Trim a word, make inner runs of space one, compose accents (NFC); case stays as given."""
     return unicodedata.normalize("NFC", " ".join(word.split()))
 
 
@@ -28,6 +28,11 @@ class Vocabulary:
     Attributes:
         words: the n words, 1 to 100,000; distinct, case-sensitively.
         name: as shown to users, e.g. "SVT, all words".
+
+    Example:
+        >>> vocabulary = Vocabulary.from_words(["HOTEL", " BAR ", "HOTEL"], "typed")
+        >>> vocabulary.words, len(vocabulary)
+        (('HOTEL', 'BAR'), 2)
     """
 
     words: tuple[str, ...]
@@ -49,11 +54,11 @@ class Vocabulary:
     @cached_property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of the words in their order; the name does not count. Caches key on it."""
-        return hashlib.sha256("\0".join(self.words).encode("utf-8", "surrogatepass")).hexdigest()
+        return sha256_of("\0".join(self.words))
 
     @classmethod
     def from_words(cls, words: Iterable[str], name: str) -> Vocabulary:
-        """The vocabulary of these words: trimmed, empty ones dropped, repeats dropped, in order of first appearance.
+        """Make the vocabulary of these words: trimmed, without empty ones or repeats, in order of first appearance.
 
         Raises:
             OditsError: no word is left, or more than 100,000.
@@ -64,12 +69,12 @@ class Vocabulary:
 
     @classmethod
     def from_text(cls, text: str, name: str) -> Vocabulary:
-        """The vocabulary of a text with one word a line, or words separated by commas; see `from_words`."""
+        """Make the vocabulary of a text with one word a line, or words separated by commas; see `from_words`."""
         return cls.from_words(re.split(r"[,\n\r]", text), name)
 
     @classmethod
     def from_file(cls, path: Path) -> Vocabulary:
-        """The vocabulary of a UTF-8 text file, read as `from_text` does and named after the file.
+        """Read the vocabulary of a UTF-8 text file as `from_text` does, named after the file.
 
         Raises:
             OditsError: the file is missing, too large or not a text, or holds no word or more than 100,000.

@@ -1,6 +1,6 @@
 """An index on the disk: written whole into a folder of its own, then named by a small file, and memory-mapped.
 
-ODITS_HOME/indexes/KEY/index.json says which images the index holds and which folder beside it has its arrays. It is
+KEY/index.json in the store of indexes says which images the index holds and which folder beside it has its arrays; it is
 replaced last, so a build that was killed leaves the former index as it was. A folder that does not fit its description
 is no index, and is built again from the readings.
 """
@@ -13,24 +13,26 @@ import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home, write_atomically
-from odits.core.locks import locked
-from odits.core.pool import ask_all, question_about
-from odits.data.collection import Collection
+from odits.core.files import replacing_folder, write_atomically
+from odits.core.pool import Item, Workers
+from odits.core.store import Entries
+from odits.data.records import Collection
+from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import DEFAULT
-from odits.models.reading.reader import TextLine, TextReader, load_lines, reading_file
+from odits.models.reading.reader import TextLine, TextReader, is_read, stored_reading
 from odits.search import frames as bounds
 from odits.search.frames import COLUMNS, frame_table, padding, top_letters
 
 VERSION = 1
+INDEXES = Entries("indexes", version=VERSION)
+"""Indexes by their collection's key, each a folder."""
 DESCRIPTION = "index.json"
 ARRAYS = ("table", "top", "starts", "columns", "corners", "certainty", "height", "texts", "text_starts")
 
@@ -115,8 +117,8 @@ class Index:
 
 
 def index_folder(key: str) -> Path:
-    """Where the index of a collection is kept."""
-    return cache_home() / "indexes" / key
+    """Return where the index of a collection lies."""
+    return INDEXES.path(key)
 
 
 def open_index(key: str) -> Index | None:
@@ -159,7 +161,7 @@ def description(title: str, reader: str, folder: str, images: list[IndexedImage]
 def forget_index(key: str) -> None:
     """Nothing; the index of a collection is gone afterwards, its readings are not."""
     (index_folder(key) / DESCRIPTION).unlink(missing_ok=True)
-    shutil.rmtree(index_folder(key), ignore_errors=True)
+    INDEXES.remove(key)
 
 
 # Building an index: every image is read once, then the readings are laid out for searching.
@@ -170,7 +172,7 @@ def forget_index(key: str) -> None:
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, images done, images in all); what it raises stops the build."""
-WORKER = "odits.search.worker"
+IN_PROCESSES = Workers()
 _LINES = 4096  # whose bounds are computed at a time
 
 
@@ -183,7 +185,7 @@ def is_current(collection: Collection, index: Index | None, reader: TextReader) 
     if index is None or index.reader != settings_of(reader):
         return False
     known = {(entry.name, entry.path, entry.stamp) for entry in (*index.images, *index.problems)}
-    return known == {(item.name, str(item.path), stamp_of(item.path)) for item in collection.items}
+    return known == {(item.name, str(item.path), stamp_of(item.path)) for item in collection.records}
 
 
 def settings_of(reader: TextReader) -> str:
@@ -200,12 +202,12 @@ def stamp_of(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def build_index(collection: Collection, workers: int | None = None, progress: Progress = nothing) -> Index:
+def build_index(collection: Collection, workers: Workers = IN_PROCESSES, progress: Progress = nothing) -> Index:
     """The index of a collection: the one that is kept if nothing has changed, else a new one.
 
     Args:
         collection: what is searched.
-        workers: how many processes read; default one for each core, at most eight.
+        workers: where they are read; by default in a process for each core, at most eight.
         progress: as `Progress` says.
 
     Raises:
@@ -213,18 +215,15 @@ def build_index(collection: Collection, workers: int | None = None, progress: Pr
     """
     reader = TextReader()
     folder = index_folder(collection.key)
-    with locked(folder.with_suffix(".lock"), "This index is being built already; please wait for it to end."):
+    with INDEXES.lock(collection.key, "This index is being built already; please wait for it to end."):
         kept = open_index(collection.key)
         if kept is not None and is_current(collection, kept, reader):
             return kept
         entries = _read(collection, kept, reader, workers, progress)
         name = secrets.token_hex(8)
-        try:
-            _lay_out(folder / name, entries, reader, progress)
-            write_atomically(folder / DESCRIPTION, description(collection.title, settings_of(reader), name, entries))
-        except BaseException:
-            shutil.rmtree(folder / name, ignore_errors=True)
-            raise
+        with replacing_folder(folder / name) as arrays:
+            _lay_out(arrays, entries, reader, progress)
+        write_atomically(folder / DESCRIPTION, description(collection.title, settings_of(reader), name, entries))
         for other in folder.iterdir():  # the former one, and what a killed build has left
             if other.is_dir() and other.name != name:
                 shutil.rmtree(other, ignore_errors=True)
@@ -235,43 +234,52 @@ def build_index(collection: Collection, workers: int | None = None, progress: Pr
 
 
 def _read(
-    collection: Collection, kept: Index | None, reader: TextReader, workers: int | None, progress: Progress
+    collection: Collection, former: Index | None, reader: TextReader, workers: Workers, progress: Progress
 ) -> list[IndexedImage]:
-    """All images of the collection with what is known of them; those that are new or have changed are read."""
+    """List all images of the collection with their readings' sizes; those that are new or have changed are read."""
     known: dict[tuple[str, str], IndexedImage] = {}
-    if kept is not None and kept.reader == settings_of(reader):
-        known = {(entry.path, entry.stamp): entry for entry in kept.images}
-    stamps = [stamp_of(item.path) for item in collection.items]
-    said: dict[int, dict[str, Any]] = {}
-    for place, (item, stamp) in enumerate(zip(collection.items, stamps, strict=True)):
-        entry = known.get((str(item.path), stamp))
-        if entry is not None and reading_file(entry.digest, reader.key).is_file():
-            said[place] = {name: getattr(entry, name) for name in ("digest", "width", "height", "lines", "frames")}
-    todo = [place for place in range(len(stamps)) if place not in said]
-    progress("Reading images", len(said), len(stamps))
-    questions = [question_about(item.name, item.path) for item in map(collection.items.__getitem__, todo)]
-    with closing(ask_all(WORKER, questions, workers)) as answers:
-        for place, answer in answers:
-            said[todo[place]] = answer
-            progress("Reading images", len(said), len(stamps))
-    return [
-        IndexedImage(item.name, str(item.path), stamps[place], **said[place])
-        for place, item in enumerate(collection.items)
-    ]
+    if former is not None and former.reader == settings_of(reader):
+        known = {(entry.path, entry.stamp): entry for entry in former.images}
+    found: dict[int, IndexedImage] = {}
+    unread: dict[int, IndexedImage] = {}
+    for place, record in enumerate(collection.records):
+        fresh = IndexedImage(record.name, str(record.path), stamp_of(record.path))
+        entry = known.get((fresh.path, fresh.stamp))
+        if entry is not None and is_read(entry.digest, reader.key):
+            found[place] = replace(entry, name=fresh.name)
+        else:
+            unread[place] = fresh
+    places, before = list(unread), len(found)
+    items = [Item(collection.records[place].name, collection.records[place].source) for place in places]
+
+    def report(done: int, _: int) -> None:
+        progress("Reading images", before + done, len(collection.records))
+
+    with closing(read_images(items, reader, workers, report)) as outcomes:
+        for index, image, problem in outcomes:
+            entry = unread[places[index]]
+            if problem is None:
+                lengths = [len(line.frames) for line in image.lines if len(line.frames)]
+                sizes = {"lines": len(lengths), "frames": sum(lengths)}
+                found[places[index]] = replace(
+                    entry, digest=image.digest, width=image.width, height=image.height, **sizes
+                )
+            else:
+                found[places[index]] = replace(entry, problem=problem)
+    return [found[place] for place in range(len(collection.records))]
 
 
 def _lay_out(folder: Path, entries: list[IndexedImage], reader: TextReader, progress: Progress) -> None:
-    """The arrays of an index, written into a new folder."""
+    """Write the arrays of an index into an empty folder."""
     images = [entry for entry in entries if not entry.problem]
     frames, lines = sum(image.frames for image in images), sum(image.lines for image in images)
     try:
-        folder.mkdir(parents=True)
         needed = (frames + 1) * (2 * COLUMNS + 1) + lines * (bounds.COUNT + 100)
         if shutil.disk_usage(folder).free < needed + 2**26:
             raise OditsError(f"The index needs {needed / 2**20:,.0f} MB, and {folder.parent} has less left.")
         writer = ArrayWriter(folder, frames, lines)
         for done, image in enumerate(images):
-            read = load_lines(reading_file(image.digest, reader.key))
+            read = stored_reading(image.digest, reader.key)
             if read is None:
                 raise OditsError(f"The reading of {image.name} was removed meanwhile: build the index again.")
             writer.add([line for line in read if len(line.frames)])

@@ -8,7 +8,7 @@ import pytest
 from odits.core.errors import OditsError
 from odits.data.annotations import (
     COLUMNS,
-    Claim,
+    ImageWord,
     Mark,
     annotation_file,
     annotators,
@@ -22,8 +22,8 @@ from odits.data.annotations import (
 EARLY, LATE = "2026-01-01T10:00:00.000000+00:00", "2026-01-02T10:00:00.000000+00:00"
 
 
-def claim(word: str) -> Claim:
-    return Claim("demo", "a.jpg", "ODITS Signs", "c" * 64, "v" * 64, word)
+def image_word(word: str) -> ImageWord:
+    return ImageWord("demo", "a.jpg", "ODITS Signs", "c" * 64, "v" * 64, word)
 
 
 def table(content: bytes) -> list[dict[str, str]]:
@@ -41,8 +41,8 @@ def row(**changes: str) -> bytes:
 
 
 def test_a_row_a_mark() -> None:
-    set_mark("Anna", claim("HOTEL"), "right", 'über, "dem" Tor\nzweite Zeile')
-    set_mark("Anna", claim("BAR"), "wrong")
+    set_mark("Anna", image_word("HOTEL"), "right", 'über, "dem" Tor\nzweite Zeile')
+    set_mark("Anna", image_word("BAR"), "wrong")
     rows = table(marks_csv("Anna", read_marks("Anna")))
     assert [(found["annotator"], found["word"], found["verdict"]) for found in rows] == [
         ("Anna", "BAR", "wrong"),
@@ -56,7 +56,7 @@ NASTY = ["=1+1", "+A1", "-2", "@SUM(A1)", "\t=1", "'=x", "''=x", "'plain", "＝1
 
 
 def test_no_field_is_a_formula_and_all_come_back_as_they_were() -> None:
-    marks = {claim(word): Mark("right", word, EARLY) for word in NASTY}
+    marks = {image_word(word): Mark("right", word, EARLY) for word in NASTY}
     content = marks_csv("Anna", marks)
     for found in table(content):
         assert not any(value.startswith(("=", "+", "-", "@", "\t", "＝")) for value in found.values())
@@ -65,15 +65,17 @@ def test_no_field_is_a_formula_and_all_come_back_as_they_were() -> None:
 
 
 def test_an_import_makes_the_annotator_known_here() -> None:
-    done = import_marks(marks_csv("Ben", {claim("BAR"): Mark("unsure", "dark", EARLY)}))
+    done = import_marks(marks_csv("Ben", {image_word("BAR"): Mark("unsure", "dark", EARLY)}))
     assert done == ("Ben", 1, 1)
     assert annotators() == ["Ben"]
-    assert read_marks("Ben") == {claim("BAR"): Mark("unsure", "dark", EARLY)}
+    assert read_marks("Ben") == {image_word("BAR"): Mark("unsure", "dark", EARLY)}
 
 
 def test_importing_twice_changes_nothing_and_the_newer_mark_stays() -> None:
-    put_marks("Ben", [(claim("BAR"), Mark("wrong", "here", LATE)), (claim("INN"), Mark("wrong", "", EARLY))])
-    content = marks_csv("Ben", {claim("BAR"): Mark("right", "", EARLY), claim("INN"): Mark("right", "", LATE)})
+    put_marks("Ben", [(image_word("BAR"), Mark("wrong", "here", LATE)), (image_word("INN"), Mark("wrong", "", EARLY))])
+    content = marks_csv(
+        "Ben", {image_word("BAR"): Mark("right", "", EARLY), image_word("INN"): Mark("right", "", LATE)}
+    )
     assert import_marks(content) == ("Ben", 2, 1)
     assert import_marks(content) == ("Ben", 2, 0)
     assert {key.word: mark.verdict for key, mark in read_marks("Ben").items()} == {"BAR": "wrong", "INN": "right"}

@@ -12,41 +12,41 @@ import pytest
 
 from odits.core.errors import OditsError
 from odits.data import annotations
-from odits.data.annotations import Claim, annotation_file, annotators, clean_name, read_marks, set_mark, take_back
+from odits.data.annotations import ImageWord, annotation_file, annotators, clean_name, read_marks, set_mark, undo
 
 
-def claim(word: str = "HOTEL", image: str = "a.jpg", **other: str) -> Claim:
+def image_word(word: str = "HOTEL", image: str = "a.jpg", **other: str) -> ImageWord:
     found = {"data": "demo", "image": image, "model": "M", "checkpoint": "c" * 64, "vocabulary": "v" * 64, "word": word}
-    return Claim(**(found | other))
+    return ImageWord(**(found | other))
 
 
 def test_a_mark_is_kept_with_note_and_time() -> None:
-    mark = set_mark("Anna", claim(), "right", "  on the awning ")
+    mark = set_mark("Anna", image_word(), "right", "  on the awning ")
     assert mark.note == "on the awning"
     assert mark.time.endswith("+00:00")
-    assert read_marks("Anna") == {claim(): mark}
+    assert read_marks("Anna") == {image_word(): mark}
 
 
 def test_a_second_mark_replaces_the_first_and_can_be_taken_back() -> None:
-    set_mark("Anna", claim(), "right", "first")
-    second = set_mark("Anna", claim(), "wrong")
-    assert read_marks("Anna") == {claim(): second}
-    take_back("Anna", claim())
+    set_mark("Anna", image_word(), "right", "first")
+    second = set_mark("Anna", image_word(), "wrong")
+    assert read_marks("Anna") == {image_word(): second}
+    undo("Anna", image_word())
     assert read_marks("Anna") == {}
     assert annotators() == ["Anna"]
 
 
 @pytest.mark.parametrize("field", ["data", "image", "model", "checkpoint", "vocabulary", "word"])
-def test_marks_of_different_claims_stand_beside_each_other(field: str) -> None:
-    set_mark("Anna", claim(), "right")
-    other = claim(**{field: "another"})
+def test_marks_of_different_words_stand_beside_each_other(field: str) -> None:
+    set_mark("Anna", image_word(), "right")
+    other = image_word(**{field: "another"})
     set_mark("Anna", other, "wrong")
-    assert {key: mark.verdict for key, mark in read_marks("Anna").items()} == {claim(): "right", other: "wrong"}
+    assert {key: mark.verdict for key, mark in read_marks("Anna").items()} == {image_word(): "right", other: "wrong"}
 
 
 def test_marks_of_one_data_set() -> None:
-    set_mark("Anna", claim(), "right")
-    set_mark("Anna", claim(data="SVT"), "wrong")
+    set_mark("Anna", image_word(), "right")
+    set_mark("Anna", image_word(data="SVT"), "wrong")
     assert [key.data for key in read_marks("Anna", "SVT")] == ["SVT"]
 
 
@@ -56,7 +56,7 @@ def test_marks_of_one_data_set() -> None:
 def test_a_name_never_leads_out_of_the_folder(name: str, home: Path) -> None:
     path = annotation_file(name)
     assert path.resolve().parent == (home / "annotations").resolve()
-    set_mark(name, claim(), "right")
+    set_mark(name, image_word(), "right")
     assert path.is_file()
     assert annotators() == [name]
 
@@ -64,9 +64,9 @@ def test_a_name_never_leads_out_of_the_folder(name: str, home: Path) -> None:
 def test_names_that_look_alike_do_not_mix() -> None:
     names = ["Anna B", "anna b", "Anna-B", "Anna.B", "Anna/B"]
     for name in names:
-        set_mark(name, claim(name), "right")
+        set_mark(name, image_word(name), "right")
     assert len({annotation_file(name) for name in names}) == len(names)
-    assert all(list(read_marks(name)) == [claim(name)] for name in names)
+    assert all(list(read_marks(name)) == [image_word(name)] for name in names)
     assert sorted(annotators()) == sorted(names)
 
 
@@ -78,14 +78,14 @@ def test_the_same_name_typed_otherwise_is_the_same_annotator() -> None:
 @pytest.mark.parametrize("name", ["", "   ", "a" * 61, "a\x00b", "a\u202eb"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(OditsError, match="name"):
-        set_mark(name, claim(), "right")
+        set_mark(name, image_word(), "right")
 
 
 def test_an_unknown_verdict_and_a_long_note_are_refused() -> None:
     with pytest.raises(OditsError, match="right, wrong or unsure"):
-        set_mark("Anna", claim(), "perhaps")
+        set_mark("Anna", image_word(), "perhaps")
     with pytest.raises(OditsError, match="1,000 characters"):
-        set_mark("Anna", claim(), "right", "x" * 1001)
+        set_mark("Anna", image_word(), "right", "x" * 1001)
     assert read_marks("Anna") == {}
 
 
@@ -93,7 +93,7 @@ def test_marks_survive_a_kill() -> None:
     """A process is killed right after its mark was confirmed."""
     code = (
         "import os, signal; from odits.data.annotations import *; "
-        "set_mark('Anna', Claim('d', 'i', 'm', 'c', 'v', 'w'), 'wrong', 'last word'); os.kill(os.getpid(), 9)"
+        "set_mark('Anna', ImageWord('d', 'i', 'm', 'c', 'v', 'w'), 'wrong', 'last word'); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ.copy())
     assert done.returncode == -signal.SIGKILL
@@ -102,14 +102,15 @@ def test_marks_survive_a_kill() -> None:
 
 
 def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was_there() -> None:
-    set_mark("Anna", claim(), "right")
+    set_mark("Anna", image_word(), "right")
     code = (
-        "import os, sys; from odits import annotations as a\n"
-        "with a._writing('Anna') as c:\n"
-        "    c.execute('DELETE FROM marks'); os.kill(os.getpid(), 9)\n"
+        "import os; from odits.data import annotations\n"
+        "with annotations._writing('Anna') as connection:\n"
+        "    connection.execute('DELETE FROM marks'); os.kill(os.getpid(), 9)\n"
     )
-    subprocess.run([sys.executable, "-c", code], env=os.environ.copy())
-    assert list(read_marks("Anna")) == [claim()]
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ.copy())
+    assert done.returncode == -signal.SIGKILL
+    assert list(read_marks("Anna")) == [image_word()]
 
 
 def test_a_file_that_is_no_database_is_told_and_left() -> None:
@@ -117,11 +118,11 @@ def test_a_file_that_is_no_database_is_told_and_left() -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a database, though of some length" * 100)
     before = path.read_bytes()
-    for call in (lambda: read_marks("Anna"), lambda: set_mark("Anna", claim(), "right")):
+    for call in (lambda: read_marks("Anna"), lambda: set_mark("Anna", image_word(), "right")):
         with pytest.raises(OditsError, match="damaged or no database"):
             call()
     assert path.read_bytes() == before
-    set_mark("Ben", claim(), "right")
+    set_mark("Ben", image_word(), "right")
     assert annotators() == ["Ben"]
 
 
@@ -131,12 +132,12 @@ def test_a_database_of_something_else_is_left_alone() -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE recipes (soup TEXT)")
     with pytest.raises(OditsError, match="something else"):
-        set_mark("Anna", claim(), "right")
+        set_mark("Anna", image_word(), "right")
     assert annotators() == []
 
 
 def test_a_file_of_a_newer_version_is_told() -> None:
-    set_mark("Anna", claim(), "right")
+    set_mark("Anna", image_word(), "right")
     with sqlite3.connect(annotation_file("Anna")) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(OditsError, match="newer version"):
@@ -146,7 +147,7 @@ def test_a_file_of_a_newer_version_is_told() -> None:
 def test_a_folder_that_cannot_be_made_is_told(home: Path) -> None:
     (home / "annotations").write_text("in the way")
     with pytest.raises(OditsError, match="can't be written"):
-        set_mark("Anna", claim(), "right")
+        set_mark("Anna", image_word(), "right")
     assert read_marks("Anna") == {}
     assert annotators() == []
 
@@ -156,12 +157,12 @@ def test_a_full_disk_is_told_and_nothing_is_lost() -> None:
     """The system refuses to let the files grow, as it does when the disk is full."""
     code = """
 import resource, sys
-from odits.annotations import *
-from odits.errors import OditsError
+from odits.core.errors import OditsError
+from odits.data.annotations import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 for number in range(10_000):
     try:
-        set_mark("Anna", Claim("d", "i", "m", "c", "v", f"w{number}"), "right", "x" * 900)
+        set_mark("Anna", ImageWord("d", "i", "m", "c", "v", f"w{number}"), "right", "x" * 900)
     except OditsError as error:
         sys.exit(f"{number}|{error}")
 """
@@ -175,18 +176,18 @@ for number in range(10_000):
 
 def test_marks_on_a_read_only_disk_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite itself is told to open the file without writing, as it must on a read-only disk."""
-    set_mark("Anna", claim(), "right")
-    plain = annotations._opened
+    set_mark("Anna", image_word(), "right")
+    connect = annotations._connect
 
-    def refuse(path: Path, how: str = "") -> sqlite3.Connection:
-        if not how:
+    def refuse(path: Path, options: str = "") -> sqlite3.Connection:
+        if not options:
             raise sqlite3.OperationalError("unable to open database file")
-        return plain(path, how)
+        return connect(path, options)
 
-    monkeypatch.setattr(annotations, "_opened", refuse)
-    assert list(read_marks("Anna")) == [claim()]
+    monkeypatch.setattr(annotations, "_connect", refuse)
+    assert list(read_marks("Anna")) == [image_word()]
     with pytest.raises(OditsError, match="can't be written: unable to open"):
-        set_mark("Anna", claim(), "wrong")
+        set_mark("Anna", image_word(), "wrong")
 
 
 def test_several_at_once_lose_nothing() -> None:
@@ -195,7 +196,7 @@ def test_several_at_once_lose_nothing() -> None:
     def work(start: int) -> None:
         try:
             for number in range(12):
-                set_mark("Anna", claim(f"{start}-{number}"), "right")
+                set_mark("Anna", image_word(f"{start}-{number}"), "right")
         except BaseException as error:
             failed.append(error)
 

@@ -12,12 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from odits.data import Dataset, Vocabulary, read_dataset
 from odits.data.annotations import read_marks, set_mark
-from odits.evaluation.results import KeptEvaluation, evaluate_and_keep
+from odits.evaluation.results import StoredEvaluation, evaluate_and_store
 from odits.metrics.probabilities import disagreement
 from odits.models.registry import describe_checkpoint
-from pages._browse.keyboard import fresh
-from pages._browse.marking import Review, act
-from pages._browse.sifting import Facts, Wish, sifted
+from pages._shared.keyboard import fresh
+from pages._browse.review import Review, act
+from pages._browse.filters import Facts, Wish, sifted
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -38,10 +38,10 @@ def demo() -> Dataset:
 
 
 @pytest.fixture
-def kept(demo: Dataset, home: Path) -> KeptEvaluation:
+def kept(demo: Dataset, home: Path) -> StoredEvaluation:
     """An evaluation under the digest of the embedded checkpoint, so that the page takes it for that one's."""
     model = Dice(describe_checkpoint("embedded").digest, 1)
-    return evaluate_and_keep(model, "embedded", demo, "all", demo.vocabulary())
+    return evaluate_and_store(model, "embedded", demo, "all", demo.vocabulary())
 
 
 def browse(**address: str) -> AppTest:
@@ -73,7 +73,7 @@ def press(app: AppTest, key: str) -> None:
     assert not app.exception
 
 
-def top_of(kept: KeptEvaluation, name: str) -> list[str]:
+def top_of(kept: StoredEvaluation, name: str) -> list[str]:
     places, _ = kept.top(10)
     return [kept.vocabulary.words[place] for place in places[kept.images.index(name)]]
 
@@ -86,12 +86,12 @@ def test_without_an_evaluation_the_page_says_what_to_do(home: Path) -> None:
     assert not app.error
 
 
-def test_own_images_and_an_images_own_lexicon_are_told(kept: KeptEvaluation) -> None:
+def test_own_images_and_an_images_own_lexicon_are_told(kept: StoredEvaluation) -> None:
     assert "Browse looks through a data set" in texts(browse(images="upload"))
     assert "Choose one vocabulary for all images" in texts(browse(vocabulary="lexicon"))
 
 
-def test_the_gallery_shows_every_image_with_its_words_and_their_standing(kept: KeptEvaluation, demo: Dataset) -> None:
+def test_the_gallery_shows_every_image_with_its_words_and_their_standing(kept: StoredEvaluation, demo: Dataset) -> None:
     app = browse()
     assert cards(app) == [record.name for record in demo.records]
     assert not app.error
@@ -107,16 +107,16 @@ def test_the_gallery_shows_every_image_with_its_words_and_their_standing(kept: K
     [("right", "rank precision_at_10"), ("ranking", "rank average_precision"), ("weight", "confidence precision")],
 )
 @pytest.mark.parametrize("order", ["high", "low"])
-def test_sorting_by_how_right_the_model_was(kept: KeptEvaluation, sort: str, score: str, order: str) -> None:
+def test_sorting_by_how_right_the_model_was(kept: StoredEvaluation, sort: str, score: str, order: str) -> None:
     shown = cards(browse(sort=sort, order=order))
     values = [kept.per_image[score][kept.images.index(name)] for name in shown]
     assert len(values) == 6
     assert values == sorted(values, reverse=order == "high")
 
 
-def test_sorting_by_the_disagreement_of_two_checkpoints(kept: KeptEvaluation, demo: Dataset) -> None:
+def test_sorting_by_the_disagreement_of_two_checkpoints(kept: StoredEvaluation, demo: Dataset) -> None:
     assert "Choose another model" in texts(browse(sort="disagreement"))
-    other = evaluate_and_keep(Dice("b" * 64, 2), "other", demo, "all", demo.vocabulary())
+    other = evaluate_and_store(Dice("b" * 64, 2), "other", demo, "all", demo.vocabulary())
     app = browse(sort="disagreement", against=other.key)
     values = disagreement(kept.probabilities(), other.probabilities())
     assert cards(app) == [kept.images[place] for place in np.argsort(-values, kind="stable")]
@@ -125,7 +125,7 @@ def test_sorting_by_the_disagreement_of_two_checkpoints(kept: KeptEvaluation, de
     assert "Dice 2 (bbbbbbbb)" in shown
 
 
-def test_filtering_by_word_and_by_marks(kept: KeptEvaluation, demo: Dataset) -> None:
+def test_filtering_by_word_and_by_marks(kept: StoredEvaluation, demo: Dataset) -> None:
     holding = [record.name for record in demo.records if any("BAR" in word for word in record.lexicon)]
     assert 0 < len(holding) < 6
     assert cards(browse(word="bar", place="lexicon")) == holding
@@ -135,16 +135,16 @@ def test_filtering_by_word_and_by_marks(kept: KeptEvaluation, demo: Dataset) -> 
     ]
     assert "No image is like this" in texts(browse(word="nowhere"))
     review = Review(kept, kept.images, "Anna")
-    set_mark("Anna", review.claim("cafe.jpg", word), "right")
+    set_mark("Anna", review.image_word("cafe.jpg", word), "right")
     for found in top_of(kept, "hotel.jpg"):
-        set_mark("Anna", review.claim("hotel.jpg", found), "wrong")
+        set_mark("Anna", review.image_word("hotel.jpg", found), "wrong")
     assert cards(browse(annotator="Anna", marked="some")) == ["cafe.jpg"]
     assert cards(browse(annotator="Anna", marked="done")) == ["hotel.jpg"]
     assert len(cards(browse(annotator="Anna", marked="none"))) == 4
     assert len(cards(browse(annotator="Ben", marked="none"))) == 6
 
 
-def test_marking_replacing_and_taking_back_a_word(kept: KeptEvaluation) -> None:
+def test_marking_replacing_and_taking_back_a_word(kept: StoredEvaluation) -> None:
     app = browse(annotator="Anna")
     assert "0 of 60 words marked" in str(app.get("progress")[0].proto)
     press(app, "open-2")
@@ -157,16 +157,16 @@ def test_marking_replacing_and_taking_back_a_word(kept: KeptEvaluation) -> None:
     note.set_value("half hidden").run()
     press(app, "unsure-0")
     press(app, "unsure-0")
-    marks = {claim.word: mark for claim, mark in read_marks("Anna").items()}
+    marks = {key.word: mark for key, mark in read_marks("Anna").items()}
     assert {word: (mark.verdict, mark.note) for word, mark in marks.items()} == {words[1]: ("unsure", "half hidden")}
     assert "1 of 60 words marked" in str(app.get("progress")[0].proto)
 
 
 def verdicts() -> dict[str, str]:
-    return {claim.word: mark.verdict for claim, mark in read_marks("Anna").items()}
+    return {key.word: mark.verdict for key, mark in read_marks("Anna").items()}
 
 
-def test_without_a_name_nothing_is_marked_and_the_page_says_why(kept: KeptEvaluation) -> None:
+def test_without_a_name_nothing_is_marked_and_the_page_says_why(kept: StoredEvaluation) -> None:
     app = browse(view="image", opened="cafe.jpg")
     press(app, "right-0")
     assert "Give your name on the left first" in texts(app)
@@ -174,7 +174,7 @@ def test_without_a_name_nothing_is_marked_and_the_page_says_why(kept: KeptEvalua
     assert "at most 60 characters" in texts(bad)
 
 
-def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(kept: KeptEvaluation, home: Path) -> None:
+def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(kept: StoredEvaluation, home: Path) -> None:
     from odits.data.annotations import annotation_file
 
     annotation_file("Anna").parent.mkdir(parents=True)
@@ -184,7 +184,7 @@ def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(kept: KeptEv
     assert "damaged or no database" in texts(app)
 
 
-def test_images_keep_their_order_while_one_goes_through_them(kept: KeptEvaluation) -> None:
+def test_images_keep_their_order_while_one_goes_through_them(kept: StoredEvaluation) -> None:
     """An image that no longer fits the filter once it is marked does not upset next and previous."""
     app = browse(annotator="Anna", marked="none")
     press(app, "open-1")
@@ -197,19 +197,19 @@ def test_images_keep_their_order_while_one_goes_through_them(kept: KeptEvaluatio
     assert "hotel.jpg" not in cards(app)
 
 
-def test_agreement_in_a_sentence(kept: KeptEvaluation) -> None:
+def test_agreement_in_a_sentence(kept: StoredEvaluation) -> None:
     assert "Nobody has marked a word yet" in texts(browse(part="agreement"))
     review = Review(kept, kept.images, None)
     words = top_of(kept, "cafe.jpg")
     for word in words[:4]:
-        set_mark("Anna", review.claim("cafe.jpg", word), "right")
+        set_mark("Anna", review.image_word("cafe.jpg", word), "right")
     assert "Only Anna has marked words so far" in texts(browse(part="agreement"))
-    set_mark("Ben", review.claim("hotel.jpg", words[0]), "right")
+    set_mark("Ben", review.image_word("hotel.jpg", words[0]), "right")
     assert "not marked any of the same words" in texts(browse(part="agreement"))
     for word in words[:3]:
-        set_mark("Ben", review.claim("cafe.jpg", word), "right")
+        set_mark("Ben", review.image_word("cafe.jpg", word), "right")
     assert "can't be computed" in texts(browse(part="agreement"))
-    set_mark("Ben", review.claim("cafe.jpg", words[3]), "wrong", "not there")
+    set_mark("Ben", review.image_word("cafe.jpg", words[3]), "wrong", "not there")
     app = browse(part="agreement", first="Anna", second="Ben")
     assert "both marked 4 words and agree on 3 (75%)" in texts(app)
     table = next(frame.value for frame in app.dataframe if "word" in frame.value)
@@ -259,7 +259,7 @@ def test_a_log_that_is_none_does_nothing(log: object) -> None:
     assert fresh(log, {}) == []
 
 
-def test_an_action_that_leads_nowhere_stays_where_it_is(kept: KeptEvaluation) -> None:
+def test_an_action_that_leads_nowhere_stays_where_it_is(kept: StoredEvaluation) -> None:
     import streamlit as st
 
     st.session_state.clear()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from odits.data.collection import collection_of_folder
+from odits.core.pool import Workers
+from odits.data.records import collection_of_folder
 from odits.search.index import Index, build_index
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
@@ -35,4 +36,4 @@ def home(read_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.fixture
 def demo_index(home: Path) -> Index:
     """The index of the demo images."""
-    return build_index(collection_of_folder(DEMO), workers=1)
+    return build_index(collection_of_folder(DEMO), Workers(1))

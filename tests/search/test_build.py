@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.core.pool import ask_all, question_about
+from odits.core.pool import Workers
 from odits.data import read_dataset
-from odits.data.collection import collection_of_dataset, collection_of_folder
+from odits.data.records import collection_of_dataset, collection_of_folder
 from odits.models.reading.reader import TextReader
-from odits.search.index import DESCRIPTION, WORKER, build_index, forget_index, index_folder, is_current, open_index
+from odits.search.index import DESCRIPTION, build_index, forget_index, index_folder, is_current, open_index
 from odits.search.query import parse_query
 from odits.search.ranking import Searcher, search
 from tests.killing import run_and_kill
@@ -37,7 +37,7 @@ def street(tmp_path: Path) -> Path:
 
 def first(folder: Path, word: str) -> str | None:
     """The name of the best image of a folder for a word, after its index was brought up to date."""
-    hits = search(Searcher(build_index(collection_of_folder(folder), workers=1)), parse_query(word), 1)
+    hits = search(Searcher(build_index(collection_of_folder(folder), Workers(1))), parse_query(word), 1)
     return hits[0].image.name if hits else None
 
 
@@ -49,14 +49,14 @@ def test_a_collection_is_a_folder_or_a_split(street: Path) -> None:
     (street / ".hidden").mkdir()
     shutil.copy(DEMO / "cafe.jpg", street / ".hidden" / "cafe.jpg")
     (street / "notes.txt").write_text("no image")
-    names = [item.name for item in collection_of_folder(street).items]
+    names = [item.name for item in collection_of_folder(street).records]
     assert names == ["cafe.jpg", "hotel.jpg", "more/bakery.jpg"]
     demo = collection_of_dataset(read_dataset(DEMO))
-    assert len(demo.items) == 6 and demo.key != collection_of_folder(DEMO).key
+    assert len(demo.records) == 6 and demo.key != collection_of_folder(DEMO).key
     with pytest.raises(OditsError, match="There is no folder"):
         collection_of_folder(street / "absent")
     with pytest.raises(OditsError, match="no images"):
-        collection_of_folder(street / ".hidden" / "..").items and collection_of_folder(_empty(street))
+        collection_of_folder(street / ".hidden" / "..").records and collection_of_folder(_empty(street))
     with pytest.raises(OditsError):
         collection_of_dataset(read_dataset(DEMO), "train")
 
@@ -70,12 +70,12 @@ def _empty(street: Path) -> Path:
 def test_an_index_is_built_once(home: Path, street: Path) -> None:
     said: list[tuple[str, int, int]] = []
     collection = collection_of_folder(street)
-    index = build_index(collection, 2, lambda *told: said.append(told))
+    index = build_index(collection, Workers(2), lambda *told: said.append(told))
     assert [image.name for image in index.images] == ["cafe.jpg", "hotel.jpg", "more/bakery.jpg"]
     assert {what for what, _, _ in said} == {"Reading images", "Laying out the index"}
     assert said[-1][1:] == (3, 3)
     said.clear()
-    again = build_index(collection, 2, lambda *told: said.append(told))
+    again = build_index(collection, Workers(2), lambda *told: said.append(told))
     assert again.folder == index.folder and said == []
     assert len([path for path in index_folder(collection.key).iterdir() if path.is_dir()]) == 1
 
@@ -98,7 +98,7 @@ def test_new_changed_and_removed_images_are_noticed(home: Path, street: Path) ->
 def test_a_broken_image_is_named_and_the_rest_goes_on(home: Path, street: Path) -> None:
     (street / "broken.jpg").write_bytes((DEMO / "cafe.jpg").read_bytes()[:5000])
     (street / "empty.png").touch()
-    index = build_index(collection_of_folder(street), workers=1)
+    index = build_index(collection_of_folder(street), Workers(1))
     assert len(index.images) == 3
     assert [problem.name for problem in index.problems] == ["broken.jpg", "empty.png"]
     for problem in index.problems:
@@ -108,7 +108,7 @@ def test_a_broken_image_is_named_and_the_rest_goes_on(home: Path, street: Path) 
 
 def test_a_damaged_index_is_built_again_from_the_readings(home: Path, street: Path) -> None:
     collection = collection_of_folder(street)
-    index = build_index(collection, workers=1)
+    index = build_index(collection, Workers(1))
     table = index.folder / "table.npy"
     del index
     table.write_bytes(table.read_bytes()[:-1000])
@@ -127,7 +127,7 @@ def test_a_damaged_index_is_built_again_from_the_readings(home: Path, street: Pa
 
 def test_a_stopped_build_leaves_the_former_index_and_its_readings(home: Path, street: Path) -> None:
     collection = collection_of_folder(street)
-    before = build_index(collection, workers=1)
+    before = build_index(collection, Workers(1))
     for number, name in enumerate(("market", "theater", "pharmacy")):
         image = Image.open(DEMO / f"{name}.jpg").resize((300, 225))
         image.save(street / f"z{number}.png")
@@ -141,11 +141,11 @@ def test_a_stopped_build_leaves_the_former_index_and_its_readings(home: Path, st
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        build_index(collection_of_folder(street), 1, stop)
+        build_index(collection_of_folder(street), Workers(1), stop)
     still = open_index(collection.key)
     assert still is not None and still.folder == before.folder and len(still.images) == 3
     assert len(readings(home)) >= len(kept) + 1
-    assert len(build_index(collection_of_folder(street), 1).images) == 6
+    assert len(build_index(collection_of_folder(street), Workers(1)).images) == 6
 
 
 def test_a_killed_build_goes_on(home: Path, street: Path) -> None:
@@ -159,32 +159,9 @@ def test_a_killed_build_goes_on(home: Path, street: Path) -> None:
     done = readings(home)
     assert kept < done
     stamps = {file: file.stat().st_mtime_ns for file in (home / "readings").glob("*/*.npz")}
-    index = build_index(collection_of_folder(street), workers=1)
+    index = build_index(collection_of_folder(street), Workers(1))
     assert len(index.images) == 7
     assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items()), "nothing is read twice"
-
-
-def test_a_process_that_dies_costs_one_image(home: Path, street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = street / "site" / "sitecustomize.py"
-    package.parent.mkdir()
-    package.write_text(
-        "import os, sys\n"
-        "if 'odits.search.worker' in ' '.join(sys.orig_argv):\n"
-        "    import odits.data.images as images\n"
-        "    whole = images.image_digest\n"
-        "    import odits.data\n"
-        "    def digest(image):\n"
-        "        return os._exit(9) if image.size == (333, 222) else whole(image)\n"
-        "    odits.data.image_digest = digest\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
-    Image.new("RGB", (333, 222)).save(street / "deadly.png")
-    questions = [
-        question_about(path.name, path) for path in (street / "cafe.jpg", street / "deadly.png", street / "hotel.jpg")
-    ]
-    answers = dict(ask_all(WORKER, questions, 1))
-    assert "deadly.png could not be read" in answers[1]["problem"]
-    assert answers[0]["lines"] > 0 and answers[2]["lines"] > 0
 
 
 def test_nothing_can_be_kept_where_nothing_can_be_written(
@@ -194,4 +171,4 @@ def test_nothing_can_be_kept_where_nothing_can_be_written(
     file.touch()
     monkeypatch.setenv("ODITS_HOME", str(file))
     with pytest.raises(OditsError):
-        build_index(collection_of_folder(street), workers=1)
+        build_index(collection_of_folder(street), Workers(1))

@@ -11,7 +11,7 @@ from odits.core.errors import OditsError
 from odits.core.files import write_atomically
 from odits.models.reading.alphabet import SYMBOLS
 from odits.models.reading.ctc import Lexicon
-from odits.models.reading.reader import TextReader, load_lines, reading_file
+from odits.models.reading.reader import READINGS, TextReader, stored_reading
 from odits.models.reading.spotter import SVT_TRAIN, WordSpotter
 from odits.search.frames import COUNT, bound, frame_table
 from odits.search.index import DESCRIPTION, ArrayWriter, Index, IndexedImage, description, index_folder, open_index
@@ -36,8 +36,8 @@ def mixed_index(home: Path) -> Index:
     """300 images of up to 4 lines whose letters are blurred at random, many of them like one another."""
     rng = np.random.default_rng(0)
     lines = []
-    for file in sorted((home / "readings").glob("*/*.npz")):
-        lines += [line for line in load_lines(file) or [] if len(line.frames)]
+    for key in sorted(READINGS.all_keys()):
+        lines += [line for line in READINGS.get(key) or [] if len(line.frames)]
     counts = rng.integers(0, 5, 300)
     made = []
     for _ in range(int(counts.sum())):
@@ -119,7 +119,7 @@ def test_log_odds_are_those_of_the_spotter(demo_index: Index) -> None:
     for word in words:
         found = searcher.rank(Query((word,)))
         for place, total in zip(found.images.tolist(), found.totals.tolist(), strict=True):
-            lines = load_lines(reading_file(demo_index.images[place].digest, TextReader().key)) or []
+            lines = stored_reading(demo_index.images[place].digest, TextReader().key) or []
             wanted = spotter.judge(lines, Lexicon([word])).best()[0]
             assert total == pytest.approx(float(wanted), abs=0.05)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from odits.evaluation.retrieval import SEEN
-from odits.models.clip.loading import load_word_model
+from odits.models.clip.loading import load_clip
 from odits.models.clip.model import ClipModel
 from odits.search.image_ranking import Fusion, embed_images, kept_embeddings
 from odits.search.index import Index
@@ -18,7 +18,7 @@ from odits.search.ranking import LEAST
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[ClipModel]:
-    yield load_word_model("embedded", "cpu")
+    yield load_clip("embedded", "cpu")
 
 
 def test_images_are_seen_once_and_ranked(demo_index: Index, model: ClipModel) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import supervision as sv
 from PIL import Image
 
-from odits.data.predictions import Advance
+from odits.core.progress import Progress
 from odits.models.reading.rapidocr import TextDetector
 from odits.models.segmentation.parameters import NAME, RegionParameters
 from odits.objects.detections import make_detections, suppress
@@ -36,11 +36,11 @@ class RegionSegmenter:
         self.key = self.parameters.key
         self._detector = TextDetector(self.parameters.text_side, self.parameters.text_threshold, threads)
 
-    def segment(self, image: Image.Image, advance: Advance | None = None) -> sv.Detections:
+    def segment(self, image: Image.Image, progress: Progress | None = None) -> sv.Detections:
         """Objects of an RGB image of size (W, H), as `odits.data.predictions.Segmenter` says; kinds "text" and
         "region".
         """
-        step = advance or (lambda _done, _of: None)
+        step = progress or (lambda _done, _of: None)
         p = self.parameters
         scale = min(1.0, p.side / max(image.size))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

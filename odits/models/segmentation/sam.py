@@ -15,14 +15,14 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from odits.core.errors import OditsError
-from odits.data.predictions import Advance
+from odits.core.progress import Progress
 from odits.models.segmentation.parameters import EXACT, SAM_SIDE, SamParameters
 from odits.models.segmentation.sam_network import encode_image
-from odits.models.segmentation.sam_weights import KnownSam
+from odits.models.segmentation.sam_weights import SamWeights
 from odits.objects.detections import make_detections
 
 if TYPE_CHECKING:
-    from odits.models.segmentation.sam_replay import KeptCandidates
+    from odits.models.segmentation.sam_replay import MaskCandidates
 
 
 class SamSegmenter:
@@ -36,7 +36,7 @@ class SamSegmenter:
     """
 
     def __init__(self, weights: Path, parameters: SamParameters | None = None, device: str = "auto") -> None:
-        self._known = KnownSam(weights, device)
+        self._known = SamWeights(weights, device)
         self._set(parameters or SamParameters())
 
     @property
@@ -55,7 +55,7 @@ class SamSegmenter:
         self.parameters = parameters
         self.name, self.key = self._known.identity(parameters)
 
-    def candidates(self, image: Image.Image) -> KeptCandidates:
+    def candidates(self, image: Image.Image) -> MaskCandidates:
         """The masks of an RGB image that pass the thresholds on quality and stability, for replaying stricter filters.
 
         Raises:
@@ -68,21 +68,21 @@ class SamSegmenter:
         with self._known.lock:
             return collect(self.model, _resized(image), self.parameters.generator_arguments())
 
-    def segment(self, image: Image.Image, advance: Advance | None = None) -> sv.Detections:
+    def segment(self, image: Image.Image, progress: Progress | None = None) -> sv.Detections:
         """Objects of an RGB image of size (W, H), as `odits.data.predictions.Segmenter` says.
 
         The image's longest side is brought to 1024 pixels first (SPEC); masks come back at the image's own size.
 
         Args:
             image: the image.
-            advance: called many times a minute.
+            progress: called many times a minute.
         """
         import torch
 
         from odits.models.segmentation.sam_generator import ApproximateGenerator, MaskGenerator
 
         kind = MaskGenerator if self.parameters.mode == EXACT else ApproximateGenerator
-        generator = kind(self.model, advance, **self.parameters.generator_arguments())
+        generator = kind(self.model, progress, **self.parameters.generator_arguments())
         resized = _resized(image)
         with self._known.lock:
             try:
@@ -121,7 +121,7 @@ Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
 
-class Candidates(NamedTuple):
+class PromptMasks(NamedTuple):
     """What SAM takes the thing to be, best first.
 
     Attributes:
@@ -158,7 +158,7 @@ class PromptedImage:
 
     def ask(
         self, points: Sequence[Point] = (), outside: Sequence[Point] = (), box: Box | None = None, several: bool = True
-    ) -> Candidates:
+    ) -> PromptMasks:
         """The masks of the thing at these places, as segment-anything's SamPredictor gives them, best first.
 
         Args:
@@ -193,7 +193,7 @@ class PromptedImage:
             logits = self._sam.postprocess_masks(low, self._input, (height, width))[0]
         order = torch.argsort(quality[0], descending=True, stable=True)
         masks = (logits > self._sam.mask_threshold)[order].cpu().numpy()
-        return Candidates(masks, quality[0][order].float().cpu().numpy())
+        return PromptMasks(masks, quality[0][order].float().cpu().numpy())
 
     def _check(self, places: Sequence[Point], box: Box | None) -> None:
         width, height = self.size

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops.boxes import batched_nms
 
-from odits.data.predictions import Advance
+from odits.core.progress import Progress
 from odits.models.segmentation.sam_network import CHUNK, DecodedPoint, PointDecoder, encode_image
 
 
@@ -158,13 +158,13 @@ class MaskGenerator(SamAutomaticMaskGenerator):
 
     Args:
         model: the SAM.
-        advance: called with (done, of) during `generate`; what it raises ends the work.
+        progress: called with (done, of) during `generate`; what it raises ends the work.
         arguments: those of SamAutomaticMaskGenerator.
     """
 
-    def __init__(self, model: Sam, advance: Advance | None = None, **arguments: Any) -> None:
+    def __init__(self, model: Sam, progress: Progress | None = None, **arguments: Any) -> None:
         super().__init__(model, **arguments)
-        self._advance = advance
+        self._progress = progress
         self._done = self._all = 0
 
     def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
@@ -189,8 +189,8 @@ class MaskGenerator(SamAutomaticMaskGenerator):
 
     def _step(self, units: int) -> None:
         self._done = min(self._done + units, self._all)
-        if self._advance is not None:
-            self._advance(self._done, self._all)
+        if self._progress is not None:
+            self._progress(self._done, self._all)
 
     def _process_crop(
         self, image: np.ndarray, crop_box: list[int], crop_layer_idx: int, orig_size: tuple[int, ...]

@@ -8,18 +8,17 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-
 import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
-
 from odits.core.errors import OditsError
 from odits.data import open_image
-from odits.figures.spotting import FOUND
+from odits.figures.words import FOUND
 from odits.figures.words import percent
 from odits.search.image_ranking import Standing
 from odits.search.index import IndexedImage, stamp_of
 from odits.search.ranking import Hit
+
 
 SIDE, CROP = 480, (480, 132)
 """Pixels of a picture's longer side, and of an enlarged place; twice what they take on the page."""

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-
 import streamlit as st
-
 from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.data.collection import Collection, collection_of_dataset, collection_of_folder
+from odits.data.records import Collection, collection_of_dataset, collection_of_folder
 from odits.models.reading.reader import TextReader
 from odits.search.index import DESCRIPTION, build_index, index_folder, is_current, open_index
 from odits.search.ranking import Searcher
 from pages._shared import jobs, state
-from pages._shared.layout import complain, plain
+from pages._shared.layout import complain, escape_markdown
 from pages._shared.pictures import demo_dataset
+from typing import TYPE_CHECKING
+from odits.search.index import Index
+from pages._shared import jobs
+from pages._shared.layout import escape_markdown
+from pages._shared.word_models import load
+
+if TYPE_CHECKING:
+    from odits.models.clip.model import ClipModel
+    from odits.search.image_ranking import Seen
+
 
 FOLDER = "folder"
 _ASKED = "odits-search-build"
@@ -79,7 +87,7 @@ def _opened(key: str, modified: int) -> Searcher | None:
 def offer_index(collection: Collection, searcher: Searcher | None) -> None:
     """What the index still needs: a button that builds or refreshes it; while that runs, its progress and a Stop."""
     key = f"index-{collection.key}"
-    count = len(collection.items)
+    count = len(collection.records)
     images = f"{count:,} {'image' if count == 1 else 'images'}"
     if st.session_state.pop(_ASKED, None) == key:
 
@@ -89,7 +97,7 @@ def offer_index(collection: Collection, searcher: Searcher | None) -> None:
                     job.begin(what)
                 job.report(done, of)
 
-            index = build_index(collection, None, progress)
+            index = build_index(collection, progress=progress)
             if index.problems:
                 left_out = len(index.problems)
                 job.message = f"{left_out} of {images} could not be read; they are named below the results."
@@ -103,7 +111,7 @@ def offer_index(collection: Collection, searcher: Searcher | None) -> None:
         return
     if searcher is None:
         st.info(
-            f"Nothing is indexed yet. The {images} of “{plain(collection.title)}” are read once; then every search "
+            f"Nothing is indexed yet. The {images} of “{escape_markdown(collection.title)}” are read once; then every search "
             "takes a moment.",
             icon=":material/manage_search:",
         )
@@ -128,3 +136,48 @@ def _ask(key: str) -> None:
 @st.cache_data(ttl=_FRESH, max_entries=8, show_spinner=False)
 def _current(collection: Collection, folder: str, _searcher: Searcher) -> bool:
     return is_current(collection, _searcher.index, TextReader())
+
+
+_ASKED = "odits-search-see"
+
+
+def clip_of(reference: str) -> ClipModel | None:
+    """The CLIP model behind a reference. Raises OditsError where it is not to be had."""
+    from odits.models.clip.model import ClipModel
+
+    with st.spinner("Getting the model ready …", show_time=True):
+        model = load(reference, "clip")
+    return model if isinstance(model, ClipModel) else None
+
+
+def seen_by(index: Index, model: ClipModel) -> Seen | None:
+    """How the model sees the images; None, and a button that has it look at them, where it has not yet."""
+    from odits.search.image_ranking import embed_images, kept_embeddings
+
+    key = f"see-{index.folder.name}-{model.checkpoint[:16]}"
+    count = len(index.images)
+    if st.session_state.pop(_ASKED, None) == key:
+
+        def work(job: jobs.Job) -> None:
+            embed_images(index, model, lambda _what, done, of: job.report(done, of))
+
+        jobs.start(key, f"{model.name} looks at the images", work)
+    jobs.show(key, "Stopped. What was looked at stays, and the button goes on from there.")
+    if jobs.running(key):
+        return None
+    found = kept_embeddings(index, model.checkpoint)
+    if found is None:
+        with st.container(horizontal=True, vertical_alignment="center", key="offer-seeing"):
+            st.button(
+                f"Let it look at {count:,} images",
+                icon=":material/visibility:",
+                key="see-images",
+                on_click=_ask,
+                args=(key,),
+            )
+            st.caption(f"{escape_markdown(model.name)} has not seen these images yet. Once is enough; you can stop and go on.")
+    return found
+
+
+def _ask(key: str) -> None:
+    st.session_state[_ASKED] = key

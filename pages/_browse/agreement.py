@@ -1,0 +1,137 @@
+"""How far two annotators agree, and their marks as files."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from odits.core.errors import OditsError
+from odits.data.annotations import VERDICTS, ImageWord, Mark, annotators, import_marks, marks_csv, read_marks
+from odits.metrics.agreement import Agreement, agreement
+from pages._shared import state
+from pages._shared.layout import complain, count_of, file_stem, guarded, escape_markdown, table_download
+
+
+_TAKEN, _REFUSED, _ROUND = "odits-marks-taken", "odits-marks-refused", "odits-marks-round"
+
+
+def show_agreement() -> None:
+    """Show the part of the page where two annotators are compared and marks are saved and added."""
+    names = annotators()
+    if not names:
+        st.info(
+            "Nobody has marked a word yet. Open an image in the gallery and mark its words, or add another "
+            "annotator's file here.",
+            icon=":material/group:",
+        )
+    elif len(names) == 1:
+        st.info(
+            f"Only {escape_markdown(names[0])} has marked words so far. A second person marks the same images under a name of "
+            "their own, here or on another machine; then this page says how far the two agree.",
+            icon=":material/group:",
+        )
+    else:
+        with guarded():
+            _compare(names)
+    st.subheader("Marks as files", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="mark-files"):
+        if names:
+            with guarded():
+                _export(names)
+    _import()
+
+
+def _compare(names: list[str]) -> None:
+    with st.container(horizontal=True, key="annotators"):
+        me = state.get("annotator")
+        first = state.choose("Annotator", names, "first", default=me)
+        second = state.choose("Compared with", [name for name in names if name != first], "second")
+    with st.spinner("Comparing …", show_time=True):
+        marks = read_marks(first), read_marks(second)
+        one, other = ({key: mark.verdict for key, mark in given.items()} for given in marks)
+        found = agreement((first, second), one, other, VERDICTS)
+    if found.kappa is None:
+        st.info(escape_markdown(found.sentence), icon=":material/info:")
+    else:
+        with st.container(horizontal=True, key="agreement-numbers"):
+            st.metric("Cohen's kappa", f"{found.kappa:.2f}")
+            st.metric("Marked by both", f"{found.both:,}")
+            st.metric("Same verdict", f"{found.same / found.both:.0%}")
+        st.markdown(escape_markdown(found.sentence))
+    if found.both:
+        _tables(found, *marks)
+
+
+def _tables(
+    found: Agreement[ImageWord], first_marks: dict[ImageWord, Mark], second_marks: dict[ImageWord, Mark]
+) -> None:
+    first, second = found.names
+    st.caption(f"How often each pair of verdicts was given: rows {escape_markdown(first)}, columns {escape_markdown(second)}")
+    counts = pd.DataFrame(found.table, [f"{first}: {verdict}" for verdict in VERDICTS], [*VERDICTS])
+    st.table(counts)
+    table_download(counts, file_stem(f"agreement-{first}-{second}"), "confusion", "This table", index=True)
+    if not found.differing:
+        return
+    st.subheader("Words on which they differ", anchor=False)
+    table = pd.DataFrame(
+        {
+            "image": [key.image for key, _, _ in found.differing],
+            "word": [key.word for key, _, _ in found.differing],
+            first: [verdict for _, verdict, _ in found.differing],
+            second: [verdict for _, _, verdict in found.differing],
+            f"note of {first}": [first_marks[key].note for key, _, _ in found.differing],
+            f"note of {second}": [second_marks[key].note for key, _, _ in found.differing],
+            "data set": [key.data for key, _, _ in found.differing],
+            "model": [key.model for key, _, _ in found.differing],
+        }
+    )
+    st.dataframe(table, hide_index=True, key="differing-table")
+    table_download(table, file_stem(f"differences-{first}-{second}"), "differing", "Differences")
+
+
+def _export(names: list[str]) -> None:
+    name = state.choose("Marks of", names, "marks-of", default=state.get("annotator"), width=260)
+    marks = read_marks(name)
+    download_marks(name, f"Save {count_of(len(marks), 'mark')}", "export")
+
+
+def download_marks(name: str, label: str, key: str) -> None:
+    """Draw a button that saves all marks of an annotator as CSV, as they are at the click."""
+    st.download_button(
+        label,
+        lambda: marks_csv(name, read_marks(name)),
+        file_name=f"{file_stem(f'marks-{name}')}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key=f"{key}-marks",
+        on_click="ignore",
+        help="One row per mark (CSV); the explorer on another machine can add it",
+    )
+
+
+def _import() -> None:
+    key = f"marks-file-{st.session_state.get(_ROUND, 0)}"
+    st.file_uploader(
+        "Add the marks of an annotator from another machine (a CSV file saved here or there)",
+        ["csv"],
+        key=key,
+        on_change=_take_in,
+        args=(key,),
+    )
+    if taken := st.session_state.pop(_TAKEN, None):
+        st.success(escape_markdown(taken), icon=":material/check_circle:")
+    if refused := st.session_state.pop(_REFUSED, None):
+        complain(refused)
+
+
+def _take_in(key: str) -> None:
+    file = st.session_state[key]
+    if file is None:
+        return
+    try:
+        done = import_marks(file.getvalue(), file.name)
+        st.session_state[_TAKEN] = (
+            f"{file.name} holds {done.read:,} marks of {done.name}; {done.new:,} of them are new here."
+        )
+    except OditsError as error:
+        st.session_state[_REFUSED] = str(error)
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
