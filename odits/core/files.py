@@ -40,6 +40,18 @@ def cache_home() -> Path:
     return Path(platformdirs.user_cache_dir("odits"))
 
 
+def app_folder() -> Path:
+    """Return the folder of app.py, pages/ and assets/: in the installed package, else the checkout around it."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_app"
+    return installed if installed.is_dir() else package.parent
+
+
+def asset(name: str) -> Path:
+    """Return the path of a file or folder of assets/, such as "demo" or "odits-signs/model.safetensors"."""
+    return app_folder() / "assets" / name
+
+
 # Digests.
 
 
@@ -123,18 +135,39 @@ def _new_temporary(folder: Path, name: str) -> tuple[Path, int]:
 
 
 @contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give the block an empty temporary folder to fill, which then becomes `path`, where nothing may be, in one step.
+
+    Where the block raises, the temporary folder goes.
+
+    Raises:
+        WriteError: the folder can't be made, the disk is full, or writing is not allowed there.
+    """
+    temporary, descriptor = None, None
+    try:
+        temporary, descriptor = _new_folder(path.parent, path.name)
+        yield temporary
+        move_into_place(temporary, path)
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(f"{path} can't be written: {error.strerror or error}.") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)  # gone already where it was moved into place
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextmanager
 def temporary_folder(name: str = "work") -> Iterator[Path]:
-    """Give the block an empty folder under the home folder, or the system's where that can't be written; remove it then.
+    """Give the block an empty folder under the home folder, else in the system's place for such; remove it then.
 
     What a killed process leaves of it is removed by the next one, an hour later, and by `odits cache --prune`.
     """
     parent = cache_home() / "cache" / "work"
-    folder, descriptor = parent, None
     try:
-        while descriptor is None:
-            folder = parent / f".{name[:100]}.{secrets.token_hex(6)}{TEMPORARY}"
-            folder.mkdir(parents=True)
-            descriptor = hold_new(folder)
+        folder, descriptor = _new_folder(parent, name)
     except OSError:  # a full or read-only disk
         with tempfile.TemporaryDirectory(prefix="odits-") as elsewhere:
             yield Path(elsewhere)
@@ -145,6 +178,16 @@ def temporary_folder(name: str = "work") -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def _new_folder(parent: Path, name: str) -> tuple[Path, int]:
+    """Create an empty temporary folder; the descriptor holds it."""
+    while True:
+        folder = parent / f".{name[:100]}.{secrets.token_hex(6)}{TEMPORARY}"
+        folder.mkdir(parents=True)
+        descriptor = hold_new(folder)
+        if descriptor is not None:
+            return folder, descriptor
 
 
 def move_into_place(ready: Path, target: Path) -> None:

@@ -33,6 +33,7 @@ T = TypeVar("T")
 WAIT_S = 600.0
 """How long a process waits for another that computes the same result, before it computes it as well."""
 _BUSY = "Another process is at the same work; please wait for it to end."
+_KEY = re.compile(r"[0-9A-Za-z_-]{8,64}")
 _USED_EVERY_S = 3600.0  # how exactly is remembered when an entry was last used
 
 
@@ -204,15 +205,14 @@ class Entries:
 
     def path(self, key: str) -> Path:
         """Return where the entry of this key lies, whether it is there or not."""
-        if not re.fullmatch(r"[0-9A-Za-z_-]{8,64}", key):
+        if not _KEY.fullmatch(key):
             raise ValueError(f"{key!r} is no key")
         return self.folder / key[:2] / f"{key}{self.suffix}"
 
-    def keys(self) -> Iterator[str]:
-        """Yield the keys of all entries of this version, in no particular order."""
-        for path in self.folder.glob(f"??/*{self.suffix}"):
-            if not path.name.startswith("."):
-                yield path.name.removesuffix(self.suffix)
+    def all_keys(self) -> list[str]:
+        """List the keys of all entries of this version, in no particular order."""
+        found = (path.name.removesuffix(self.suffix) for path in self.folder.glob(f"??/*{self.suffix}"))
+        return [key for key in found if _KEY.fullmatch(key)]
 
     def lock(self, key: str, sentence: str = _BUSY, wait_s: float = 0.0) -> AbstractContextManager[None]:
         """Hold the entry of this key for a block: no other process, and no other thread, works at it meanwhile.

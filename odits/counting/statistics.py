@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home, write_atomically
+from odits.core.store import FunctionCodec, Store, make_key
 
 ALPHA = 5.0
 """The significance level of the thesis's decision rule (3.3.1), in percent."""
@@ -276,26 +273,32 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# Anderson-Darling statistics kept on disk: counts that were tested once need not wait for SciPy again.
+# Anderson-Darling statistics on the disk: counts that were tested once need not wait for SciPy again.
 
 
 def stored_tests(counts: Sequence[int]) -> tuple[dict[str, AndersonDarling], str]:
-    """As `odits.counting.statistics.all_tests`, from the store or computed now and kept.
+    """Test object counts as `all_tests` does, with the statistics from the store or computed now and stored.
 
     Raises:
         StatisticsError: there are no counts, or one is negative or not a whole number.
     """
-    file = _file(counts)
-    with suppress(OSError, ValueError, KeyError, TypeError):  # absent or damaged: computed again
-        kept = json.loads(file.read_bytes())
-        return {name: verdict(name, float(kept[name]), len(counts)) for name in DISTRIBUTIONS}, ""
-    tests, reason = all_tests(counts)
-    if tests:
-        with suppress(OSError):
-            write_atomically(file, json.dumps({name: test.statistic for name, test in tests.items()}).encode())
-    return tests, reason
+    values = checked_counts(counts)
+    key = make_key(counts=sorted(int(value) for value in values), distributions=list(DISTRIBUTIONS))
+    try:
+        statistics = STATISTICS.get_or_compute(
+            key, lambda: {name: anderson_darling(counts, name).statistic for name in DISTRIBUTIONS}
+        )
+    except StatisticsError as error:
+        return {}, str(error)
+    return {name: verdict(name, statistics[name], len(values)) for name in DISTRIBUTIONS}, ""
 
 
-def _file(counts: Sequence[int]) -> Path:
-    digest = hashlib.sha256(json.dumps(sorted(counts)).encode()).hexdigest()[:24]
-    return cache_home() / "statistics" / f"{digest}.json"
+def _unpack(data: bytes) -> dict[str, float]:
+    stored = json.loads(data)
+    return {name: float(stored[name]) for name in DISTRIBUTIONS}
+
+
+STATISTICS: Store[dict[str, float]] = Store(
+    "statistics", FunctionCodec(".json", lambda statistics: json.dumps(statistics).encode(), _unpack)
+)
+"""A² of object counts against each of `DISTRIBUTIONS`."""

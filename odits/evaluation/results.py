@@ -1,16 +1,16 @@
-"""Results of evaluations, kept on disk: nothing is computed twice, and what was interrupted is gone on with.
+"""Results of evaluations on the disk: nothing is computed twice, and what was interrupted is gone on with.
 
-ODITS_HOME/evaluations/KEY/ holds `probabilities.npy` (float32 (m, n)) and, written last, `evaluation.json`. A folder
-without the latter is an evaluation that was interrupted; KEY tells everything that the result depends on.
+A folder in their store holds `probabilities.npy` (float32 (m, n)) and, written last, `evaluation.json`. A folder without the latter is an evaluation that was interrupted; its key tells everything that the result depends on.
 """
 
 from __future__ import annotations
 
-import hashlib
+import atexit
 import json
 import math
-import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,25 +19,25 @@ from typing import Any
 
 import numpy as np
 
-from odits.core.errors import OditsError, StoreError
-from odits.core.files import cache_home, write_atomically
-from odits.core.locks import locked
+from odits.core.errors import BusyError, OditsError, StoreError
+from odits.core.files import file_digest, write_atomically
+from odits.core.store import Entries, make_key
 from odits.core.tables import fill_table
 from odits.data import Dataset, ImageRecord, Vocabulary, open_image
 from odits.data.predictions import WordModel
 from odits.evaluation.evaluate import records_of, report
-from odits.models.registry import describe_checkpoint
-from odits.core.files import file_digest
+from odits.models.registry import parse
 from odits.tracking.sources import open_store
 from odits.tracking.store import StoredRun
 from odits.tracking.trackers import NoTracker, Status, make_tracker
 
 TABLE, RESULT = "probabilities.npy", "evaluation.json"
-_VERSION = 1  # part of every key: raised when what is kept changes its meaning
+EVALUATIONS = Entries("evaluations")
+"""Evaluations by `evaluation_key`, each a folder; raise the version when what is stored changes its meaning."""
 
 
 @dataclass(frozen=True, eq=False)
-class KeptEvaluation:
+class StoredEvaluation:
     """One evaluation with all that can be asked of it.
 
     Attributes:
@@ -104,29 +104,30 @@ class KeptEvaluation:
 def evaluation_key(
     checkpoint: str, dataset: Dataset, records: Sequence[ImageRecord], vocabulary: Vocabulary
 ) -> tuple[str, str]:
-    """(key, question): what tells an evaluation, and the part of it that does not depend on the checkpoint."""
-    digest = hashlib.sha256(f"{_VERSION} {vocabulary.digest}".encode())
-    for record in records:
-        _absorb(digest, record.name, file_digest(record.path), *record.lexicon)
-    digest.update(b"\2")  # the training lexicons make the row "prior"
-    for record in dataset.split("train"):
-        _absorb(digest, *record.lexicon)
-    question = digest.hexdigest()[:32]
-    return hashlib.sha256(f"{checkpoint} {question}".encode()).hexdigest()[:32], question
+    """Return (key, question): what tells an evaluation, and the part of it that does not depend on the checkpoint."""
+    question = make_key(
+        vocabulary=vocabulary.digest,
+        images=[(record.name, _digest(record), record.lexicon) for record in records],
+        prior=[record.lexicon for record in dataset.split("train")],  # they make the row "prior"
+    )
+    return make_key(checkpoint=checkpoint, question=question), question
 
 
-def _absorb(digest: Any, *texts: str) -> None:
-    digest.update("\0".join(texts).encode("utf-8", "surrogatepass") + b"\1")
+def _digest(record: ImageRecord) -> str:
+    try:
+        return file_digest(record.path)
+    except OSError:  # it has no rows then, and gets some as soon as it can be read
+        return ""
 
 
-def evaluate_and_keep(
+def evaluate_and_store(
     model: WordModel,
     reference: str,
     dataset: Dataset,
     split: str,
     vocabulary: Vocabulary,
     advance: Callable[[int, int], None] = lambda _, __: None,
-) -> KeptEvaluation:
+) -> StoredEvaluation:
     """The evaluation of a model on a split: the one that is kept, else a new one, which is kept then.
 
     Args:
@@ -143,8 +144,7 @@ def evaluate_and_keep(
     """
     records = records_of(dataset, split)
     key, question = evaluation_key(model.checkpoint, dataset, records, vocabulary)
-    folder = _root() / key
-    with locked(_root() / f"{key}.lock", "This evaluation is being made already; please wait for it to end."):
+    with _entry(key) as folder:
         kept = read_evaluation(folder)
         if kept is not None:
             advance(len(records), len(records))
@@ -177,14 +177,35 @@ def evaluate_and_keep(
     return kept
 
 
-def read_evaluation(folder: Path) -> KeptEvaluation | None:
+@contextmanager
+def _entry(key: str) -> Iterator[Path]:
+    """Give the block the folder of an evaluation, for this process alone.
+
+    Raises:
+        BusyError: another process is at it.
+    """
+    sentence = "This evaluation is being made already; please wait for it to end."
+    with ExitStack() as stack:
+        folder = EVALUATIONS.path(key)
+        try:
+            stack.enter_context(EVALUATIONS.lock(key, sentence))
+        except BusyError:
+            raise
+        except StoreError:  # a read-only disk costs time, not the answer: it lasts as long as this process
+            elsewhere = tempfile.TemporaryDirectory(prefix="odits-")
+            atexit.register(elsewhere.cleanup)
+            folder = Path(elsewhere.name) / key
+        yield folder
+
+
+def read_evaluation(folder: Path) -> StoredEvaluation | None:
     """The evaluation kept in a folder; None where there is none, or a damaged one."""
     try:
         document = json.loads((folder / RESULT).read_bytes())
         words = document.pop("vocabulary")
         images = tuple(document.pop("images"))
         per_image = {name: np.array(values, np.float64) for name, values in document.pop("per_image").items()}
-        kept = KeptEvaluation(
+        kept = StoredEvaluation(
             key=folder.name,
             folder=folder,
             vocabulary=Vocabulary(tuple(words["words"]), words["name"]),
@@ -199,23 +220,26 @@ def read_evaluation(folder: Path) -> KeptEvaluation | None:
         return None
 
 
-def kept_evaluations() -> list[KeptEvaluation]:
-    """All evaluations that are complete, newest first; interrupted and damaged ones are left out."""
-    found = [kept for folder in _root().glob("*/") if (kept := read_evaluation(folder)) is not None]
-    return sorted(found, key=lambda kept: (kept.created, kept.key), reverse=True)
+def stored_evaluations() -> list[StoredEvaluation]:
+    """Return all evaluations that are complete, newest first; interrupted and damaged ones are left out."""
+    found = [read for key in EVALUATIONS.all_keys() if (read := read_evaluation(EVALUATIONS.path(key))) is not None]
+    return sorted(found, key=lambda one: (one.created, one.key), reverse=True)
 
 
-def forget(key: str) -> None:
-    """Removes an evaluation, whether complete or not; nothing where there is none."""
-    folder = _root() / key
-    if folder.parent == _root() and folder.name:
-        (folder / RESULT).unlink(missing_ok=True)  # first: what is left of it is an interrupted one then
-        shutil.rmtree(folder, ignore_errors=True)
-        (_root() / f"{key}.lock").unlink(missing_ok=True)
+def evaluation_stamps() -> tuple[tuple[str, int], ...]:
+    """Return the key and the time of change of each evaluation, sorted: other stamps, other evaluations."""
+    stamps = []
+    for key in EVALUATIONS.all_keys():
+        with suppress(OSError):  # interrupted, or removed meanwhile
+            stamps.append((key, (EVALUATIONS.path(key) / RESULT).stat().st_mtime_ns))
+    return tuple(sorted(stamps))
 
 
-def _root() -> Path:
-    return cache_home() / "evaluations"
+def remove_evaluation(key: str) -> None:
+    """Remove an evaluation, whether complete or not; do nothing where there is none."""
+    with suppress(ValueError, OSError):  # no key
+        (EVALUATIONS.path(key) / RESULT).unlink(missing_ok=True)  # first: what is left is an interrupted one then
+        EVALUATIONS.remove(key)
 
 
 def _number(value: float) -> float | None:
@@ -225,10 +249,10 @@ def _number(value: float) -> float | None:
 def _metadata(reference: str, digest: str) -> dict[str, str]:
     """What the checkpoint's header says, where its reference names a safetensors file."""
     try:
-        info = describe_checkpoint(reference)
-    except (OditsError, OSError):
+        ref = parse(reference)
+    except OditsError:
         return {}
-    return info.metadata if info.digest == digest else {}
+    return dict(ref.header) if ref.describes(digest) else {}
 
 
 # Results of an evaluation, logged into the tracked run of the checkpoint.
@@ -238,7 +262,7 @@ GROUPS = ("confidence", "threshold", "rank")
 
 
 def track_evaluation(
-    kept: KeptEvaluation, dataset: Dataset, reference: str = "mlflow", new_run: bool = True
+    kept: StoredEvaluation, dataset: Dataset, reference: str = "mlflow", new_run: bool = True
 ) -> str | None:
     """The id of the run that has the results now; None where nothing is tracked.
 
@@ -283,7 +307,7 @@ def find_run(reference: str, digest: str) -> StoredRun | None:
     return next((run for run in runs if any(item.digest == digest for item in run.checkpoints)), None)
 
 
-def prefix_of(kept: KeptEvaluation, dataset: Dataset) -> str:
+def prefix_of(kept: StoredEvaluation, dataset: Dataset) -> str:
     """What the metrics' names begin with: "eval", as in fine-tuning, where it is the same data and words, else more."""
     trained_on = kept.metadata.get("data", kept.data)
     prefix = kept.split if trained_on == kept.data else f"{kept.data} {kept.split}"
@@ -291,7 +315,7 @@ def prefix_of(kept: KeptEvaluation, dataset: Dataset) -> str:
     return prefix if same_words else f"{prefix} over {len(kept.vocabulary)} words {kept.vocabulary.digest[:6]}"
 
 
-def flat_metrics(kept: KeptEvaluation, prefix: str) -> dict[str, float]:
+def flat_metrics(kept: StoredEvaluation, prefix: str) -> dict[str, float]:
     """The averages by names such as "eval/confidence/precision"; those that no image has are left out."""
     flat: dict[str, Any] = {"uniformity": kept.groups["uniformity"]}
     for group in GROUPS:
@@ -299,7 +323,7 @@ def flat_metrics(kept: KeptEvaluation, prefix: str) -> dict[str, float]:
     return {f"{prefix}/{name}": float(value) for name, value in flat.items() if value is not None}
 
 
-def epoch_of(kept: KeptEvaluation) -> int:
+def epoch_of(kept: StoredEvaluation) -> int:
     """The epoch after which the checkpoint was kept; 0 for a model that was not fine-tuned."""
     epoch = kept.metadata.get("epoch", "0")
     return int(epoch) if epoch.isdecimal() else 0

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from odits.core.errors import OditsError
-from odits.core.files import write_atomically
-from odits.core.locks import locked
+from odits.core.files import move_into_place, write_atomically
 from odits.core.tables import fill_table
 from odits.data import Vocabulary, open_image
 from odits.evaluation.retrieval import SEEN
-from odits.search.index import Index, Progress, nothing
+from odits.search.index import INDEXES, Index, Progress, nothing
 from odits.search.query import Query
 from odits.search.ranking import LEAST
 
@@ -68,7 +67,10 @@ def embed_images(index: Index, model: ClipModel, progress: Progress = nothing) -
         OditsError: an image has changed or vanished, the disk is full, or somebody else is at the same work.
     """
     file = _file(index, model.checkpoint)
-    with locked(file.with_suffix(".lock"), "These images are being compared already; please wait for it to end."):
+    with INDEXES.lock(
+        f"{index.folder.parent.name}-{model.checkpoint[:16]}",
+        "These images are being compared already; please wait for it to end.",
+    ):
         kept = kept_embeddings(index, model.checkpoint)
         if kept is not None:
             return kept
@@ -81,7 +83,7 @@ def embed_images(index: Index, model: ClipModel, progress: Progress = nothing) -
             file.with_suffix(".json").unlink(missing_ok=True)
             del table
             rows.forget_former()
-            rows.part.replace(file)
+            move_into_place(rows.part, file)
         except OSError as error:
             raise OditsError(f"{file} can't be written: {error.strerror or error}.") from error
         write_atomically(file.with_suffix(".json"), json.dumps([image.digest for image in index.images]).encode())

@@ -42,7 +42,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stamps(home: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in (home / "objects").glob("*/*.json")}
+    return {path: path.stat().st_mtime_ns for path in (home / "cache" / "objects").glob("v1/*/*.json")}
 
 
 def test_killed_it_goes_on_and_the_second_run_only_reads(home: Path, street: Path) -> None:

@@ -15,7 +15,7 @@ from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary, read_dataset
 from odits.data.predictions import WordPrediction
 from odits.evaluation import evaluate as evaluation
-from odits.evaluation.results import evaluate_and_keep, forget, kept_evaluations
+from odits.evaluation.results import evaluate_and_store, remove_evaluation, stored_evaluations
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 WORDS = tuple(COLOURS)
@@ -59,7 +59,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def test_what_is_kept_is_what_was_measured(dataset: Dataset) -> None:
     model, words = ByColour(), dataset.vocabulary()
     told: list[tuple[int, int]] = []
-    kept = evaluate_and_keep(model, "colour", dataset, "eval", words, lambda done, of: told.append((done, of)))
+    kept = evaluate_and_store(model, "colour", dataset, "eval", words, lambda done, of: told.append((done, of)))
     assert told == [(done, 10) for done in (0, 2, 4, 6, 8, 10)]
     direct = evaluation.evaluate(lambda images: model.probabilities(images, words), dataset, "eval", words)
     assert kept.groups == direct
@@ -76,20 +76,20 @@ def test_what_is_kept_is_what_was_measured(dataset: Dataset) -> None:
 
 def test_the_same_question_is_answered_from_the_store(dataset: Dataset) -> None:
     model, words = ByColour(), dataset.vocabulary()
-    first = evaluate_and_keep(model, "colour", dataset, "eval", words)
+    first = evaluate_and_store(model, "colour", dataset, "eval", words)
     asked = model.asked
-    again = evaluate_and_keep(model, "colour", dataset, "eval", replace(words, name="called otherwise"))
+    again = evaluate_and_store(model, "colour", dataset, "eval", replace(words, name="called otherwise"))
     assert (again.key, again.created, model.asked) == (first.key, first.created, asked)
-    assert [kept.key for kept in kept_evaluations()] == [first.key]
+    assert [kept.key for kept in stored_evaluations()] == [first.key]
 
 
 @pytest.mark.parametrize("stop", [0, 4, 8])
 def test_an_interrupted_evaluation_is_gone_on_with(dataset: Dataset, stop: int) -> None:
     words = dataset.vocabulary()
-    whole = evaluate_and_keep(ByColour(), "colour", dataset, "eval", words)
+    whole = evaluate_and_store(ByColour(), "colour", dataset, "eval", words)
     expected = (whole.folder / "probabilities.npy").read_bytes(), whole.groups
-    forget(whole.key)
-    assert kept_evaluations() == [] and not whole.folder.exists()
+    remove_evaluation(whole.key)
+    assert stored_evaluations() == [] and not whole.folder.exists()
     model = ByColour()
 
     def advance(done: int, of: int) -> None:
@@ -97,12 +97,12 @@ def test_an_interrupted_evaluation_is_gone_on_with(dataset: Dataset, stop: int) 
             raise StoppedError("stopped")
 
     with pytest.raises(StoppedError):
-        evaluate_and_keep(model, "colour", dataset, "eval", words, advance)
-    assert kept_evaluations() == []
+        evaluate_and_store(model, "colour", dataset, "eval", words, advance)
+    assert stored_evaluations() == []
     assert model.asked == stop
     with (whole.folder / "probabilities.npy").open("ab") as file:
         file.write(b"half a row")  # what a process leaves that is killed while it writes
-    again = evaluate_and_keep(model, "colour", dataset, "eval", words)
+    again = evaluate_and_store(model, "colour", dataset, "eval", words)
     assert model.asked == 10, "no image was computed twice"
     assert ((again.folder / "probabilities.npy").read_bytes(), again.groups) == expected
 
@@ -110,20 +110,20 @@ def test_an_interrupted_evaluation_is_gone_on_with(dataset: Dataset, stop: int) 
 def test_what_the_result_depends_on_is_told_apart(dataset: Dataset, tmp_path: Path) -> None:
     words = dataset.vocabulary()
     kept = [
-        evaluate_and_keep(ByColour(), "colour", dataset, "eval", words),
-        evaluate_and_keep(ByColour(scale=30), "colour", dataset, "eval", words),
-        evaluate_and_keep(ByColour(), "colour", dataset, "train", words),
-        evaluate_and_keep(ByColour(), "colour", dataset, "eval", Vocabulary(words.words[::-1], words.name)),
+        evaluate_and_store(ByColour(), "colour", dataset, "eval", words),
+        evaluate_and_store(ByColour(scale=30), "colour", dataset, "eval", words),
+        evaluate_and_store(ByColour(), "colour", dataset, "train", words),
+        evaluate_and_store(ByColour(), "colour", dataset, "eval", Vocabulary(words.words[::-1], words.name)),
     ]
     lexicons = tmp_path / "lexicons.csv"
     changed = lexicons.read_text().replace("5.png,blue", "5.png,blue red")
     lexicons.write_text(changed)
-    kept.append(evaluate_and_keep(ByColour(), "colour", read_dataset(tmp_path), "eval", words))
+    kept.append(evaluate_and_store(ByColour(), "colour", read_dataset(tmp_path), "eval", words))
     lexicons.write_text(changed.replace("0.png,red,train", "0.png,blue,train"))  # the row "prior" is another one
-    kept.append(evaluate_and_keep(ByColour(), "colour", read_dataset(tmp_path), "eval", words))
+    kept.append(evaluate_and_store(ByColour(), "colour", read_dataset(tmp_path), "eval", words))
     Image.new("RGB", (9, 9), COLOURS["red"]).save(tmp_path / "5.png")
-    kept.append(evaluate_and_keep(ByColour(), "colour", read_dataset(tmp_path), "eval", words))
-    assert len({one.key for one in kept}) == len(kept) == len(kept_evaluations())
+    kept.append(evaluate_and_store(ByColour(), "colour", read_dataset(tmp_path), "eval", words))
+    assert len({one.key for one in kept}) == len(kept) == len(stored_evaluations())
     assert kept[0].question == kept[1].question, "another checkpoint is asked the same"
     assert len({one.question for one in kept}) == len(kept) - 1
 
@@ -140,33 +140,33 @@ def test_what_the_result_depends_on_is_told_apart(dataset: Dataset, tmp_path: Pa
 )
 def test_a_damaged_one_is_left_out_and_made_again(dataset: Dataset, file: str, content: bytes) -> None:
     words = dataset.vocabulary()
-    good = evaluate_and_keep(ByColour("good"), "good", dataset, "eval", words)
-    bad = evaluate_and_keep(ByColour("bad"), "bad", dataset, "eval", words)
+    good = evaluate_and_store(ByColour("good"), "good", dataset, "eval", words)
+    bad = evaluate_and_store(ByColour("bad"), "bad", dataset, "eval", words)
     expected = (bad.folder / "probabilities.npy").read_bytes()
     (bad.folder / file).write_bytes(content)
     (bad.folder.parent / "stray").write_text("not a folder")
-    assert [kept.key for kept in kept_evaluations()] == [good.key]
-    again = evaluate_and_keep(ByColour("bad"), "bad", dataset, "eval", words)
+    assert [kept.key for kept in stored_evaluations()] == [good.key]
+    again = evaluate_and_store(ByColour("bad"), "bad", dataset, "eval", words)
     assert again.groups == bad.groups
     assert (again.folder / "probabilities.npy").read_bytes() == expected
 
 
 def test_a_table_that_is_gone_is_said_in_a_sentence(dataset: Dataset) -> None:
-    kept = evaluate_and_keep(ByColour(), "colour", dataset, "eval", dataset.vocabulary())
-    forget(kept.key)
+    kept = evaluate_and_store(ByColour(), "colour", dataset, "eval", dataset.vocabulary())
+    remove_evaluation(kept.key)
     with pytest.raises(OditsError, match="no longer there"):
         kept.top()
-    forget("../checkpoints")
-    forget("never there")
+    remove_evaluation("../checkpoints")
+    remove_evaluation("never there")
 
 
 def test_no_images_of_a_split(dataset: Dataset) -> None:
     only = Dataset("half", dataset.root, dataset.split("train"))
     with pytest.raises(OditsError, match="no eval images"):
-        evaluate_and_keep(ByColour(), "colour", only, "eval", dataset.vocabulary())
+        evaluate_and_store(ByColour(), "colour", only, "eval", dataset.vocabulary())
 
 
 def test_the_document_holds_no_nan(dataset: Dataset) -> None:
-    kept = evaluate_and_keep(ByColour(), "colour", dataset, "eval", dataset.vocabulary())
+    kept = evaluate_and_store(ByColour(), "colour", dataset, "eval", dataset.vocabulary())
     text = (kept.folder / "evaluation.json").read_text()
     json.loads(text, parse_constant=lambda name: pytest.fail(name))

@@ -59,7 +59,7 @@ def test_other_parameters_are_another_entry(tmp_path: Path) -> None:
 def test_a_damaged_entry_is_made_again(tmp_path: Path, home: Path) -> None:
     path, segmenter = picture(tmp_path / "a.png"), Halves()
     stored_objects(path, segmenter)
-    (entry,) = (home / "objects").rglob("*.json")
+    (entry,) = home.rglob("*.json")
     entry.write_text('{"objects": ')
     assert stored_count(path, segmenter.key) is None
     assert len(stored_objects(path, segmenter)) == 2

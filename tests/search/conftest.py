@@ -28,7 +28,7 @@ def read_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(read_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """ODITS_HOME of one test, with the demo images' readings, but no index."""
     folder = tmp_path / "home"
-    shutil.copytree(read_home / "readings", folder / "readings")
+    shutil.copytree(read_home / "cache" / "readings", folder / "cache" / "readings")
     monkeypatch.setenv("ODITS_HOME", str(folder))
     return folder
 

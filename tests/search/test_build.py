@@ -42,7 +42,7 @@ def first(folder: Path, word: str) -> str | None:
 
 
 def readings(home: Path) -> set[str]:
-    return {file.name for file in (home / "readings").glob("*/*.npz")}
+    return {file.name for file in (home / "cache" / "readings").glob("v1/*/*.npz")}
 
 
 def test_a_collection_is_a_folder_or_a_split(street: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_killed_build_goes_on(home: Path, street: Path) -> None:
     run_and_kill(searching, lambda: len(readings(home)) > len(kept))
     done = readings(home)
     assert kept < done
-    stamps = {file: file.stat().st_mtime_ns for file in (home / "readings").glob("*/*.npz")}
+    stamps = {file: file.stat().st_mtime_ns for file in (home / "cache" / "readings").glob("v1/*/*.npz")}
     index = build_index(collection_of_folder(street), Workers(1))
     assert len(index.images) == 7
     assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items()), "nothing is read twice"

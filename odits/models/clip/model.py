@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from odits.core.files import cache_home, write_atomically
+from odits.core.files import cache_home
+from odits.core.store import FunctionCodec, Store, make_key
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH, SignTower, normalise
 
 TEXT_BATCH = 256
 IMAGE_BATCH = 8
+
+
+def _unpack(data: bytes) -> Tensor:
+    try:
+        return load(data)["embeddings"]
+    except SafetensorError as error:
+        raise ValueError("not a safetensors file") from error
+
+
+TEXT_EMBEDDINGS: Store[Tensor] = Store(
+    "text-embeddings", FunctionCodec(".safetensors", lambda found: save({"embeddings": found}), _unpack)
+)
+"""Embeddings of a vocabulary's words by a checkpoint."""
 
 
 def encode_vocabulary(model: Any, tokenize: Callable[[list[str]], Tensor], words: Sequence[str]) -> Tensor:
@@ -92,18 +104,15 @@ class ClipModel:
             if key not in self._embeddings:
                 if len(self._embeddings) >= 4:  # the vocabularies of one sitting; each is a few megabytes
                     self._embeddings.pop(next(iter(self._embeddings)))
-                self._embeddings[key] = self._kept_embeddings(vocabulary)
+                self._embeddings[key] = self._stored_embeddings(vocabulary)
             return self._embeddings[key]
 
-    def _kept_embeddings(self, vocabulary: Vocabulary) -> Tensor:
-        file = cache_home() / "embeddings" / f"{self.checkpoint[:16]}-{vocabulary.digest[:16]}.safetensors"
-        kept = _read_embeddings(file, len(vocabulary))
-        if kept is not None:
-            return kept
-        found = encode_vocabulary(self.model, self.tokenize, vocabulary.words)
-        with suppress(OSError):  # a full or read-only disk costs speed, not the answer
-            write_atomically(file, save({"embeddings": found}))
-        return found
+    def _stored_embeddings(self, vocabulary: Vocabulary) -> Tensor:
+        return TEXT_EMBEDDINGS.get_or_compute(
+            make_key(checkpoint=self.checkpoint, vocabulary=vocabulary.digest),
+            lambda: encode_vocabulary(self.model, self.tokenize, vocabulary.words),
+            cache_home() / "embeddings" / f"{self.checkpoint[:16]}-{vocabulary.digest[:16]}.safetensors",
+        )
 
     def logits(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> Tensor:
         """Scaled cosine similarities float32 (m, n)."""
@@ -120,17 +129,6 @@ class ClipModel:
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
         """The prediction for one RGB image."""
         return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
-
-
-def _read_embeddings(file: Path, count: int) -> Tensor | None:
-    """Kept embeddings, or None where there are none that fit."""
-    if not file.exists():
-        return None
-    try:
-        found = load_file(file)["embeddings"]
-    except (SafetensorError, KeyError, OSError):
-        return None
-    return found if len(found) == count else None
 
 
 # Text embeddings at the shortest context that loses nothing.

@@ -7,13 +7,9 @@ Which of these steps help was measured on SVT's training images (benchmarks/spot
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
 import threading
-import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from odits.core.files import cache_home, write_atomically
+from odits.core.store import FunctionCodec, Store, former_path, make_key, pack_arrays, unpack_arrays
 from odits.data.images import image_digest
 from odits.models.reading.alphabet import SYMBOLS
 from odits.models.reading.ctc import Span
@@ -199,55 +195,66 @@ def _sides(corners: np.ndarray) -> tuple[float, float]:
     return float(max(lengths[0], lengths[2])), float(max(lengths[1], lengths[3]))
 
 
-# Readings kept on disk: each picture is read once per (picture, reader with its settings).
+# Readings on the disk: each picture is read once per (picture, reader with its settings).
+
+
+def _pack(lines: list[TextLine]) -> bytes:
+    return pack_arrays(
+        {
+            "corners": np.array([line.corners for line in lines], np.float32).reshape(-1, 4, 2),
+            "confidence": np.array([line.confidence for line in lines], np.float32),
+            "text": np.array([line.text for line in lines], np.str_),
+            "lengths": np.array([len(line.frames) for line in lines], np.int64),
+            "frames": np.concatenate([np.empty((0, SYMBOLS), np.float16), *(line.frames for line in lines)]),
+        }
+    )
+
+
+def _unpack(data: bytes) -> list[TextLine]:
+    arrays = unpack_arrays(data)
+    corners, confidence, text, lengths, frames = (
+        arrays[name] for name in ("corners", "confidence", "text", "lengths", "frames")
+    )
+    count = len(lengths)
+    if not len(corners) == len(confidence) == len(text) == count or lengths.sum() != len(frames):
+        raise ValueError("its arrays do not fit each other")
+    parts = np.split(frames, lengths.cumsum()[:-1]) if count else []
+    return [TextLine(corners[row], float(confidence[row]), str(text[row]), parts[row]) for row in range(count)]
+
+
+READINGS: Store[list[TextLine]] = Store("readings", FunctionCodec(".npz", _pack, _unpack))
+"""Lines of images; keys by `reading_key`."""
+
+
+def reading_key(digest: str, reader: str) -> str:
+    """Return the key of what the reader of this key reads in an image with this digest."""
+    return make_key(image=digest, reader=reader)
 
 
 def stored_lines(image: Image.Image, reader: TextReader) -> list[TextLine]:
-    """The lines of an RGB image, from the store or read now and kept.
+    """Return the lines of an RGB image, from the store or read now and stored.
 
     Raises:
         OditsError: the reader is not installed.
     """
-    file = reading_file(image_digest(image), reader.key)
-    kept = load_lines(file)
-    if kept is not None:
-        return kept
-    lines = reader.read(image)
-    with suppress(OSError):  # a full or read-only disk costs time later, not the answer now
-        write_atomically(file, pack_lines(lines))
-    return lines
+    return stored_digest_lines(image_digest(image), image, reader)
 
 
-def reading_file(digest: str, key: str) -> Path:
-    """Where the reading of an image with this digest is kept."""
-    return cache_home() / "readings" / hashlib.sha256(key.encode()).hexdigest()[:24] / f"{digest[:24]}.npz"
+def stored_digest_lines(digest: str, image: Image.Image, reader: TextReader) -> list[TextLine]:
+    """Return what `stored_lines` does, for whoever knows the image's digest already."""
+    key, former = reading_key(digest, reader.key), _former_reading(digest, reader.key)
+    return READINGS.get_or_compute(key, lambda: reader.read(image), former)
 
 
-def pack_lines(lines: list[TextLine]) -> bytes:
-    """The lines as a compressed .npz without pickles."""
-    stream = io.BytesIO()
-    np.savez_compressed(
-        stream,
-        corners=np.array([line.corners for line in lines], np.float32).reshape(-1, 4, 2),
-        confidence=np.array([line.confidence for line in lines], np.float32),
-        text=np.array([line.text for line in lines], np.str_),
-        lengths=np.array([len(line.frames) for line in lines], np.int64),
-        frames=np.concatenate([np.empty((0, SYMBOLS), np.float16), *(line.frames for line in lines)]),
-    )
-    return stream.getvalue()
+def stored_reading(digest: str, reader: str) -> list[TextLine] | None:
+    """Return the stored lines of an image with this digest by the reader of this key; None where there are none yet."""
+    return READINGS.get(reading_key(digest, reader), _former_reading(digest, reader))
 
 
-def load_lines(file: Path) -> list[TextLine] | None:
-    """The lines that a file keeps; None where there is none, or it is damaged: the picture is read again."""
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            corners, confidence, text, lengths, frames = (
-                kept[name] for name in ("corners", "confidence", "text", "lengths", "frames")
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    count = len(lengths)
-    if not len(corners) == len(confidence) == len(text) == count or lengths.sum() != len(frames):
-        return None
-    parts = np.split(frames, lengths.cumsum()[:-1]) if count else []
-    return [TextLine(corners[row], float(confidence[row]), str(text[row]), parts[row]) for row in range(count)]
+def is_read(digest: str, reader: str) -> bool:
+    """Whether the lines of an image are stored, as far as the name of a file tells: one of many thousands is asked."""
+    return READINGS.path(reading_key(digest, reader)).is_file() or _former_reading(digest, reader).is_file()
+
+
+def _former_reading(digest: str, reader: str) -> Path:
+    return former_path(READINGS.kind, reader, digest, READINGS.suffix)

@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from odits.core.device import resolve_device
 from odits.core.errors import OditsError
 from odits.data import Vocabulary
 from odits.models.clip.embedded import ARCHITECTURE, new_model
-from odits.models.clip.loading import load_word_model, read_state, resolve_device
-from odits.models.registry import EMBEDDED_WEIGHTS, describe_checkpoint, find_checkpoints
+from odits.models.clip.loading import load_clip, read_state
+from odits.models.registry import available, parse
 from odits.training.saving import save_model
 
 WORDS = Vocabulary.from_words(["BAR", "HOTEL", "CAFE", "street lamp"], "test")
@@ -32,23 +33,23 @@ def saved(home: Path) -> Path:
 def test_a_saved_model_comes_back(saved: Path) -> None:
     torch.manual_seed(0)
     state = new_model().state_dict()
-    model = load_word_model(str(saved), "cpu")
+    model = load_clip(str(saved), "cpu")
     assert model.name == "Mine"
     assert all(torch.equal(value, state[name]) for name, value in model.model.state_dict().items())
-    info = describe_checkpoint(str(saved))
-    assert (info.architecture, info.digest) == (ARCHITECTURE, model.checkpoint)
-    assert info.metadata["steps"] == "0"
+    ref = parse(str(saved))
+    assert (ref.kind, ref.architecture, ref.digest) == ("clip", ARCHITECTURE, model.checkpoint)
+    assert ref.header["steps"] == "0" and ref.describes(model.checkpoint)
 
 
 def test_local_checkpoints_are_found(saved: Path) -> None:
     (saved.parent / "broken.safetensors").write_bytes(b"no")
-    found = find_checkpoints()
-    assert [info.name for info in found] == ["ODITS Signs (embedded)", "Mine"]
-    assert found[0].path == EMBEDDED_WEIGHTS
+    found = available("clip")
+    assert [ref.name for ref in found] == ["ODITS Signs (embedded)", "Mine"]
+    assert found[1].path == saved
 
 
 def test_probabilities_are_distributions(saved: Path) -> None:
-    model = load_word_model(str(saved), "cpu")
+    model = load_clip(str(saved), "cpu")
     images = [Image.new("RGB", size, (90, 20, 200)) for size in ((300, 200), (40, 90), (2000, 500))]
     found = model.probabilities(images, WORDS)
     assert found.shape == (3, 4)
@@ -60,20 +61,20 @@ def test_probabilities_are_distributions(saved: Path) -> None:
 
 
 def test_vocabulary_embeddings_are_kept_and_survive_damage(saved: Path, home: Path) -> None:
-    first = load_word_model(str(saved), "cpu").encode_vocabulary(WORDS)
-    (file,) = (home / "embeddings").iterdir()
+    first = load_clip(str(saved), "cpu").encode_vocabulary(WORDS)
+    file = next(path for path in home.rglob("*.safetensors") if "text-embeddings" in path.parts)
     stamp = file.stat().st_mtime_ns
-    assert torch.equal(load_word_model(str(saved), "cpu").encode_vocabulary(WORDS), first)
+    assert torch.equal(load_clip(str(saved), "cpu").encode_vocabulary(WORDS), first)
     assert file.stat().st_mtime_ns == stamp
     file.write_bytes(b"damaged")
-    assert torch.equal(load_word_model(str(saved), "cpu").encode_vocabulary(WORDS), first)
+    assert torch.equal(load_clip(str(saved), "cpu").encode_vocabulary(WORDS), first)
 
 
 def test_another_architecture_by_file(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "weights.pt"
     torch.save({"state_dict": {f"module.{k}": v for k, v in new_model().state_dict().items()}}, path)
-    assert load_word_model(f"{ARCHITECTURE}@{path}", "cpu").predict(Image.new("RGB", (64, 64)), WORDS).top(1)
+    assert load_clip(f"{ARCHITECTURE}@{path}", "cpu").predict(Image.new("RGB", (64, 64)), WORDS).top(1)
 
 
 @pytest.mark.parametrize(
@@ -89,16 +90,16 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, content: bytes 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(OditsError, match=said):
-        load_word_model(str(path), "cpu")
+        load_clip(str(path), "cpu")
 
 
 def test_foreign_weights_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(OditsError, match="names no architecture"):
-        load_word_model(str(path), "cpu")
+        load_clip(str(path), "cpu")
     with pytest.raises(OditsError, match="does not hold weights of"):
-        load_word_model(f"{ARCHITECTURE}@{path}", "cpu")
+        load_clip(f"{ARCHITECTURE}@{path}", "cpu")
 
 
 def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_names_and_devices() -> None:
     with pytest.raises(OditsError, match="open_clip knows no weights 'nothing'"):
-        load_word_model("ViT-B-32/nothing", "cpu")
+        load_clip("ViT-B-32/nothing", "cpu")
     with pytest.raises(OditsError, match="no device"):
         resolve_device("tpu")
 
@@ -124,7 +125,7 @@ def test_the_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch, t
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
         with pytest.raises(OditsError, match="could not be downloaded"):
-            load_word_model("ViT-B-32/laion2b_s34b_b79k", "cpu")
+            load_clip("ViT-B-32/laion2b_s34b_b79k", "cpu")
 
 
 def test_open_clip_knows_the_embedded_architecture() -> None:

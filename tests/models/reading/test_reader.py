@@ -11,13 +11,12 @@ from PIL import Image
 from odits.models.reading.alphabet import SYMBOLS
 from odits.models.reading.ctc import Span
 from odits.models.reading.reader import (
+    READINGS,
     ReadingSettings,
     TextLine,
     TextReader,
     cut_line,
-    load_lines,
-    pack_lines,
-    reading_file,
+    reading_key,
     stored_lines,
 )
 
@@ -82,21 +81,19 @@ def test_a_reading_is_kept_and_a_damaged_one_is_made_again(
     assert file.read_bytes() == written
 
 
-def test_kept_lines_equal_the_read_ones(lines: list[TextLine], tmp_path: Path) -> None:
-    file = tmp_path / "lines.npz"
+def test_stored_lines_equal_the_read_ones(lines: list[TextLine]) -> None:
     for some in (lines, []):
-        file.write_bytes(pack_lines(some))
-        kept = load_lines(file)
-        assert kept is not None and len(kept) == len(some)
+        kept = READINGS.codec.decode(READINGS.codec.encode(some))
+        assert len(kept) == len(some)
         for one, other in zip(kept, some, strict=True):
             np.testing.assert_array_equal(one.frames, other.frames)
             np.testing.assert_array_equal(one.corners, other.corners)
             assert (one.text, one.confidence) == (other.text, pytest.approx(other.confidence))
-    file.write_bytes(b"PK no archive")
-    assert load_lines(file) is None
-    assert load_lines(tmp_path / "absent.npz") is None
+    for damaged in (b"PK no archive", b"", READINGS.codec.encode(lines)[:-30]):
+        with pytest.raises(ValueError, match="damaged"):
+            READINGS.codec.decode(damaged)
 
 
 def test_other_settings_have_a_place_of_their_own() -> None:
     one, other = TextReader().key, TextReader(ReadingSettings(confident=0.4)).key
-    assert reading_file("ab", one) != reading_file("ab", other)
+    assert reading_key("ab", one) != reading_key("ab", other)
