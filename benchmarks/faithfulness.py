@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
 from odits.models.fusion.explanation import Explainer, curves
-from odits.models.fusion.model import load_odits
+from odits.models.registry import load
 
 RANDOM = 5
 RESAMPLES = 10_000
@@ -30,17 +30,17 @@ def main() -> None:
     arguments.add_argument("--images", type=int, default=0, help="only so many images")
     options = arguments.parse_args()
     dataset = needed_data(options)
-    model, vocabulary = load_odits(options.checkpoint), dataset.vocabulary()
+    model, vocabulary = load(options.checkpoint, kind="odits"), dataset.vocabulary()
     rng = np.random.default_rng(0)
     rows = []
     without = 0
     for record in dataset.split("eval")[: options.images or None]:
-        one = model.eyes.look(record.path, vocabulary)
+        one = model.input_encoder.encode(record.path, vocabulary)
         explainer = Explainer(model, one, vocabulary)
-        if len(explainer.places) < 2:
+        if len(explainer.groups) < 2:
             without += 1
             continue
-        prediction = model.predict_seen(one, vocabulary)
+        prediction = model.predict_input(one, vocabulary)
         word = int(prediction.probabilities.argmax())
         told = np.argsort(-explainer.contributions([word])[:, 0], kind="stable")
         looked = np.argsort(-explainer.attention(prediction.attention), kind="stable")

@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
 from odits.data import ImageRecord, Vocabulary, open_image
-from odits.models.clip.loading import load_word_model
+from odits.models.registry import load
 from odits.models.clip.model import ClipModel
 from odits.models.fusion.inputs import ObjectEncoder
-from odits.models.fusion.object_view_names import OBJECT_VIEWS
-from odits.models.segmentation.segmenters import load_segmenter
+from odits.models.fusion.settings import OBJECT_VIEWS
+from odits.models.registry import load
 from odits.objects.codec import stored_objects
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     arguments.add_argument("--images", type=int, default=30, help="only so many: the thesis's way takes seconds each")
     options = arguments.parse_args()
     dataset = needed_data(options)
-    clip, segmenter = load_word_model("embedded"), load_segmenter("embedded")
+    clip, segmenter = load("embedded", kind="clip"), load("embedded", kind="segmenter")
     records = dataset.split("train")[: options.images]
     for record in records:
         stored_objects(record.path, segmenter)

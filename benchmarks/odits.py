@@ -21,11 +21,11 @@ from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
 from odits.models.clip.embedded import create_untrained
-from odits.models.clip.loading import load_word_model
+from odits.models.registry import load
 from odits.models.clip.model import ClipModel
-from odits.models.fusion.inputs import ObjectEncoder, OditsEyes, OditsInput, SeenObjects, gather
+from odits.models.fusion.inputs import ObjectEncoder, InputEncoder, OditsInput, ObjectEmbeddings, collate
 from odits.models.fusion.model import OditsModel, untrained
-from odits.models.segmentation.segmenters import load_segmenter
+from odits.models.registry import load
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 OBJECTS = 50
@@ -42,13 +42,13 @@ def main() -> None:
     image = open_image(next(iter(sorted(DEMO.glob("*.jpg")))))
     crops = pieces(image)
     figures: dict[str, float | int] = {"vocabulary": len(vocabulary), "objects": OBJECTS}
-    for name, clip in (("embedded", load_word_model("embedded")), ("vit_b_32", random_vit())):
-        model = untrained(OditsEyes(ObjectEncoder(clip, load_segmenter("embedded"))))
-        model.predict_seen(seen(clip, image, crops), vocabulary)
+    for name, clip in (("embedded", load("embedded", kind="clip")), ("vit_b_32", random_vit())):
+        model = untrained(InputEncoder(ObjectEncoder(clip, load("embedded", kind="segmenter"))))
+        model.predict_input(seen(clip, image, crops), vocabulary)
         whole, bare = [], []
         for _ in range(options.rounds):
             start = time.perf_counter()
-            model.predict_seen(seen(clip, image, crops), vocabulary)
+            model.predict_input(seen(clip, image, crops), vocabulary)
             middle = time.perf_counter()
             seen(clip, image, crops)
             whole.append(middle - start)
@@ -77,7 +77,7 @@ def seen(clip: ClipModel, image: Image.Image, crops: list[Image.Image]) -> Odits
     whole, objects = clip.encode_images([image]).numpy()[0], clip.encode_images(crops, "crop").numpy()
     count = len(crops)
     return OditsInput(
-        SeenObjects(
+        ObjectEmbeddings(
             whole,
             objects,
             np.ones(count, np.float32),
@@ -98,13 +98,13 @@ def random_vit() -> ClipModel:
 
 def scaling(model: OditsModel, one: OditsInput) -> dict[str, float]:
     """Seconds of the layers alone for growing vocabularies, and the exponent of their growth (1 is linear)."""
-    width = len(one.seen.image)
+    width = len(one.embeddings.image)
     network = model.network
     sizes = (4_000, 16_000, 64_000)
     seconds = []
     for size in sizes:
         text = torch.nn.functional.normalize(torch.randn(size, width), dim=-1)
-        batch, times = gather([one]), []
+        batch, times = collate([one]), []
         with torch.inference_mode():
             for _ in range(4):
                 start = time.perf_counter()

@@ -7,13 +7,24 @@ from typing import Annotated
 
 import typer
 
-from odits.cli.common import Data, Device, Json, load_vocabulary, print_json, print_table
+from odits.cli.common import (
+    Data,
+    Device,
+    Json,
+    OditsCheckpoint,
+    download_progress,
+    find_model,
+    load_vocabulary,
+    print_json,
+    print_table,
+)
 from odits.core.errors import OditsError
+from odits.core.progress import open_reporter
 
 
 def explain(
     image: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
-    checkpoint: Annotated[Path, typer.Option(help="An ODITS checkpoint; python -m odits train makes one.")],
+    checkpoint: OditsCheckpoint,
     word: Annotated[str | None, typer.Option(help="Default: the most probable one.")] = None,
     data: Data = None,
     vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
@@ -21,29 +32,30 @@ def explain(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """What a word's logit loses without each object of the image, and how much the image attends to it."""
-    asked = load_vocabulary(vocabulary, data)
+    """Show what a word's logit loses without each object of the image, and how much the image attends to it."""
+    words = load_vocabulary(vocabulary, data)
     from odits.models.fusion.explanation import Explainer
-    from odits.models.fusion.model import load_odits
+    from odits.models.registry import load
 
-    if word is not None and word.upper() not in asked.words:
+    if word is not None and word.upper() not in words.words:
         raise OditsError(f"'{word}' is not in the vocabulary.")
-    model = load_odits(checkpoint, device)
-    one = model.eyes.look(image, asked)
-    prediction = model.predict_seen(one, asked)
-    index = int(prediction.probabilities.argmax()) if word is None else asked.words.index(word.upper())
-    explainer = Explainer(model, one, asked)
-    told = explainer.contributions([index])[:, 0]
+    with open_reporter() as report:
+        model = load(find_model(checkpoint, report, "odits"), device, download_progress(report), kind="odits")
+    inputs = model.input_encoder.encode(image, words)
+    prediction = model.predict_input(inputs, words)
+    index = int(prediction.probabilities.argmax()) if word is None else words.words.index(word.upper())
+    explainer = Explainer(model, inputs, words)
+    contributions = explainer.contributions([index])[:, 0]
     attention = explainer.attention(prediction.attention)
     rows = [
         {
             "object": place + 1,
-            "kind": explainer.places[place].kind,
-            "contribution": float(told[place]),
+            "kind": explainer.groups[place].kind,
+            "contribution": float(contributions[place]),
             "attention": float(attention[place]),
-            "corners": explainer.places[place].corners.round(1).tolist(),
+            "corners": explainer.groups[place].corners.round(1).tolist(),
         }
-        for place in (-abs(told)).argsort(kind="stable")[:top].tolist()
+        for place in (-abs(contributions)).argsort(kind="stable")[:top].tolist()
     ]
     if as_json:
         print_json(
@@ -51,12 +63,12 @@ def explain(
                 "image": str(image),
                 "model": model.name,
                 "checkpoint": model.checkpoint,
-                "word": asked.words[index],
+                "word": words.words[index],
                 "probability": float(prediction.probabilities[index]),
                 "objects": rows,
             }
         )
         return
-    title = f"{asked.words[index]}: {float(prediction.probabilities[index]):.3%} by {model.name}"
+    title = f"{words.words[index]}: {float(prediction.probabilities[index]):.3%} by {model.name}"
     columns = ("object", "kind", "contribution", "attention")
     print_table(columns, [[row[name] for name in columns] for row in rows], title)

@@ -89,7 +89,7 @@ def train(
         weight_decay, held_out, object_dropout, imbalance, negatives, averaging, clip, clip_rate,
     )  # fmt: skip
     dataset = load_data(data)
-    from odits.tracking.trackers import make_tracker
+    from odits.tracking.sources import make_tracker
     from odits.training.lineage import code_version
     from odits.training.odits_runs import make_input_encoder, origin_of, run_folder
     from odits.training.train_odits import train_odits

@@ -110,24 +110,26 @@ def run_trial(trial: Trial) -> np.ndarray:
 
     The checkpoint of the trial stays beside the table for the rows "ODITS" and "... read ...", which people look at.
     """
-    from odits.models.fusion.model import load_odits
-    from odits.training.odits_runs import make_eyes, origin_of, run_folder
+    from odits.models.registry import load
+    from odits.training.odits_runs import make_input_encoder, origin_of, run_folder
     from odits.training.train_odits import choose_objects, train_odits
 
     dataset = read_dataset(trial.data)
     read = bool(VARIANTS[trial.row].get("read"))
-    eyes = make_eyes(trial.checkpoint, trial.segmenter, trial.view, read)
-    folder = run_folder(cache_home() / "comparisons", eyes, dataset, trial.config)
+    input_encoder = make_input_encoder(trial.checkpoint, trial.segmenter, trial.view, read)
+    folder = run_folder(cache_home() / "comparisons", input_encoder, dataset, trial.config)
     file = folder / f"{trial.split}.npy"
     kept = _read_table(file)
     if kept is not None:
         return kept
-    state = train_odits(eyes, dataset, folder, trial.config, origin_of(trial.checkpoint, trial.segmenter, eyes))
-    model = load_odits(folder / state.checkpoints[-1]["file"])
+    state = train_odits(
+        input_encoder, dataset, folder, trial.config, origin_of(trial.checkpoint, trial.segmenter, input_encoder)
+    )
+    model = load(folder / state.checkpoints[-1]["file"], kind="odits")
     vocabulary = dataset.vocabulary()
-    seen = [eyes.look(record.path, vocabulary) for record in dataset.split(trial.split)]
+    seen = [input_encoder.encode(record.path, vocabulary) for record in dataset.split(trial.split)]
     inputs = choose_objects(seen, trial.config.objects, trial.seed)
-    table = model.probabilities_of(inputs, vocabulary)
+    table = model.input_probabilities(inputs, vocabulary)
     stream = io.BytesIO()
     np.save(stream, table)
     write_atomically(file, stream.getvalue())

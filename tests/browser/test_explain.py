@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from odits.data import open_image, read_dataset
-from odits.models.fusion.inputs import OditsEyes
+from odits.models.fusion.inputs import InputEncoder
 from odits.training.odits_config import OditsTraining
-from odits.training.odits_runs import make_eyes, origin_of
+from odits.training.odits_runs import make_input_encoder, origin_of
 from odits.training.train_odits import train_odits
 from tests.browser.conftest import REPOSITORY, Serve, mistakes, visit
 
@@ -30,10 +30,10 @@ def explained(browser: Browser, serve: Serve, tmp_path_factory: pytest.TempPathF
         image.save(folder / f"{name}.png")
         rows.append(f"{name}.png,{name.upper()} BOOKS LUNA OPEN,train")
     (folder / "lexicons.csv").write_text("\n".join(rows) + "\n")
-    eyes: OditsEyes = make_eyes("embedded", "embedded", device="cpu")
+    input_encoder: InputEncoder = make_input_encoder("embedded", "embedded", device="cpu")
     target = home / "checkpoints" / "odits-test"
     config = OditsTraining(epochs=8, patience=8, batch=2, gate_rate=0.2)
-    train_odits(eyes, read_dataset(folder), target, config, origin_of("embedded", "embedded", eyes))
+    train_odits(input_encoder, read_dataset(folder), target, config, origin_of("embedded", "embedded", input_encoder))
     return serve(REPOSITORY, home)
 
 

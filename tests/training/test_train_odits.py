@@ -14,15 +14,15 @@ from torch import Tensor
 from odits.core.errors import OditsError
 from odits.data import Dataset, open_image, read_dataset
 from odits.metrics.probabilities import confidence_metrics
-from odits.models.clip.loading import load_word_model
-from odits.models.fusion.inputs import ObjectEncoder, OditsEyes, lexicon_table
+from odits.models.clip.loading import load_clip
+from odits.models.fusion.inputs import ObjectEncoder, InputEncoder, lexicon_table
 from odits.models.fusion.model import load_odits
 from odits.models.registry import read_metadata
 from odits.models.segmentation.segmenters import load_segmenter
 from odits.training.finetune import Listener
 from odits.training.odits_config import ABLATIONS, OditsTraining
 from odits.training.odits_loss import draw_words, multi_positive_loss, word_weights
-from odits.training.odits_runs import make_eyes, origin_of
+from odits.training.odits_runs import make_input_encoder, origin_of
 from odits.training.sharpening import GRID, best_sharpness, confidence_f1
 from odits.training.train_odits import choose_objects, make_lesson, train_odits
 
@@ -48,15 +48,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def eyes() -> OditsEyes:
-    return OditsEyes(ObjectEncoder(load_word_model("embedded", "cpu"), load_segmenter("embedded")))
+def input_encoder() -> InputEncoder:
+    return InputEncoder(ObjectEncoder(load_clip("embedded", "cpu"), load_segmenter("embedded")))
 
 
-def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, eyes: OditsEyes, tmp_path: Path) -> None:
+def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, input_encoder: InputEncoder, tmp_path: Path) -> None:
     from odits.models.clip.embedded import ARCHITECTURE
 
     origin = ORIGIN | {"architecture": ARCHITECTURE}
-    first = train_odits(eyes, data, tmp_path / "a", QUICK, origin)
+    first = train_odits(input_encoder, data, tmp_path / "a", QUICK, origin)
     assert [line["epoch"] for line in first.history] == [1, 2, 3]
     assert first.history[-1]["held_out"] < first.start["held_out"]
     assert first.checkpoints[-1]["epoch"] == min(first.history, key=lambda line: line["held_out"])["epoch"]
@@ -66,8 +66,8 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, eyes: OditsEyes
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_odits(eyes, data, tmp_path / "b", QUICK, origin, listener=Listener(epoch=interrupt))
-    second = train_odits(eyes, data, tmp_path / "b", QUICK, origin)
+        train_odits(input_encoder, data, tmp_path / "b", QUICK, origin, listener=Listener(epoch=interrupt))
+    second = train_odits(input_encoder, data, tmp_path / "b", QUICK, origin)
     assert second.resumed_from == 2
     for name in ("initial.safetensors", "best.safetensors", "history.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -81,11 +81,11 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, eyes: OditsEyes
     before = load_odits(tmp_path / "a" / "initial.safetensors", "cpu").predict(
         open_image(data.split("eval")[0].path), vocabulary
     )
-    clip = eyes.encoder.clip.predict(open_image(data.split("eval")[0].path), vocabulary)
+    clip = input_encoder.object_encoder.clip.predict(open_image(data.split("eval")[0].path), vocabulary)
     np.testing.assert_allclose(before.probabilities, clip.probabilities, atol=1e-6)
 
     with pytest.raises(OditsError, match="was made with another seed"):
-        train_odits(eyes, data, tmp_path / "a", OditsTraining(**{**QUICK.settings(), "without": (), "seed": 1}), origin)
+        train_odits(input_encoder, data, tmp_path / "a", OditsTraining(**{**QUICK.settings(), "without": (), "seed": 1}), origin)
 
 
 @pytest.mark.parametrize("part", ["head", "full"])
@@ -93,10 +93,10 @@ def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
     from odits.models.clip.embedded import ARCHITECTURE
     from odits.models.clip.loading import read_state
 
-    eyes = make_eyes("embedded", "embedded", device="cpu")
-    before = {name: value.clone() for name, value in eyes.encoder.clip.model.state_dict().items()}
+    input_encoder = make_input_encoder("embedded", "embedded", device="cpu")
+    before = {name: value.clone() for name, value in input_encoder.object_encoder.clip.model.state_dict().items()}
     config = replace(QUICK, clip=part, clip_rate=1e-3, epochs=1)
-    train_odits(eyes, data, tmp_path, config, ORIGIN | {"architecture": ARCHITECTURE})
+    train_odits(input_encoder, data, tmp_path, config, ORIGIN | {"architecture": ARCHITECTURE})
     after = {
         k.removeprefix("clip."): v for k, v in read_state(tmp_path / "best.safetensors").items() if k[:5] == "clip."
     }
@@ -105,28 +105,28 @@ def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
     assert any(not name.startswith("visual.") for name in moved) == (part == "full")
     assert not any("locator" in name for name in moved)
     model = load_odits(tmp_path / "best.safetensors", "cpu")
-    assert model.clip.checkpoint != eyes.encoder.clip.checkpoint  # its embeddings are others than those in the store
+    assert model.clip.checkpoint != input_encoder.object_encoder.clip.checkpoint  # its embeddings are others than those in the store
     found = model.predict(open_image(data.split("eval")[0].path), data.vocabulary())
     assert found.probabilities.sum() == pytest.approx(1, abs=1e-4)
 
 
-def test_clip_learns_from_an_images_own_objects_only(data: Dataset, eyes: OditsEyes, tmp_path: Path) -> None:
+def test_clip_learns_from_an_images_own_objects_only(data: Dataset, input_encoder: InputEncoder, tmp_path: Path) -> None:
     with pytest.raises(OditsError, match="own objects"):
-        train_odits(eyes, data, tmp_path, replace(QUICK, clip="head", objects="shuffled"), ORIGIN)
+        train_odits(input_encoder, data, tmp_path, replace(QUICK, clip="head", objects="shuffled"), ORIGIN)
 
 
-def test_controls_see_other_objects(data: Dataset, eyes: OditsEyes) -> None:
-    inputs = eyes.look_all([record.path for record in data.records], data.vocabulary())
+def test_controls_see_other_objects(data: Dataset, input_encoder: InputEncoder) -> None:
+    inputs = input_encoder.encode_all([record.path for record in data.records], data.vocabulary())
     alone = choose_objects(inputs, "image", 0)
-    assert all(len(one.seen) == 1 and (one.seen.objects[0] == one.seen.image).all() for one in alone)
+    assert all(len(one.embeddings) == 1 and (one.embeddings.objects[0] == one.embeddings.image).all() for one in alone)
     shuffled = choose_objects(inputs, "shuffled", 0)
-    own = {one.seen.image.tobytes(): one.seen.objects.tobytes() for one in inputs}
-    assert all(own[one.seen.image.tobytes()] != one.seen.objects.tobytes() for one in shuffled)
-    assert sorted(one.seen.objects.tobytes() for one in shuffled) == sorted(own.values())
+    own = {one.embeddings.image.tobytes(): one.embeddings.objects.tobytes() for one in inputs}
+    assert all(own[one.embeddings.image.tobytes()] != one.embeddings.objects.tobytes() for one in shuffled)
+    assert sorted(one.embeddings.objects.tobytes() for one in shuffled) == sorted(own.values())
 
 
-def test_held_out_images_are_not_learned_from(data: Dataset, eyes: OditsEyes) -> None:
-    inputs = eyes.look_all([record.path for record in data.split("train")], data.vocabulary())
+def test_held_out_images_are_not_learned_from(data: Dataset, input_encoder: InputEncoder) -> None:
+    inputs = input_encoder.encode_all([record.path for record in data.split("train")], data.vocabulary())
     table = lexicon_table([record.lexicon for record in data.split("train")], data.vocabulary())
     lesson = make_lesson(inputs, torch.zeros(len(data.vocabulary()), 4), table, QUICK)
     assert set(lesson.learned) | set(lesson.held_out) == set(range(len(inputs)))
@@ -207,7 +207,7 @@ def test_runs_differ_by_their_settings() -> None:
 
 
 def test_what_a_checkpoint_says_of_its_origin() -> None:
-    eyes = make_eyes("embedded", "embedded", "blurred")
-    origin = origin_of("embedded", "embedded", eyes)
+    input_encoder = make_input_encoder("embedded", "embedded", "blurred")
+    origin = origin_of("embedded", "embedded", input_encoder)
     assert origin["segmenter"] == "embedded" and json.dumps(origin)
-    assert "blurred" in eyes.key
+    assert "blurred" in input_encoder.key

@@ -28,11 +28,11 @@ INITIALIZERS: dict[str, str] = {
     "kaiming": "Kaiming uniform (He et al. 2015): keeps the variance through ReLU layers, biases 0",
     "pytorch": "PyTorch's default for linear layers: weights and biases within 1/sqrt(fan-in)",
 }
-"""Names of the initialisers and, for people, what each does."""
+"""Names of the initialisers, with a description for users."""
 
 
 def initialise(module: nn.Module, initializer: str, generator: str, seed: int) -> None:
-    """Nothing: the module's parameters are set, in the order of `named_parameters()`; the same seed, the same bytes.
+    """Set the module's parameters, in the order of `named_parameters()`; the same seed gives the same bytes.
 
     Numbers are drawn one after another from one stream and used in that order, so that the values depend on names,
     shapes and the three arguments only; not on earlier values, the device or PyTorch's own generator.
@@ -50,6 +50,13 @@ def initialise(module: nn.Module, initializer: str, generator: str, seed: int) -
 
     Raises:
         OditsError: an unknown name, or a seed below zero.
+
+    Example:
+        >>> from torch import nn
+        >>> layer = nn.Linear(6, 1)
+        >>> initialise(layer, "kaiming", "mt19937", seed=0)
+        >>> float(layer.weight.detach().abs().max()) <= 1.0, float(layer.bias.detach())
+        (True, 0.0)
     """
     import torch
 
@@ -57,30 +64,35 @@ def initialise(module: nn.Module, initializer: str, generator: str, seed: int) -
         raise OditsError(f"There is no initialiser “{initializer}”; choose one of {', '.join(INITIALIZERS)}.")
     stream = random_stream(generator, seed)
     with torch.no_grad():
-        drawn = []
+        drawn: list[tuple[Tensor, float]] = []
         for owner, name, parameter in _to_be_set(module):
             if _normalises(owner):
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-            elif parameter.ndim >= 2:
-                drawn += [(part, _bound(initializer, *_fans(part))) for part in _matrices(name, parameter)]
-            elif name.endswith("bias") and (weights := _weights_of(owner, name)):
-                parts = parameter.chunk(len(weights))
-                bounds = [
-                    _bound(initializer, *_fans(weight)) if initializer == "pytorch" else 0.0 for weight in weights
-                ]
-                drawn += list(zip(parts, bounds, strict=True))
+            else:
+                drawn += _with_bounds(initializer, owner, name, parameter)
         # One call for all: generators are fastest so, and what they return does not depend on how it is cut.
-        numbers = stream.uniform(sum(part.numel() for part, bound in drawn if bound))
-        for part, bound in drawn:
+        numbers = stream.uniform(sum(tensor.numel() for tensor, bound in drawn if bound))
+        for tensor, bound in drawn:
             if not bound:
-                part.zero_()
+                tensor.zero_()
                 continue
-            mine, numbers = numbers[: part.numel()], numbers[part.numel() :]
-            part.copy_(torch.from_numpy((2 * mine - 1) * bound).view(part.shape))
+            own, numbers = numbers[: tensor.numel()], numbers[tensor.numel() :]
+            tensor.copy_(torch.from_numpy((2 * own - 1) * bound).view(tensor.shape))
+
+
+def _with_bounds(initializer: str, owner: nn.Module, name: str, parameter: Tensor) -> list[tuple[Tensor, float]]:
+    """Return the tensors of a parameter, each with its bound: 0 for zeros; nothing where it is left alone."""
+    if parameter.ndim >= 2:
+        return [(matrix, _bound(initializer, *_fans(matrix))) for matrix in _matrices(name, parameter)]
+    weights = _weights_of(owner, name) if name.endswith("bias") else ()
+    if not weights:
+        return []
+    bounds = [_bound(initializer, *_fans(weight)) if initializer == "pytorch" else 0.0 for weight in weights]
+    return list(zip(parameter.chunk(len(weights)), bounds, strict=True))
 
 
 def _to_be_set(module: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
-    """(owner, name in it, parameter) in the order of named_parameters(), shared ones once, without zero branches."""
+    """Yield (owner, name in it, parameter) in the order of named_parameters(), shared ones once, no zero branches."""
     seen: set[int] = set()
     marked = [prefix for prefix, owner in module.named_modules() if getattr(owner, "starts_at_zero", False)]
     zero = tuple(f"{prefix}." if prefix else "" for prefix in marked)
@@ -98,12 +110,12 @@ def _normalises(owner: nn.Module) -> bool:
 
 
 def _matrices(name: str, parameter: Tensor) -> tuple[Tensor, ...]:
-    """The matrices that the parameter holds: three in nn.MultiheadAttention's in_proj_weight."""
+    """Return the matrices that the parameter holds: three in nn.MultiheadAttention's in_proj_weight."""
     return parameter.chunk(3) if name == "in_proj_weight" else (parameter,)
 
 
 def _weights_of(owner: nn.Module, bias: str) -> tuple[Tensor, ...]:
-    """The matrices that the owner's bias is added to, one after another; none where it is not a layer's bias."""
+    """Return the matrices that the owner's bias is added to, in turn; none where it is not a layer's bias."""
     if bias != "in_proj_bias":
         weight = getattr(owner, bias.removesuffix("bias") + "weight", None)
         return () if weight is None or weight.ndim < 2 else (weight,)
@@ -113,7 +125,7 @@ def _weights_of(owner: nn.Module, bias: str) -> tuple[Tensor, ...]:
 
 
 def _fans(weight: Tensor) -> tuple[int, int]:
-    """Fan-in and fan-out of a weight (outputs, inputs, *kernel)."""
+    """Return fan-in and fan-out of a weight (outputs, inputs, *kernel)."""
     outputs, inputs, *kernel = weight.shape
     return inputs * math.prod(kernel), outputs * math.prod(kernel)
 

@@ -1,12 +1,8 @@
-"""What ODITS sees of an image: embeddings of it and of its objects, computed once and kept."""
+"""The inputs of ODITS: embeddings of an image and of its objects, computed once and cached, collated into batches."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from odits.core.files import cache_home, write_atomically
+from odits.core.store import FunctionCodec, Store, former_path, make_key, pack_arrays, unpack_arrays
 from odits.data import Vocabulary, open_image
 from odits.data.images import image_digest
 from odits.data.predictions import Segmenter
 from odits.models.clip.model import ClipModel
 from odits.models.fusion.network import EncodedImages
-from odits.models.fusion.object_view_names import how_clip_looks
 from odits.models.fusion.object_views import ObjectView, object_views
+from odits.models.fusion.settings import clip_view
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import TextLine, cut_line
 from odits.models.reading.spotter import WordSpotter, shares
@@ -37,8 +33,8 @@ _VERSION = "2"
 
 
 @dataclass(frozen=True, eq=False)
-class SeenObjects:
-    """An image and its K objects as CLIP embeds them.
+class ObjectEmbeddings:
+    """CLIP's embeddings of an image and of its K objects.
 
     Attributes:
         image: normalised embedding float32 (d,) of the whole image.
@@ -61,27 +57,37 @@ class SeenObjects:
     def __len__(self) -> int:
         return len(self.objects)
 
-    def with_lines(self, other: SeenObjects) -> SeenObjects:
-        """These objects and then those of another, of the same image."""
+    def with_lines(self, other: ObjectEmbeddings) -> ObjectEmbeddings:
+        """Append the objects of another instance of the same image."""
         names = [field.name for field in fields(self) if field.name != "image"]
-        return SeenObjects(self.image, *(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
+        return ObjectEmbeddings(self.image, *(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
 
-    def seen_with(self, image: np.ndarray) -> SeenObjects:
-        """The same objects beside another image's embedding float32 (d,): a control."""
+    def with_image(self, image: np.ndarray) -> ObjectEmbeddings:
+        """Return the same objects beside another image's embedding float32 (d,): a control."""
         return replace(self, image=image)
 
-    def as_object(self) -> SeenObjects:
-        """The image as its own only object: a control."""
+    def image_as_object(self) -> ObjectEmbeddings:
+        """Return the image with itself as the only object: a control."""
         one = np.ones(1, np.float32)
-        return SeenObjects(
+        return ObjectEmbeddings(
             self.image, self.image[None], one, np.zeros((1, 4, 2), np.float32), np.full(1, -1), np.array(["image"]), one
         )
 
-    def pack(self) -> bytes:
-        """A compressed .npz without pickles."""
-        stream = io.BytesIO()
-        np.savez_compressed(stream, **{field.name: getattr(self, field.name) for field in fields(self)})
-        return stream.getvalue()
+
+def _pack(embeddings: ObjectEmbeddings) -> bytes:
+    return pack_arrays({field.name: getattr(embeddings, field.name) for field in fields(embeddings)})
+
+
+def _unpack(data: bytes) -> ObjectEmbeddings:
+    embeddings = ObjectEmbeddings(**unpack_arrays(data))
+    sizes = {len(getattr(embeddings, field.name)) for field in fields(embeddings) if field.name != "image"}
+    if len(sizes) > 1:
+        raise ValueError("its arrays do not hold equally many objects")
+    return embeddings
+
+
+_FOLDER = "object-embeddings"
+EMBEDDINGS: Store[ObjectEmbeddings] = Store(_FOLDER, FunctionCodec(".npz", _pack, _unpack))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +97,8 @@ class ObjectEncoder:
     Attributes:
         clip: embeds.
         segmenter: finds.
-        view: one of `odits.models.fusion.object_view_names.OBJECT_VIEWS`.
-        words: whether lines of text are cut into words too.
+        view: one of `odits.models.fusion.settings.OBJECT_VIEWS`.
+        words: whether lines of text are split into words too.
     """
 
     clip: ClipModel
@@ -105,190 +111,196 @@ class ObjectEncoder:
         """Identifies weights, segmenter and view; caches key on it."""
         return f"{self.clip.checkpoint} {self.segmenter.key} {self.view} words={self.words} v{_VERSION}"
 
-    def encode(self, source: Image.Image | Path | bytes) -> SeenObjects:
-        """The objects of an RGB image, or of an image file (a path or its bytes), from the store or computed now.
+    def encode(self, source: Image.Image | Path | bytes) -> ObjectEmbeddings:
+        """Embed an image and its objects, or read the cached embeddings.
+
+        Args:
+            source: an RGB image, or an image file (a path or its bytes).
 
         Raises:
             OditsError: the image can't be opened, or there is no such view.
         """
-        how_clip_looks(self.view)
+        clip_view(self.view)
         image = source if isinstance(source, Image.Image) else open_image(source)
-        file = _entry(self.key, image)
-        kept = _read(file)
-        if kept is not None:
-            return kept
-        objects = (
-            self.segmenter.segment(image) if isinstance(source, Image.Image) else stored_objects(source, self.segmenter)
-        )
-        found = self.embed(image, objects)
-        _keep(file, found)
-        return found
 
-    def embed(self, image: Image.Image, objects: sv.Detections) -> SeenObjects:
-        """These objects of an RGB image, embedded now."""
-        return self._embed(image, object_views(image, objects, self.view, self.words))
+        def compute() -> ObjectEmbeddings:
+            if isinstance(source, Image.Image):
+                return self.embed(image, self.segmenter.segment(image))
+            return self.embed(image, stored_objects(source, self.segmenter))
 
-    def encode_lines(self, image: Image.Image, lines: list[TextLine], key: str) -> SeenObjects:
-        """Lines of an RGB image that a spotter with this key found, embedded as crops, from the store or now."""
-        file = _entry(f"{self.clip.checkpoint} {key} v{_VERSION}", image)
-        kept = _read(file)
-        if kept is not None and len(kept) == len(lines):
-            return kept
-        pixels = np.asarray(image)
-        found = self._embed(image, [_line_view(pixels, line) for line in lines], "crop")
-        _keep(file, found)
-        return found
+        key, former = _entry(self.key, image)
+        return EMBEDDINGS.get_or_compute(key, compute, former)
 
-    def _embed(self, image: Image.Image, views: list[ObjectView], view: str | None = None) -> SeenObjects:
+    def embed(self, image: Image.Image, objects: sv.Detections) -> ObjectEmbeddings:
+        """Embed an RGB image and these objects of it, past the cache."""
+        return self._embed(image, object_views(image, objects, self.view, self.words), self.view)
+
+    def encode_lines(self, image: Image.Image, lines: list[TextLine], key: str) -> ObjectEmbeddings:
+        """Embed an RGB image and lines of text as crops, or read the cached embeddings.
+
+        Args:
+            image: the image.
+            lines: found in it by a spotter.
+            key: identifies the spotter.
+        """
+
+        def compute() -> ObjectEmbeddings:
+            pixels = np.asarray(image)
+            return self._embed(image, [_line_view(pixels, line) for line in lines], "crop")
+
+        entry, former = _entry(f"{self.clip.checkpoint} {key} v{_VERSION}", image)
+        embeddings = EMBEDDINGS.get_or_compute(entry, compute, former)
+        return embeddings if len(embeddings) == len(lines) else compute()
+
+    def _embed(self, image: Image.Image, objects: list[ObjectView], view: str) -> ObjectEmbeddings:
         whole = self.clip.encode_images([image]).numpy()[0]
-        looks = how_clip_looks(view or self.view)
-        embedded = self.clip.encode_images([one.picture for one in views], looks).numpy() if views else None
-        return SeenObjects(
+        pictures = [one.picture for one in objects]
+        embedded = self.clip.encode_images(pictures, clip_view(view)).numpy() if pictures else None
+        return ObjectEmbeddings(
             whole,
             np.empty((0, len(whole)), np.float32) if embedded is None else embedded,
-            np.array([one.confidence for one in views], np.float32),
-            np.array([one.corners for one in views], np.float32).reshape(-1, 4, 2),
-            np.array([one.owner for one in views], np.int64),
-            np.array([one.kind for one in views], np.str_),
-            np.array([one.area for one in views], np.float32),
+            np.array([one.confidence for one in objects], np.float32),
+            np.array([one.corners for one in objects], np.float32).reshape(-1, 4, 2),
+            np.array([one.owner for one in objects], np.int64),
+            np.array([one.kind for one in objects], np.str_),
+            np.array([one.area for one in objects], np.float32),
         )
 
 
 def _line_view(pixels: np.ndarray, line: TextLine) -> ObjectView:
-    across = float(np.linalg.norm(line.corners[1] - line.corners[0]))
+    width = float(np.linalg.norm(line.corners[1] - line.corners[0]))
     picture = Image.fromarray(np.ascontiguousarray(cut_line(pixels, line.corners)))
-    return ObjectView(picture, -1, line.corners, "line", across * line.height, float(line.confidence))
+    return ObjectView(picture, -1, line.corners, "line", width * line.height, float(line.confidence))
 
 
-def _entry(key: str, image: Image.Image) -> Path:
-    model = hashlib.sha256(key.encode()).hexdigest()[:24]
-    return cache_home() / "object-embeddings" / model / f"{image_digest(image)[:24]}.npz"
-
-
-def _keep(file: Path, found: SeenObjects) -> None:
-    with suppress(OSError):  # a full or read-only disk costs time later, not the answer now
-        write_atomically(file, found.pack())
-
-
-def _read(file: Path) -> SeenObjects | None:
-    """What was kept; None where there is nothing, or it is damaged: it is computed again."""
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            found = SeenObjects(**{field.name: kept[field.name] for field in fields(SeenObjects)})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    names = [field.name for field in fields(SeenObjects) if field.name != "image"]
-    return found if len({len(getattr(found, name)) for name in names}) == 1 else None
-
-
-# Images and their objects, as embeddings, gathered into the batches that ODITS takes.
+def _entry(encoder: str, image: Image.Image) -> tuple[str, Path]:
+    """Return the key of an image's embeddings in the store, and the file in which older versions kept them."""
+    digest = image_digest(image)
+    return make_key(image=digest, encoder=encoder), former_path(_FOLDER, encoder, digest, ".npz")
 
 
 @dataclass(frozen=True, eq=False)
 class OditsInput:
-    """One image.
+    """One image as the network takes it.
 
     Attributes:
-        seen: it and its K objects.
+        embeddings: of it and of its K objects.
         read: float16 (R, n), the object-text rows of its last R objects, which a spotter read; None: none was read.
     """
 
-    seen: SeenObjects
+    embeddings: ObjectEmbeddings
     read: np.ndarray | None = None
 
     @property
     def is_read(self) -> np.ndarray:
-        """bool (K,), which objects were read."""
+        """Which objects were read, bool (K,)."""
         count = 0 if self.read is None else len(self.read)
-        return np.arange(len(self.seen)) >= len(self.seen) - count
+        return np.arange(len(self.embeddings)) >= len(self.embeddings) - count
 
 
-class OditsEyes:
-    """What looks at images for ODITS: objects embedded by CLIP, and lines read by a spotter where one is given.
+class InputEncoder:
+    """Makes the network's inputs: objects embedded by CLIP, and lines read by a spotter where one is given.
 
     Attributes:
-        encoder: finds and embeds objects.
+        object_encoder: finds and embeds objects.
         spotter: reads lines, which count as objects too, or None.
     """
 
-    def __init__(self, encoder: ObjectEncoder, spotter: WordSpotter | None = None) -> None:
-        self.encoder, self.spotter = encoder, spotter
-        self._spelled: tuple[str, Lexicon] = ("", Lexicon(()))
+    def __init__(self, object_encoder: ObjectEncoder, spotter: WordSpotter | None = None) -> None:
+        self.object_encoder, self.spotter = object_encoder, spotter
+        self._lexicon: tuple[str, Lexicon] = ("", Lexicon(()))
 
     @property
     def key(self) -> str:
         """Identifies weights, segmenter, view and spotter."""
-        return self.encoder.key if self.spotter is None else f"{self.encoder.key} {self.spotter.checkpoint}"
+        key = self.object_encoder.key
+        return key if self.spotter is None else f"{key} {self.spotter.checkpoint}"
 
-    def look(self, source: Image.Image | Path | bytes, vocabulary: Vocabulary) -> OditsInput:
-        """What is seen and read of an RGB image, or of an image file (a path or its bytes).
+    def encode(self, source: Image.Image | Path | bytes, vocabulary: Vocabulary) -> OditsInput:
+        """Embed the objects of an image, and read its lines of text where there is a spotter.
+
+        Args:
+            source: an RGB image, or an image file (a path or its bytes).
+            vocabulary: the words to read.
 
         Raises:
             OditsError: the image can't be opened.
         """
-        seen = self.encoder.encode(source)
+        embeddings = self.object_encoder.encode(source)
         if self.spotter is None:
-            return OditsInput(seen)
+            return OditsInput(embeddings)
         image = source if isinstance(source, Image.Image) else open_image(source)
         lines = self.spotter.read(image)
-        found = self.spotter.judge(lines, self._lexicon(vocabulary))
-        rows = [shares(odds) for odds in found.log_odds]
+        judged = self.spotter.judge(lines, self._lexicon_of(vocabulary))
+        rows = [shares(odds) for odds in judged.log_odds]
         read = np.stack(rows).astype(np.float16) if rows else np.empty((0, len(vocabulary)), np.float16)
-        return OditsInput(seen.with_lines(self.encoder.encode_lines(image, lines, self.spotter.checkpoint)), read)
+        read_lines = self.object_encoder.encode_lines(image, lines, self.spotter.checkpoint)
+        return OditsInput(embeddings.with_lines(read_lines), read)
 
-    def look_all(
+    def encode_all(
         self, paths: Sequence[Path], vocabulary: Vocabulary, advance: Callable[[int, int], None] = lambda _, __: None
     ) -> list[OditsInput]:
-        """The same for several files; `advance(done, of)` may raise to cancel."""
-        found = []
+        """Encode several files.
+
+        Args:
+            paths: image files.
+            vocabulary: the words to read.
+            advance: called with (done, of); may raise to cancel.
+        """
+        inputs = []
         for number, path in enumerate(paths):
             advance(number, len(paths))
-            found.append(self.look(path, vocabulary))
+            inputs.append(self.encode(path, vocabulary))
         advance(len(paths), len(paths))
-        return found
+        return inputs
 
-    def _lexicon(self, vocabulary: Vocabulary) -> Lexicon:
-        if self._spelled[0] != vocabulary.digest:
-            self._spelled = (vocabulary.digest, Lexicon(vocabulary.words))
-        return self._spelled[1]
+    def _lexicon_of(self, vocabulary: Vocabulary) -> Lexicon:
+        if self._lexicon[0] != vocabulary.digest:
+            self._lexicon = (vocabulary.digest, Lexicon(vocabulary.words))
+        return self._lexicon[1]
 
 
-def gather(
-    inputs: Sequence[OditsInput], kept: Sequence[np.ndarray] | None = None, device: torch.device | None = None
+def collate(
+    inputs: Sequence[OditsInput], present: Sequence[np.ndarray] | None = None, device: torch.device | None = None
 ) -> EncodedImages:
-    """A batch of B images, filled up to the most objects that one has.
+    """Collate B images into a batch, padded to the largest number of objects.
 
     Args:
-        kept: for each image bool (K,), which objects stay (object dropout, or what an explanation leaves out); their
-            places remain, so that a batch of one image keeps its objects' order.
+        inputs: at least one image.
+        present: for each image bool (K,), which objects stay (object dropout, or what an explanation leaves out); their
+            places remain, so that a batch of one image keeps its objects' order. None: all.
+        device: where the tensors go.
     """
-    most = max((len(one.seen) for one in inputs), default=0)
-    width = len(inputs[0].seen.image)
+    most = max((len(one.embeddings) for one in inputs), default=0)
+    width = len(inputs[0].embeddings.image)
     objects = torch.zeros(len(inputs), most, width)
     confidence = torch.zeros(len(inputs), most)
-    present = torch.zeros(len(inputs), most, dtype=torch.bool)
+    mask = torch.zeros(len(inputs), most, dtype=torch.bool)
     is_read = torch.zeros(len(inputs), most, dtype=torch.bool)
     rows = next((one.read for one in inputs if one.read is not None), None)
     read = None if rows is None else torch.zeros(len(inputs), most, rows.shape[1])
     for row, one in enumerate(inputs):
-        count = len(one.seen)
-        there = np.ones(count, bool) if kept is None else kept[row]
-        present[row, :count] = torch.from_numpy(there)
-        objects[row, :count] = torch.from_numpy(one.seen.objects) * present[row, :count, None]
-        confidence[row, :count] = torch.from_numpy(one.seen.confidence) * present[row, :count]
+        count = len(one.embeddings)
+        mask[row, :count] = torch.from_numpy(np.ones(count, bool) if present is None else present[row])
+        objects[row, :count] = torch.from_numpy(one.embeddings.objects) * mask[row, :count, None]
+        confidence[row, :count] = torch.from_numpy(one.embeddings.confidence) * mask[row, :count]
         is_read[row, :count] = torch.from_numpy(one.is_read)
         if read is not None and one.read is not None and len(one.read):
             read[row, count - len(one.read) : count] = torch.from_numpy(one.read.astype(np.float32))
-    image = torch.from_numpy(np.stack([one.seen.image for one in inputs]))
-    batch = (image, objects, confidence, present, read, is_read if read is not None else None)
-    return EncodedImages(*(part if part is None else part.to(device) for part in batch))
+    image = torch.from_numpy(np.stack([one.embeddings.image for one in inputs]))
+    batch = (image, objects, confidence, mask, read, is_read if read is not None else None)
+    return EncodedImages(*(tensor if tensor is None else tensor.to(device) for tensor in batch))
 
 
 def lexicon_table(lexicons: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Tensor:
-    """float32 (L, n), 1 where a lexicon holds a word of the vocabulary."""
-    place = {word: index for index, word in enumerate(vocabulary.words)}
+    """Return float32 (L, n), 1 where a lexicon holds a word of the vocabulary.
+
+    Example:
+        >>> lexicon_table([["BAR", "ZOO"], []], Vocabulary.from_words(["BANK", "BAR"], "test")).tolist()
+        [[0.0, 1.0], [0.0, 0.0]]
+    """
+    index = {word: column for column, word in enumerate(vocabulary.words)}
     table = torch.zeros(len(lexicons), len(vocabulary))
     for row, words in enumerate(lexicons):
-        members = [place[word] for word in words if word in place]
-        table[row, members] = 1
+        table[row, [index[word] for word in words if word in index]] = 1
     return table

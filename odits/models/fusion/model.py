@@ -1,8 +1,7 @@
-"""ODITS as a word model: an image in, its objects found, word probabilities out, with what each object says."""
+"""ODITS as a word model: an image in, its objects found, word probabilities out, with what each object contributes."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,22 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from odits.core.errors import OditsError
+from odits.core.files import file_digest, sha256_of
 from odits.data import Vocabulary
 from odits.data.predictions import Segmenter, View, WordPrediction
 from odits.models.clip.loading import clip_from_state, read_state, recorded_preprocessing
 from odits.models.clip.model import ClipModel
-from odits.models.fusion.inputs import ObjectEncoder, OditsEyes, OditsInput, SeenObjects, gather, lexicon_table
-from odits.models.fusion.layers import AmongWords
-from odits.models.fusion.network import Odits, OditsConfig, OditsOutput
-from odits.models.fusion.object_view_names import OBJECT_VIEWS
+from odits.models.fusion.inputs import InputEncoder, ObjectEmbeddings, ObjectEncoder, OditsInput, collate, lexicon_table
+from odits.models.fusion.layers import EnhancedText
+from odits.models.fusion.network import Odits, OditsOutput
+from odits.models.fusion.settings import OBJECT_VIEWS, OditsConfig
 from odits.models.reading.spotter import WordSpotter
-from odits.models.registry import file_digest, read_metadata
+from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.segmenters import load_segmenter
 
-KIND = "odits"
-"""What an ODITS checkpoint's header says under "kind"."""
-
-_TOGETHER = 8
+_BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,173 +35,193 @@ class ObjectPrediction(WordPrediction):
     """A prediction with its objects.
 
     Attributes:
-        objects: what was seen: embeddings, places and kinds of the K objects.
+        objects: embeddings, corners and kinds of the K objects.
         similarity: the object-text matrix float32 (K, n); a row sums to 1, or to less where it was read.
-        attention: float32 (K,), how much the image looks at each object, summing to 1 where there is one.
-        believed: float32 (K,) in 0..1, how much each object's own words count.
+        attention: float32 (K,), the image's attention to each object, summing to 1 where there is one.
+        object_weights: float32 (K,) in 0..1, how much each object's own row counts.
     """
 
-    objects: SeenObjects
+    objects: ObjectEmbeddings
     similarity: np.ndarray
     attention: np.ndarray
-    believed: np.ndarray
+    object_weights: np.ndarray
 
 
 class OditsModel:
-    """A trained fusion network with the CLIP model under it (a `WordModel`).
+    """A fusion network with the CLIP model under it (a `WordModel`).
 
     Attributes:
         name: as shown to users.
         checkpoint: hexadecimal digest of weights, segmenter and spotter.
         clip: the CLIP model that encodes.
         network: the fusion network, in evaluation mode.
-        eyes: finds and encodes objects.
-        lexicons: the training lexicons that it remembers.
+        input_encoder: finds and embeds objects.
+        lexicons: the training lexicons that are its prior.
         metadata: how it was made, from the checkpoint's header.
     """
 
     def __init__(
         self,
         network: Odits,
-        eyes: OditsEyes,
+        input_encoder: InputEncoder,
         lexicons: Sequence[Sequence[str]],
         name: str,
         checkpoint: str,
         metadata: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.metadata = metadata
-        self.network, self.eyes, self.lexicons = network.eval(), eyes, lexicons
-        self.clip: ClipModel = eyes.encoder.clip
+        self.network, self.input_encoder, self.lexicons = network.eval(), input_encoder, lexicons
+        self.clip: ClipModel = input_encoder.object_encoder.clip
         self.name, self.checkpoint = name, checkpoint
-        self._table: tuple[str, Tensor | None] = ("", None)
-        self._words: tuple[str, AmongWords | None] = ("", None)
+        self._lexicons: tuple[str, Tensor | None] = ("", None)
+        self._text: tuple[str, EnhancedText | None] = ("", None)
 
     @torch.inference_mode()
-    def among_words(self, vocabulary: Vocabulary) -> AmongWords | None:
-        """The enhancer's words before it sees an image; None without an enhancer."""
-        digest, words = self._words
+    def enhanced_text(self, vocabulary: Vocabulary) -> EnhancedText | None:
+        """Return the enhancer's part that does not depend on an image, cached; None without an enhancer."""
+        digest, enhanced = self._text
         if digest != vocabulary.digest:
             text = self.clip.encode_vocabulary(vocabulary)
-            words = None if self.network.enhancer is None else self.network.enhancer.among_words(text)
-            self._words = (vocabulary.digest, words)
-        return words
+            enhanced = None if self.network.enhancer is None else self.network.enhancer.enhance_text(text)
+            self._text = (vocabulary.digest, enhanced)
+        return enhanced
 
-    def remembered(self, vocabulary: Vocabulary) -> Tensor | None:
-        """float32 (L, n), which training lexicon holds which word; None where there was no training."""
-        digest, table = self._table
+    def lexicon_memory(self, vocabulary: Vocabulary) -> Tensor | None:
+        """Return which training lexicon holds which word, float32 (L, n), cached; None without a training."""
+        digest, table = self._lexicons
         if digest != vocabulary.digest:
             table = lexicon_table(self.lexicons, vocabulary) if self.lexicons else None
-            self._table = (vocabulary.digest, table)
+            self._lexicons = (vocabulary.digest, table)
         return table
 
     @torch.inference_mode()
-    def run(
+    def forward(
         self,
         inputs: Sequence[OditsInput],
         vocabulary: Vocabulary,
-        kept: Sequence[np.ndarray] | None = None,
-        asked: Tensor | None = None,
+        present: Sequence[np.ndarray] | None = None,
+        subset: Tensor | None = None,
     ) -> OditsOutput:
-        """What the network says of a batch; `kept` and `asked` are those of `gather` and of `Odits.forward`."""
+        """Run the network on a batch.
+
+        Args:
+            inputs: at least one image.
+            vocabulary: the n words.
+            present: as `collate` takes it.
+            subset: as `Odits.forward` takes it.
+        """
         text = self.clip.encode_vocabulary(vocabulary)
         return self.network(
-            gather(inputs, kept),
+            collate(inputs, present),
             text,
-            self.remembered(vocabulary),
-            asked=asked,
-            among_words=self.among_words(vocabulary),
+            self.lexicon_memory(vocabulary),
+            subset=subset,
+            enhanced_text=self.enhanced_text(vocabulary),
         )
 
     def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
-        """float32 (m, n): row i is a distribution over the vocabulary for image i; crops are taken for scenes."""
-        return self.probabilities_of([self.eyes.look(image, vocabulary) for image in images], vocabulary)
+        """Return float32 (m, n): row i is a distribution over the vocabulary for image i.
 
-    def probabilities_of(self, inputs: Sequence[OditsInput], vocabulary: Vocabulary) -> np.ndarray:
-        """float32 (m, n) for images whose objects are known, a few at a time."""
-        starts = range(0, len(inputs), _TOGETHER)
-        rows = (self.run(inputs[at : at + _TOGETHER], vocabulary).logits.softmax(1).numpy() for at in starts)
+        Args:
+            images: RGB.
+            vocabulary: the n words.
+            view: not looked at: crops are taken as scenes.
+        """
+        return self.input_probabilities([self.input_encoder.encode(image, vocabulary) for image in images], vocabulary)
+
+    def input_probabilities(self, inputs: Sequence[OditsInput], vocabulary: Vocabulary) -> np.ndarray:
+        """Return float32 (m, n) as `probabilities`, for images that are encoded already; computed in small batches."""
+        starts = range(0, len(inputs), _BATCH)
+        rows = (self.forward(inputs[at : at + _BATCH], vocabulary).logits.softmax(1).numpy() for at in starts)
         return np.concatenate([np.empty((0, len(vocabulary)), np.float32), *rows])
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> ObjectPrediction:
-        """The prediction for one RGB image, with its objects."""
-        return self.predict_seen(self.eyes.look(image, vocabulary), vocabulary)
+        """Predict the words of one RGB image, with its objects."""
+        return self.predict_input(self.input_encoder.encode(image, vocabulary), vocabulary)
 
-    def predict_seen(self, one: OditsInput, vocabulary: Vocabulary) -> ObjectPrediction:
-        """The prediction for an image whose objects are known."""
-        found = self.run([one], vocabulary)
-        believed = torch.zeros_like(found.attention) if found.believed is None else found.believed
+    def predict_input(self, one: OditsInput, vocabulary: Vocabulary) -> ObjectPrediction:
+        """Predict the words of an image that is encoded already."""
+        output = self.forward([one], vocabulary)
+        weights = torch.zeros_like(output.attention) if output.object_weights is None else output.object_weights
         return ObjectPrediction(
             vocabulary,
-            found.logits[0].softmax(0).numpy(),
+            output.logits[0].softmax(0).numpy(),
             self.name,
             self.checkpoint,
-            one.seen,
-            found.similarity[0].numpy(),
-            found.attention[0].numpy(),
-            believed[0].numpy(),
+            one.embeddings,
+            output.similarity[0].numpy(),
+            output.attention[0].numpy(),
+            weights[0].numpy(),
         )
 
 
-def load_odits(path: Path, device: str = "auto", segmenter: Segmenter | None = None) -> OditsModel:
-    """The model of an ODITS checkpoint; objects are found by the segmenter that it was trained with.
+def load_odits(
+    reference: ModelRef | str | Path, device: str = "auto", segmenter: Segmenter | None = None
+) -> OditsModel:
+    """Load an ODITS checkpoint.
 
     Args:
-        segmenter: another one to find objects with.
+        reference: what names the checkpoint, or the path of its file.
+        device: "auto", "cpu", "cuda" or "mps".
+        segmenter: finds objects; None: the one that the model was trained with.
 
     Raises:
         OditsError: the file is not an ODITS checkpoint, or its segmenter's weights are not at hand.
     """
-    metadata = read_metadata(path)
-    if metadata.get("kind") != KIND:
-        raise OditsError(f"{path.name} is not an ODITS checkpoint.")
+    ref = parse(reference, "odits")
+    path, metadata = ref.weights, ref.header
     state = read_state(path)
     try:
-        config = OditsConfig(**json.loads(metadata["parts"]))
-        words = json.loads(metadata["words"])
-        flat, sizes = state["lexicons.words"].tolist(), state["lexicons.sizes"].tolist()
-        if metadata["view"] not in OBJECT_VIEWS or sum(sizes) != len(flat):
-            raise ValueError
-        lexicons, start = [], 0
-        for size in sizes:
-            lexicons.append([str(words[place]) for place in flat[start : start + size]])
-            start += size
-        network = Odits(config, 1.0)
-        network.load_state_dict(_under(state, "odits."))
+        network = Odits(OditsConfig(**json.loads(metadata["parts"])), 1.0)
+        network.load_state_dict(_strip_prefix(state, "odits."))
+        lexicons = _read_lexicons(state, json.loads(metadata["words"]))
+        if metadata["view"] not in OBJECT_VIEWS:
+            raise ValueError(metadata["view"])
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise OditsError(f"{path.name} is damaged, or was made by another version.") from error
     digest = file_digest(path)
-    options = recorded_preprocessing(metadata)
     trained = metadata.get("clip", "frozen") != "frozen"
-    kept = digest if trained else metadata.get("parent_digest", digest)  # embeddings in the store go by it
+    # Cached embeddings go by CLIP's digest: the parent's, where training left CLIP's weights alone.
+    clip_digest = digest if trained else metadata.get("parent_digest", digest)
     try:
         clip = clip_from_state(
-            _under(state, "clip."),
+            _strip_prefix(state, "clip."),
             metadata.get("architecture", ""),
             metadata.get("clip_name", "CLIP"),
-            kept,
+            clip_digest,
             device,
-            options,
+            recorded_preprocessing(metadata),
         )
     except ValueError as error:
         raise OditsError(f"{path.name} does not hold weights of the CLIP model that it names.") from error
-    finder = segmenter or load_segmenter(metadata.get("segmenter", "embedded"), device=device)
-    encoder = ObjectEncoder(clip, finder, metadata["view"], metadata.get("split_lines") == "True")
-    eyes = OditsEyes(encoder, WordSpotter() if metadata.get("reads") == "True" else None)
-    name, checkpoint = metadata.get("name", path.stem), f"{digest[:40]}{_short(eyes.key)}"
-    return OditsModel(network, eyes, lexicons, name, checkpoint, metadata)
+    segmenter = segmenter or load_segmenter(metadata.get("segmenter", "embedded"), device=device)
+    object_encoder = ObjectEncoder(clip, segmenter, metadata["view"], metadata.get("split_lines") == "True")
+    input_encoder = InputEncoder(object_encoder, WordSpotter() if metadata.get("reads") == "True" else None)
+    name, checkpoint = ref.name, f"{digest[:40]}{sha256_of(input_encoder.key)[:24]}"
+    return OditsModel(network, input_encoder, lexicons, name, checkpoint, metadata)
 
 
-def untrained(eyes: OditsEyes, config: OditsConfig | None = None) -> OditsModel:
-    """ODITS before any training on a CLIP model: it says what CLIP says."""
-    clip = eyes.encoder.clip
-    width = clip.encode_vocabulary(Vocabulary.from_words(("A",), "one word")).shape[1]
-    network = Odits(config or OditsConfig(width), float(clip.model.logit_scale.detach().exp()))
-    return OditsModel(network, eyes, (), f"ODITS on {clip.name}, untrained", f"untrained{clip.checkpoint[:32]}")
+def _read_lexicons(state: Mapping[str, Tensor], words: Sequence[str]) -> list[list[str]]:
+    """Read the training lexicons: indices into `words`, one lexicon after the other, and how many each has."""
+    indices, sizes = state["lexicons.words"].tolist(), state["lexicons.sizes"].tolist()
+    if sum(sizes) != len(indices):
+        raise ValueError(sizes)
+    lexicons, start = [], 0
+    for size in sizes:
+        lexicons.append([str(words[index]) for index in indices[start : start + size]])
+        start += size
+    return lexicons
 
 
-def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _strip_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _short(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()[:24]
+def untrained(input_encoder: InputEncoder, config: OditsConfig | None = None) -> OditsModel:
+    """Return ODITS before any training on a CLIP model: its probabilities are CLIP's."""
+    clip = input_encoder.object_encoder.clip
+    width = clip.encode_vocabulary(Vocabulary.from_words(("A",), "one word")).shape[1]
+    network = Odits(config or OditsConfig(width), float(clip.model.logit_scale.detach().exp()))
+    return OditsModel(
+        network, input_encoder, (), f"ODITS on {clip.name}, untrained", f"untrained{clip.checkpoint[:32]}"
+    )

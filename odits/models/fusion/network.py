@@ -1,6 +1,6 @@
 """ODITS: object-driven image and text similarity (thesis 3.1), on the embeddings of any CLIP model.
 
-Three parts: encoding (CLIP's own, done before: an image, its objects, the vocabulary), the object-text similarity
+Three stages: encoding (CLIP's own, done before: an image, its objects, the vocabulary), the object-text similarity
 matrix, and cross-feature learning. Shapes: B images, K objects, n words, d the width of CLIP's embeddings, L lexicons.
 """
 
@@ -13,43 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from odits.models.fusion.layers import AmongWords, Evidence, FeatureEnhancer, ImageAttention, ObjectAttention, Recall
-
-
-@dataclass(frozen=True)
-class OditsConfig:
-    """Which parts a model has; leaving one out is an ablation.
-
-    Attributes:
-        width: d.
-        heads: of every attention.
-        object_attention: objects look at each other.
-        weighted_text: queries and keys of the objects are their similarity-weighted words; else their looks.
-        feature_enhancer: image and words look at each other.
-        evidence: objects speak for words by themselves.
-        prior: words have a bias: how many training lexicons hold them.
-        recall: the bias also asks which training lexicons hold the words that the objects suggest.
-    """
-
-    width: int
-    heads: int = 4
-    object_attention: bool = True
-    weighted_text: bool = True
-    feature_enhancer: bool = True
-    evidence: bool = True
-    prior: bool = True
-    recall: bool = True
+from odits.models.fusion.layers import EnhancedText, Evidence, FeatureEnhancer, ImageAttention, ObjectAttention, Recall
+from odits.models.fusion.settings import OditsConfig
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages:
-    """Embeddings of a batch: what encoding gives.
+    """Embeddings of a batch of images and of their objects.
 
     Attributes:
         image: normalised (B, d).
-        objects: normalised (B, K, d), filled up with zeros.
+        objects: normalised (B, K, d), padded with zeros.
         confidence: (B, K) in 0..1.
-        present: bool (B, K), which objects there are.
+        present: bool (B, K), False where there is only padding, or where an object is left out.
         read: rows (B, K, n) of the object-text matrix that a spotter has read instead of CLIP, or None.
         is_read: bool (B, K), for which objects `read` counts, or None.
     """
@@ -70,8 +46,8 @@ class ObjectText:
         similarity: the object-text matrix (B, K, n): CLIP's softmax over the words for each object (3.1), or what a
             spotter read.
         weighted: similarity-weighted text embeddings (B, K, d) of the objects (3.1).
-        cues: what tells a believable object (B, K, 5), each about 0..1: its best cosine, its best word's share, the
-            entropy of its words against the most there can be, the segmenter's confidence, and whether it was read.
+        cues: how reliable an object is (B, K, 5), each about 0..1: its highest cosine, its highest probability, the
+            entropy of its row relative to the largest possible, the segmenter's confidence, and whether it was read.
     """
 
     similarity: Tensor
@@ -81,19 +57,19 @@ class ObjectText:
 
 @dataclass(frozen=True, eq=False)
 class OditsOutput:
-    """What a model says.
+    """The result of a forward pass.
 
     Attributes:
-        logits: (B, n), or (B, q) of the words asked for; the softmax of all n are the probabilities.
+        logits: (B, n), or (B, q) of the chosen words; the softmax over all n gives the probabilities.
         similarity: the object-text matrix (B, K, n), each row a distribution over the words.
-        attention: how much the image looks at each object (B, K).
-        believed: how much each object's own word counts (B, K), in 0..1; None without evidence.
+        attention: the image's attention to each object (B, K).
+        object_weights: the weight of each object's own row in the evidence (B, K), in 0..1; None without evidence.
     """
 
     logits: Tensor
     similarity: Tensor
     attention: Tensor
-    believed: Tensor | None
+    object_weights: Tensor | None
 
 
 class Odits(nn.Module):
@@ -102,6 +78,13 @@ class Odits(nn.Module):
     Args:
         config: which parts it has.
         logit_scale: CLIP's 1 / temperature.
+
+    Example:
+        >>> network = Odits(OditsConfig(width=8), logit_scale=100.0)
+        >>> image, text = F.normalize(torch.eye(8)[:2] + 0.1, dim=-1), F.normalize(torch.eye(8)[:3], dim=-1)
+        >>> images = EncodedImages(image, torch.zeros(2, 1, 8), torch.zeros(2, 1), torch.zeros(2, 1, dtype=torch.bool))
+        >>> torch.allclose(network(images, text).logits, 100 * image @ text.T, atol=1e-4)
+        True
     """
 
     def __init__(self, config: OditsConfig, logit_scale: float) -> None:
@@ -121,49 +104,57 @@ class Odits(nn.Module):
         images: EncodedImages,
         text: Tensor,
         lexicons: Tensor | None = None,
-        own: Tensor | None = None,
-        asked: Tensor | None = None,
+        own_lexicon: Tensor | None = None,
+        subset: Tensor | None = None,
         sampled: bool = False,
         matrix: ObjectText | None = None,
-        among_words: AmongWords | None = None,
+        enhanced_text: EnhancedText | None = None,
     ) -> OditsOutput:
-        """What the model says about the words.
+        """Compute the logits of the words for each image.
 
         Args:
+            images: a batch.
             text: normalised embeddings (n, d) of the words.
-            lexicons: (L, n), 1 where a training lexicon holds a word; None: nothing is remembered.
-            own: int64 (B,), the lexicon that is the image's own, which is left out; -1 for none.
-            asked: int64 (q,), which words' logits are wanted; None: all.
-            sampled: the enhancer sees the words asked for only, which saves time in training; else all.
-            matrix: what `object_text` gives, where it is known already.
-            among_words: what the enhancer's `among_words` gives for the text, where it is known already.
+            lexicons: (L, n), 1 where a training lexicon holds a word; None: there is no prior.
+            own_lexicon: int64 (B,), the lexicon that is the image's own, which is left out; -1 for none.
+            subset: int64 (q,), indices of the words whose logits are computed; None: all.
+            sampled: the enhancer attends to the subset only, which saves time in training; else to all words.
+            matrix: the result of `object_text`, where it is known already.
+            enhanced_text: the result of the enhancer's `enhance_text`, where it is known already.
         """
         matrix = matrix or self.object_text(images, text)
         objects = images.confidence[..., None] * images.objects
         if self.object_attention is not None:
-            asking = matrix.weighted if self.config.weighted_text else images.objects
-            objects = self.object_attention(asking, images.objects, images.confidence, images.present)
+            queries = matrix.weighted if self.config.weighted_text else images.objects
+            objects = self.object_attention(queries, images.objects, images.confidence, images.present)
         image, attention = self.image_attention(images.image, objects, images.present)
-        words = text if asked is None else text[asked]
+        words = text if subset is None else text[subset]
         if self.enhancer is not None:
-            if among_words is None:
-                among_words = self.enhancer.among_words(words if sampled else text)
-            image, words = self.enhancer(image, objects, images.present, among_words, None if sampled else asked)
+            if enhanced_text is None:
+                enhanced_text = self.enhancer.enhance_text(words if sampled else text)
+            image, words = self.enhancer(image, objects, images.present, enhanced_text, None if sampled else subset)
         pairs = "bd,nd->bn" if words.ndim == 2 else "bd,bnd->bn"
         cosines = torch.einsum(pairs, F.normalize(image, dim=-1), F.normalize(words, dim=-1))
         logits = self.clip_scale * self.log_scale.exp() * cosines
-        believed, told = None, None
+        weights, support = None, None
         if self.evidence is not None:
-            believed = self.evidence.believed(matrix.cues, images.present)
-            added, told = self.evidence(matrix.similarity, believed)
-            logits = logits + (added if asked is None else added[:, asked])
+            weights = self.evidence.object_weights(matrix.cues, images.present)
+            added, support = self.evidence(matrix.similarity, weights)
+            logits = logits + (added if subset is None else added[:, subset])
         if self.recall is not None and lexicons is not None:
-            added = self.recall(lexicons, told, own)
-            logits = logits + (added if asked is None else added[:, asked])
-        return OditsOutput(self.sharpness.exp() * logits, matrix.similarity, attention, believed)
+            added = self.recall(lexicons, support, own_lexicon)
+            logits = logits + (added if subset is None else added[:, subset])
+        return OditsOutput(self.sharpness.exp() * logits, matrix.similarity, attention, weights)
 
     def object_text(self, images: EncodedImages, text: Tensor) -> ObjectText:
-        """The object-text similarity matrix and what follows from it; gradients flow where embeddings ask for them."""
+        """Compute the object-text similarity matrix, softmax(scale * cosine) over the words for each object (3.1).
+
+        Gradients flow only where the objects' embeddings require them.
+
+        Args:
+            images: a batch.
+            text: normalised embeddings (n, d) of the words.
+        """
         with torch.set_grad_enabled(torch.is_grad_enabled() and images.objects.requires_grad):
             similarity = (self.clip_scale * images.objects @ text.T).softmax(-1)
             if images.read is not None and images.is_read is not None:

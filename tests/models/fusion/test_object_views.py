@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from odits.core.errors import OditsError
-from odits.models.fusion.object_view_names import OBJECT_VIEWS, how_clip_looks
 from odits.models.fusion.object_views import object_views
+from odits.models.fusion.settings import OBJECT_VIEWS, clip_view
 from odits.models.reading.text_windows import straighten, word_windows
 from odits.objects.detections import make_detections
 
@@ -73,7 +73,7 @@ def test_views_differ_in_the_background_alone() -> None:
         assert (pictures[view][~inside] != pictures["crop"][~inside]).any()
     assert (pictures["masked"][mask] == np.asarray(image)[mask]).all()
     assert (pictures["masked"][~mask] == 0).all()
-    assert how_clip_looks("masked") == "scene" and how_clip_looks("crop") == "crop"
+    assert clip_view("masked") == "scene" and clip_view("crop") == "crop"
 
 
 def test_words_of_a_line_belong_to_it() -> None:
@@ -93,4 +93,4 @@ def test_an_image_without_objects_has_no_views() -> None:
 
 def test_an_unknown_view_is_told() -> None:
     with pytest.raises(OditsError, match="no object view 'x-ray'"):
-        how_clip_looks("x-ray")
+        clip_view("x-ray")

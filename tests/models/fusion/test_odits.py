@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from odits.models.fusion.layers import Attention, Recall
-from odits.models.fusion.network import EncodedImages, Odits, OditsConfig
+from odits.models.fusion.network import EncodedImages, Odits
+from odits.models.fusion.settings import OditsConfig
 
 WIDTH, WORDS, SCALE = 16, 50, 30.0
 
@@ -132,7 +133,7 @@ def test_the_evidence_of_objects_is_what_they_add() -> None:
     added, told = evidence(similarity, torch.tensor([[1.0, 0.5]]))
     torch.testing.assert_close(told, torch.tensor([[0.65, 0.1]]))
     torch.testing.assert_close(added, 2 * torch.log1p(torch.tensor([[0.65, 0.1]]) / floor))
-    assert evidence.believed(torch.zeros(1, 2, 5), torch.tensor([[True, False]])).tolist() == [[0.5, 0.0]]
+    assert evidence.object_weights(torch.zeros(1, 2, 5), torch.tensor([[True, False]])).tolist() == [[0.5, 0.0]]
 
 
 def slow_recall(recall: Recall, lexicons: np.ndarray, told: np.ndarray, own: int) -> np.ndarray:
@@ -173,7 +174,7 @@ def test_words_asked_for_are_those_of_all() -> None:
     asked = torch.tensor([3, 30, 4])
     whole = network(batch, text, lexicons()).logits
     torch.testing.assert_close(
-        network(batch, text, lexicons(), asked=asked).logits, whole[:, asked], atol=1e-4, rtol=1e-4
+        network(batch, text, lexicons(), subset=asked).logits, whole[:, asked], atol=1e-4, rtol=1e-4
     )
 
 

@@ -10,14 +10,16 @@ import torch
 from PIL import Image
 
 from odits.core.errors import OditsError
+from odits.core.files import sha256_of
 from odits.data import Vocabulary, open_image
-from odits.models.clip.loading import load_word_model
+from odits.data.images import image_digest
+from odits.models.clip.loading import load_clip
 from odits.models.clip.model import ClipModel
-from odits.models.fusion.inputs import ObjectEncoder, OditsEyes
+from odits.models.fusion.inputs import InputEncoder, ObjectEncoder
 from odits.models.fusion.model import OditsModel, load_odits, untrained
-from odits.models.fusion.object_view_names import OBJECT_VIEWS
+from odits.models.fusion.settings import OBJECT_VIEWS
 from odits.models.reading.spotter import WordSpotter
-from odits.models.registry import load_any
+from odits.models.registry import load
 from odits.models.segmentation.segmenters import load_segmenter
 from odits.training.odits_saving import save_odits
 
@@ -29,11 +31,11 @@ WORDS = Vocabulary.from_words(
 
 @pytest.fixture(scope="module")
 def clip() -> ClipModel:
-    return load_word_model("embedded", "cpu")
+    return load_clip("embedded", "cpu")
 
 
-def eyes_of(clip: ClipModel, view: str = "crop", spotter: WordSpotter | None = None) -> OditsEyes:
-    return OditsEyes(ObjectEncoder(clip, load_segmenter("embedded"), view), spotter)
+def input_encoder_of(clip: ClipModel, view: str = "crop", spotter: WordSpotter | None = None) -> InputEncoder:
+    return InputEncoder(ObjectEncoder(clip, load_segmenter("embedded"), view), spotter)
 
 
 def small(name: str) -> Image.Image:
@@ -44,7 +46,7 @@ def small(name: str) -> Image.Image:
 
 @pytest.mark.parametrize("view", list(OBJECT_VIEWS))
 def test_before_training_it_is_clip_for_every_view(clip: ClipModel, view: str) -> None:
-    model = untrained(eyes_of(clip, view))
+    model = untrained(input_encoder_of(clip, view))
     model.lexicons = [["CAFE", "LUNA"], ["HOTEL"]]
     image = small("cafe")
     found = model.predict(image, WORDS)
@@ -53,7 +55,7 @@ def test_before_training_it_is_clip_for_every_view(clip: ClipModel, view: str) -
 
 
 def test_before_training_it_is_clip_on_street_views(clip: ClipModel, svt: Path) -> None:
-    model = untrained(eyes_of(clip))
+    model = untrained(input_encoder_of(clip))
     for name in ("00_03", "16_15"):
         image = open_image(svt / "img" / f"{name}.jpg")
         found = model.predict(image, WORDS)
@@ -71,16 +73,16 @@ def changed(model: OditsModel) -> OditsModel:
 
 def test_a_checkpoint_says_the_same_after_loading(clip: ClipModel, tmp_path: Path) -> None:
     lexicons = [["CAFE", "LUNA"], ["HOTEL", "BANK", "CAFE"]]
-    model = changed(OditsModel(untrained(eyes_of(clip)).network, eyes_of(clip), lexicons, "x", "y"))
+    model = changed(OditsModel(untrained(input_encoder_of(clip)).network, input_encoder_of(clip), lexicons, "x", "y"))
     origin = {"name": "test", "parent_digest": clip.checkpoint, "epoch": "3"}
     from odits.models.clip.embedded import ARCHITECTURE
 
     path = tmp_path / "odits.safetensors"
-    kept = save_odits(path, model.network, model.eyes, lexicons, {**origin, "architecture": ARCHITECTURE})
+    kept = save_odits(path, model.network, model.input_encoder, lexicons, {**origin, "architecture": ARCHITECTURE})
     first = path.read_bytes()
-    save_odits(path, model.network, model.eyes, lexicons, {**origin, "architecture": ARCHITECTURE})
+    save_odits(path, model.network, model.input_encoder, lexicons, {**origin, "architecture": ARCHITECTURE})
     assert path.read_bytes() == first
-    loaded = load_any(str(path), "cpu")
+    loaded = load(str(path), "cpu")
     assert isinstance(loaded, OditsModel)
     assert loaded.lexicons == lexicons and loaded.name == "ODITS on test (+3)" == kept["metadata"]["name"]
     image = small("hotel")
@@ -90,7 +92,7 @@ def test_a_checkpoint_says_the_same_after_loading(clip: ClipModel, tmp_path: Pat
 
 
 def test_what_is_no_odits_checkpoint_is_told(tmp_path: Path) -> None:
-    from odits.models.registry import EMBEDDED_WEIGHTS
+    from odits.models.reference import EMBEDDED_WEIGHTS
 
     with pytest.raises(OditsError, match="is not an ODITS checkpoint"):
         load_odits(EMBEDDED_WEIGHTS)
@@ -101,23 +103,29 @@ def test_what_is_no_odits_checkpoint_is_told(tmp_path: Path) -> None:
 
 def test_signs_that_were_read_are_objects_too(clip: ClipModel) -> None:
     image = open_image(DEMO / "cafe.jpg")
-    seen = eyes_of(clip).look(image, WORDS)
-    both = eyes_of(clip, spotter=WordSpotter()).look(image, WORDS)
+    seen = input_encoder_of(clip).encode(image, WORDS)
+    both = input_encoder_of(clip, spotter=WordSpotter()).encode(image, WORDS)
     assert both.read is not None
-    assert len(both.seen) == len(seen.seen) + len(both.read)
-    assert both.is_read.sum() == len(both.read) and not both.is_read[: len(seen.seen)].any()
-    model = untrained(eyes_of(clip, spotter=WordSpotter()))
-    found = model.predict_seen(both, WORDS)
+    assert len(both.embeddings) == len(seen.embeddings) + len(both.read)
+    assert both.is_read.sum() == len(both.read) and not both.is_read[: len(seen.embeddings)].any()
+    model = untrained(input_encoder_of(clip, spotter=WordSpotter()))
+    found = model.predict_input(both, WORDS)
     assert found.similarity[both.is_read].max(0)[WORDS.words.index("BOOKS")] > 0.9
 
 
 def test_embeddings_are_kept_and_a_damaged_file_is_computed_again(clip: ClipModel, home: Path) -> None:
-    encoder, image = eyes_of(clip).encoder, small("market")
+    encoder, image = input_encoder_of(clip).object_encoder, small("market")
     first = encoder.encode(image)
-    (file,) = (home / "object-embeddings").glob("*/*.npz")
+    (file,) = (home / "cache" / "object-embeddings").rglob("*.npz")
     file.write_bytes(b"half")
     again = encoder.encode(image)
     np.testing.assert_array_equal(first.objects, again.objects)
     assert file.stat().st_size > 100
+    former = home / "object-embeddings" / sha256_of(encoder.key)[:24] / f"{image_digest(image)[:24]}.npz"
+    former.parent.mkdir(parents=True)
+    file.rename(former)  # where versions before 0.2 stored it
+    stamp = former.stat().st_mtime_ns
+    np.testing.assert_array_equal(first.objects, encoder.encode(image).objects)
+    assert file.stat().st_mtime_ns == stamp and not former.exists()
     empty = encoder.encode(Image.new("RGB", (64, 48), (90, 90, 90)))
     assert empty.objects.shape[1] == first.objects.shape[1]

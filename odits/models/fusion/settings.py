@@ -1,0 +1,62 @@
+"""Settings of ODITS that need no model: which parts the network has, and how CLIP is shown an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from odits.core.errors import OditsError
+from odits.data.predictions import View
+
+KIND = "odits"
+"""What an ODITS checkpoint's header says under "kind"."""
+
+OBJECT_VIEWS = {
+    "crop": "the object's box, with its background",
+    "blurred": "the object's box, its background blurred",
+    "removed": "the object's box, its background grey",
+    "masked": "the object on the whole image, all else black (thesis, 3.1)",
+}
+"""How CLIP is shown an object, by name, with a description for users; the first is the default, for it does best."""
+
+
+def clip_view(view: str) -> View:
+    """Return how CLIP takes the pictures of an object view: as whole scenes or as crops.
+
+    Args:
+        view: a name of `OBJECT_VIEWS`.
+
+    Raises:
+        OditsError: there is no such view.
+
+    Example:
+        >>> clip_view("masked"), clip_view("blurred")
+        ('scene', 'crop')
+    """
+    if view not in OBJECT_VIEWS:
+        raise OditsError(f"There is no object view '{view}': choose {', '.join(OBJECT_VIEWS)}.")
+    return "scene" if view == "masked" else "crop"
+
+
+@dataclass(frozen=True)
+class OditsConfig:
+    """Which parts a network has; leaving one out is an ablation.
+
+    Attributes:
+        width: d, the width of CLIP's embeddings.
+        heads: of every attention.
+        object_attention: objects attend to each other.
+        weighted_text: queries and keys of the objects are their similarity-weighted words; else their embeddings.
+        feature_enhancer: image and words attend to each other.
+        evidence: objects add to the logits of words directly.
+        prior: words have a bias: how many training lexicons hold them.
+        recall: the bias also attends to the training lexicons that hold the words which the objects suggest.
+    """
+
+    width: int
+    heads: int = 4
+    object_attention: bool = True
+    weighted_text: bool = True
+    feature_enhancer: bool = True
+    evidence: bool = True
+    prior: bool = True
+    recall: bool = True
