@@ -53,7 +53,7 @@ app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_o
 
 
 def main() -> None:
-    """Runs the command line: a user's mistake is one line on stderr and exit status 2, an interruption 130."""
+    """Run the command line: a user's mistake is one line on stderr and exit status 2, an interruption 130."""
     try:
         app()
     except OditsError as error:

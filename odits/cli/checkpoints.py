@@ -25,7 +25,7 @@ Source = Annotated[
 @app.command("list")
 def list_(source: Source = "mlflow", as_json: Json = False) -> None:
     """All runs of a store with their checkpoints, and the checkpoints on this machine."""
-    from odits.models.registry import find_checkpoints
+    from odits.models.registry import WORD_MODELS, available
     from odits.tracking.sources import open_store
 
     store = open_store(source)
@@ -33,7 +33,8 @@ def list_(source: Source = "mlflow", as_json: Json = False) -> None:
     for warning in listing.warnings:
         say(warning)
     try:
-        here = [{"reference": info.reference, "name": info.name, "digest": info.digest} for info in find_checkpoints()]
+        models = [ref for ref in available() if ref.kind in WORD_MODELS]
+        here = [{"reference": ref.reference, "name": ref.name, "digest": ref.digest} for ref in models]
     except OditsError as error:
         say(str(error))
         here = []

@@ -6,19 +6,33 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from odits.core.errors import OditsError
+from odits.core.files import asset
 from odits.core.progress import Phase, Progress, Reporter, open_reporter
-from odits.data import Dataset, Vocabulary, find_data_folder, read_dataset
+from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, read_dataset
+from odits.models.reference import (
+    CLIP_FORMS,
+    EMBEDDED,
+    MODEL_FORMS,
+    ODITS_FORMS,
+    SEGMENTER_FORMS,
+    Kind,
+    ModelRef,
+    NotPulledError,
+    parse,
+)
 
 if TYPE_CHECKING:
+    from odits.core.pool import Problem
+    from odits.core.pool import Workers as PoolWorkers
+    from odits.models.segmentation.batch import ObjectsRequest, Precomputed
     from odits.models.segmentation.parameters import SamParameters
-    from odits.models.segmentation.precompute import Precomputed, Wanted
 
 Data = Annotated[
     Path | None,
@@ -28,17 +42,10 @@ Data = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Checkpoint = Annotated[
-    str, typer.Option(help="embedded, an open_clip model such as ViT-B-32/openai, or a safetensors file.")
-]
-AnyModel = Annotated[
-    str,
-    typer.Option(
-        help="embedded, an open_clip model such as ViT-B-32/openai, a safetensors file, or spotting (it reads)."
-    ),
-]
-
-Segmenter = Annotated[str, typer.Option(help="embedded, sam:vit_b, sam:vit_l, sam:vit_h, or sam:FILE.")]
+Checkpoint = Annotated[str, typer.Option(help=f"A CLIP model: {CLIP_FORMS}.")]
+AnyModel = Annotated[str, typer.Option(help=f"A word model: {MODEL_FORMS}.")]
+OditsCheckpoint = Annotated[str, typer.Option(help=f"{ODITS_FORMS}; python -m odits train makes one.")]
+Segmenter = Annotated[str, typer.Option(help=f"{SEGMENTER_FORMS}.")]
 SamValues = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,27 +57,74 @@ SamValues = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Processes that look for objects. Default: as many as the cores bear.", show_default=False
+        min=1,
+        help="Processes that work on the images. Default: what keeps the cores busy, this one alone where a model "
+        "uses them all.",
+        show_default=False,
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        help="Address of a Ray cluster that does the work, or local to start one here (requirements-ray.txt).",
+        show_default=False,
     ),
 ]
 
 
-class NamedFile(Protocol):
-    """An image in a file."""
+def chosen_workers(workers: int | None, ray: str | None, default: int | None = None) -> PoolWorkers:
+    """Return where images are worked on, by `--workers` and `--ray`.
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        ...
+    Args:
+        workers: processes, or actors of the cluster.
+        ray: the cluster.
+        default: processes where neither is given; 0 is this one, None as many as the cores bear.
+    """
+    from odits.core.pool import Workers
 
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        ...
+    return Workers(default if workers is None and ray is None else workers, ray)
+
+
+def report_problems(problems: Iterable[Problem]) -> list[dict[str, str]]:
+    """Name images that could not be used on stderr, and return them for a JSON document."""
+    found = [problem._asdict() for problem in problems]
+    for problem in found:
+        say(f"Left out: {problem['problem']}")
+    return found
+
+
+def exit_after(problems: Sequence[Any]) -> None:
+    """End the command with exit status 1 where images could not be used: the results are those of the others."""
+    if problems:
+        raise typer.Exit(1)
+
+
+def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
+    """Parse the reference of a model; a checkpoint that lies in the default store is brought here first.
+
+    Args:
+        reference: as the user gave it.
+        report: shows the download.
+        kinds: what is wanted; every kind by default.
+
+    Raises:
+        OditsError: it stands for nothing, for another kind of model, or the store doesn't have it.
+    """
+    try:
+        return parse(reference, *kinds)
+    except NotPulledError:
+        from odits.tracking.pulling import pull
+        from odits.tracking.sources import open_store
+
+        store = open_store()
+        checkpoint = store.find(reference)
+        path = pull(store, checkpoint, report.phase(f"bringing {checkpoint.name} here", unit="bytes"))
+        return parse(path, *kinds)
 
 
 def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameters | None:
-    """The parameters that `--sam` sets; None where it was not given.
+    """Read the parameters that `--sam` sets; None where it was not given.
 
     Raises:
         OditsError: an unknown name, a value that it cannot have, or a segmenter that is not SAM.
@@ -79,36 +133,28 @@ def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameter
 
     if not values:
         return None
-    if not segmenter.startswith("sam"):
+    if parse(segmenter, "segmenter").reference == EMBEDDED:
         raise OditsError("--sam sets parameters of SAM: choose a SAM with --segmenter.")
     return read_parameters(values)
 
 
 def precompute_shown(
-    images: Sequence[NamedFile], wanted: Wanted, workers: int | None = None, ray: str | None = None
-) -> Precomputed:
-    """`odits.models.segmentation.precompute.precompute` with a progress bar; images that can't be read are named on
-    stderr.
-    """
-    from odits.models.segmentation.precompute import precompute
+    images: Sequence[ImageRecord], request: ObjectsRequest, workers: int | None = None, ray: str | None = None
+) -> tuple[Precomputed, list[dict[str, str]]]:
+    """Find and store the objects of images, showing how far it is; name those that can't be read, and return them."""
+    from odits.core.pool import Item, name_problems
+    from odits.models.segmentation.batch import precompute
 
-    what = "looking for objects" if wanted.kind == "objects" else "collecting SAM's masks"
+    what = "looking for objects" if request.kind == "objects" else "collecting SAM's masks"
+    items = [Item(image.name, image.source) for image in images]
     with open_reporter() as report:
-        done = precompute(
-            [(item.name, item.path) for item in images],
-            wanted,
-            workers,
-            report.phase(what, len(images)),
-            ray,
-            download_progress(report),
-        )
-    for place in sorted(done.problems):
-        say(f"Left out: {done.problems[place]}")
-    return done
+        phase = report.phase(what, len(images))
+        done = precompute(items, request, chosen_workers(workers, ray), phase, download_progress(report))
+    return done, report_problems(name_problems(items, done.problems))
 
 
 def load_data(folder: Path | None) -> Dataset:
-    """The data set of `--data` or $ODITS_DATA; its warnings go to stderr.
+    """Read the data set of `--data` or $ODITS_DATA; its warnings go to stderr.
 
     Raises:
         OditsError: there is none.
@@ -123,22 +169,30 @@ def load_data(folder: Path | None) -> Dataset:
 
 
 def load_vocabulary(reference: str, data: Path | None) -> Vocabulary:
-    """The vocabulary "svt" (union of the data set's lexicons), or that of a text file."""
-    return load_data(data).vocabulary() if reference == "svt" else Vocabulary.from_file(Path(reference))
+    """Read the vocabulary "svt" (union of the data set's lexicons), or that of a text file.
+
+    Where no data set is named, "svt" stands for the words of the demo images.
+    """
+    if reference != "svt":
+        return Vocabulary.from_file(Path(reference))
+    if find_data_folder(data) is None:
+        say("No data set is named (--data or ODITS_DATA): the words to choose from are those of the demo images.")
+        return read_dataset(asset("demo")).vocabulary()
+    return load_data(data).vocabulary()
 
 
 def say(message: str) -> None:
-    """A line for people, on stderr."""
+    """Write a line for people, on stderr."""
     sys.stderr.write(message + "\n")
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout."""
+    """Write one JSON document to stdout."""
     sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """A table for people on stdout: numbers to the right, text to the left."""
+    """Write a table for people to stdout: numbers to the right, text to the left."""
     table = Table(title=title, title_justify="left")
     kept = [list(row) for row in rows]
     for index, column in enumerate(columns):

@@ -54,8 +54,8 @@ def compare(
     from odits.core.errors import OditsError
     from odits.evaluation.comparison import VARIANTS, Trial, baseline_tables, differences, make_row, run_trials
     from odits.evaluation.evaluate import Lexicons
-    from odits.models.clip.loading import load_word_model
     from odits.models.reading.spotter import WordSpotter
+    from odits.models.registry import load
 
     names = list(VARIANTS) if not only else [*dict.fromkeys(only)]
     unknown = [name for name in names if name not in VARIANTS]
@@ -63,14 +63,14 @@ def compare(
         raise OditsError(f"There is no row '{unknown[0]}': choose of {'; '.join(VARIANTS)}.")
     lexicons = Lexicons(dataset.split(split), dataset.vocabulary())
     rows: list[Row] = [make_row(name, [table], lexicons) for name, table in baseline_tables(dataset, split).items()]
-    clip = load_word_model(checkpoint, device)
+    clip = load(checkpoint, device, kind="clip")
     table, sharp, factor = _clip_tables(clip, dataset, split)
     rows += [
         make_row("CLIP", [table], lexicons),
         make_row(f"CLIP, sharpness chosen likewise ({factor:g} ×)", [sharp], lexicons),
     ]
     base = rows[2]
-    better = load_word_model(finetuned, device) if finetuned else _finetuned(checkpoint, dataset, device)
+    better = load(finetuned, device, kind="clip") if finetuned else _finetuned(checkpoint, dataset, device)
     rows.append(make_row("CLIP fine-tuned", [_probabilities(better, dataset, split)], lexicons))
     trials = [
         Trial(name, checkpoint, segmenter, view, dataset.root, split, seed) for seed in range(seeds) for name in names
@@ -129,9 +129,9 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
 def _probabilities(model: Any, dataset: Dataset, split: str) -> np.ndarray:
     """A model's table (m, n), kept as any evaluation is."""
-    from odits.evaluation.results import evaluate_and_keep
+    from odits.evaluation.results import evaluate_and_store
 
-    kept = evaluate_and_keep(model, model.name, dataset, split, dataset.vocabulary(), lambda _, __: None)
+    kept = evaluate_and_store(model, model.name, dataset, split, dataset.vocabulary(), lambda _, __: None)
     return kept.probabilities()
 
 
@@ -152,16 +152,16 @@ def _clip_tables(clip: ClipModel, dataset: Dataset, split: str) -> tuple[np.ndar
 def _finetuned(checkpoint: str, dataset: Dataset, device: str) -> ClipModel:
     """The CLIP model after a few epochs of fine-tuning at the thesis's settings, trained once."""
     from odits.core.files import cache_home
-    from odits.models.clip.loading import load_word_model
+    from odits.models.registry import load
     from odits.training.finetune import finetune
     from odits.training.finetune_config import FinetuneConfig
     from odits.training.lexicon_data import data_digest, usable_records
     from odits.training.lineage import inherited_metadata
 
-    clip = load_word_model(checkpoint, device)
+    clip = load(checkpoint, device, kind="clip")
     config = FinetuneConfig(epochs=FINETUNED_EPOCHS)
     key = config.digest("auto", clip.checkpoint, data_digest(usable_records(dataset, "train")))
     folder: Path = cache_home() / "comparisons" / f"finetuned-{key}"
     origin = {"parent": checkpoint, **inherited_metadata(checkpoint), "name": clip.name}
     state = finetune(clip, dataset, folder, config, origin)
-    return load_word_model(str(folder / state.checkpoints[-1]["file"]), device)
+    return load(str(folder / state.checkpoints[-1]["file"]), device, kind="clip")

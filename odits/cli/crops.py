@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table
+from odits.cli.common import (
+    Checkpoint,
+    Data,
+    Device,
+    Json,
+    download_progress,
+    find_model,
+    load_data,
+    print_json,
+    print_table,
+)
 from odits.core.progress import open_reporter
 
 
@@ -17,13 +27,13 @@ def evaluate_crops(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """How often the word in a box is a model's first choice among the image's lexicon, and among all words."""
+    """Show how often the word in a box is a model's first choice among the image's lexicon, and among all words."""
     dataset = load_data(data)
     from odits.evaluation.reading_tasks import score_crops
-    from odits.models.clip.loading import load_word_model
+    from odits.models.registry import load
 
-    model = load_word_model(checkpoint, device)
     with open_reporter() as report:
+        model = load(find_model(checkpoint, report, "clip"), device, download_progress(report), kind="clip")
         accuracy = score_crops(model, dataset, split, report.phase("reading boxes", len(dataset.split(split))).advance)
     found = {"model": model.name, "checkpoint": model.checkpoint, "split": split, **accuracy}
     if as_json:

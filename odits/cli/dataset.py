@@ -6,7 +6,7 @@ from odits.cli.common import Data, Json, load_data, print_json, print_table
 
 
 def dataset(data: Data = None, as_json: Json = False) -> None:
-    """How many words a data set's lexicons have, and how often they occur (thesis, Table 2.1)."""
+    """Show how many words a data set's lexicons have, and how often they occur (thesis, Table 2.1)."""
     from odits.data.facts import dataset_facts
 
     facts = dataset_facts(load_data(data))

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from odits.cli.common import (
-    Checkpoint,
+    AnyModel,
     Data,
     Device,
     Json,
     SamValues,
     Segmenter,
+    download_progress,
+    find_model,
     load_vocabulary,
     print_json,
     print_table,
@@ -22,6 +24,8 @@ from odits.cli.common import (
     say,
 )
 from odits.core.errors import OditsError
+from odits.core.progress import Reporter, open_reporter
+from odits.models.reference import DEFAULT_SEGMENTER, EMBEDDED
 
 if TYPE_CHECKING:
     from odits.models.segmentation.naming import Namer
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
 def objects(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
-    segmenter: Segmenter = "embedded",
+    segmenter: Segmenter = DEFAULT_SEGMENTER,
     out: Annotated[Path | None, typer.Option(help="Folder for an overlay (PNG) of each image.")] = None,
     coco: Annotated[
         Path | None,
@@ -40,24 +44,26 @@ def objects(
         typer.Option(help="Who names the objects: clip, grounding-dino, or grounding-dino: and a hub name or folder."),
     ] = None,
     vocabulary: Annotated[str, typer.Option(help="The names to choose from: svt, or a text file of words.")] = "svt",
-    model: Checkpoint = "embedded",
+    model: AnyModel = EMBEDDED,
     data: Data = None,
     sam: SamValues = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
+    """Show which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
     from odits.core.files import write_atomically
     from odits.data.images import open_image
-    from odits.models.segmentation.segmenters import load_segmenter
+    from odits.models.registry import load
     from odits.objects.coco import ExportedImage, write_coco_folder
     from odits.objects.codec import stored_objects, to_document
     from odits.objects.detections import object_table, overlay_image
 
     opened = [open_image(path) for path in images]
     words = load_vocabulary(vocabulary, data) if names else None
-    namer = _namer(names, model, device) if names else None
-    finder = load_segmenter(segmenter, sam_parameters(sam, segmenter), device)
+    with open_reporter() as report:
+        namer = _namer(names, model, device, report) if names else None
+        parameters, progress = sam_parameters(sam, segmenter), download_progress(report)
+        finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
     documents, exported = [], []
     for path, image in zip(images, opened, strict=True):
         detections = stored_objects(path, finder)
@@ -72,13 +78,13 @@ def objects(
             say(f"wrote {overlay}")
         document = {"image": str(path), "segmenter": finder.name, **to_document(detections)}
         if named:
-            document["named_by"] = named.speaker
+            document["named_by"] = named.model
             for item, name, score in zip(document["objects"], named.names, named.scores.tolist(), strict=True):
                 item |= {"name": name, "name_score": score}
         documents.append(document)
         if not as_json:
             table = object_table(detections, *((named.names, named.scores) if named else ()))
-            who = f"{finder.name}, named by {named.speaker}" if named else finder.name
+            who = f"{finder.name}, named by {named.model}" if named else finder.name
             print_table(list(table.columns), table.values.tolist(), f"{path}: {len(table)} objects by {who}")
     if coco:
         try:
@@ -90,21 +96,21 @@ def objects(
         print_json(documents)
 
 
-def _namer(names: str, model: str, device: str) -> Namer:
+def _namer(names: str, model: str, device: str, report: Reporter) -> Namer:
     """Who `--names` asks for; CLIP also where GroundingDINO's weights are named by default and are not here."""
-    from odits.models.registry import load_any
+    from odits.models.registry import WORD_MODELS, load
     from odits.models.segmentation.naming import WordNamer
 
     kind, _, reference = names.partition(":")
     if kind not in ("clip", "grounding-dino") or (kind == "clip" and reference):
         raise OditsError(f"Nobody called {names!r} names objects: use clip, grounding-dino, or grounding-dino:PATH.")
     if kind == "grounding-dino":
-        from odits.models.segmentation.naming import DEFAULT, GroundingDinoNamer
+        from odits.models.segmentation.naming import GROUNDING_DINO, GroundingDinoNamer
 
         try:
-            return GroundingDinoNamer(reference or DEFAULT, device)
+            return GroundingDinoNamer(reference or GROUNDING_DINO, device)
         except OditsError as error:
             if reference:
                 raise
             say(f"{error} CLIP names the objects instead.")
-    return WordNamer(load_any(model, device))
+    return WordNamer(load(find_model(model, report, *WORD_MODELS), device, download_progress(report)))

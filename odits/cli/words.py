@@ -7,42 +7,46 @@ from typing import Annotated, Any
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, download_progress, load_vocabulary, print_json, print_table
+from odits.cli.common import Data, Device, Json, download_progress, find_model, load_vocabulary, print_json, print_table
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
-
-MODELS = ("clip", "odits", "spotting")
+from odits.models.reference import DEFAULT_MODEL, EMBEDDED, MODEL_FORMS, WORD_MODELS, Kind
 
 
 def words(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
     data: Data = None,
     model: Annotated[
-        str, typer.Option(help="clip: sees; odits: sees objects too; spotting: reads what is written.")
-    ] = "clip",
-    checkpoint: Checkpoint = "embedded",
+        str | None,
+        typer.Option(
+            help="clip: sees; odits: sees objects too; spotting: reads what is written. Default: as --checkpoint says.",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help=f"{MODEL_FORMS}. Default: {DEFAULT_MODEL}.", show_default=False)
+    ] = None,
     vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
     top: Annotated[int, typer.Option(min=1, help="How many words.")] = 10,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Which words describe each image best, with their probabilities (thesis, 2.2.1)."""
-    if model not in MODELS:
-        raise OditsError(f"There is no word model '{model}'; there is {', '.join(MODELS)}.")
-    from odits.models.registry import SPOTTING, is_odits, load_any
-
-    if model == "odits" and not is_odits(checkpoint):
+    """Show which words describe each image best, with their probabilities (thesis, 2.2.1)."""
+    kinds = _kinds(model)
+    if model == "odits" and checkpoint is None:
         raise OditsError("Name an ODITS checkpoint with --checkpoint; python -m odits train makes one.")
+    reference = checkpoint or (EMBEDDED if model == "clip" else DEFAULT_MODEL)
     from odits.data.images import open_image
+    from odits.models.registry import load
 
     opened = [open_image(path) for path in images]  # a broken file is told before a model is loaded
     asked = load_vocabulary(vocabulary, data)
 
     with open_reporter() as report:
-        speaker = load_any(SPOTTING if model == "spotting" else checkpoint, device, download_progress(report))
+        word_model = load(find_model(reference, report, *kinds), device, download_progress(report))
     found: list[dict[str, Any]] = []
     for path, image in zip(images, opened, strict=True):
-        prediction = speaker.predict(image, asked)
+        prediction = word_model.predict(image, asked)
         found.append(
             {
                 "image": str(path),
@@ -58,3 +62,13 @@ def words(
     for entry in found:
         title = f"{entry['image']}: {entry['model']}, checkpoint {entry['checkpoint'][:12]}, {len(asked)} words"
         print_table(("word", "probability"), [tuple(word.values()) for word in entry["words"]], title)
+
+
+def _kinds(model: str | None) -> tuple[Kind, ...]:
+    """What `--model` asks for: every word model where it was not given."""
+    if model is None:
+        return WORD_MODELS
+    found = tuple(kind for kind in WORD_MODELS if kind == model)
+    if not found:
+        raise OditsError(f"There is no word model '{model}'; there is {', '.join(WORD_MODELS)}.")
+    return found

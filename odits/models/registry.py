@@ -1,141 +1,184 @@
-"""Which checkpoints are at hand on this machine: found by their headers, without loading a weight."""
+"""Every model behind one reference: what it stands for, which ones there are, and the model itself, loaded.
+
+Pages, commands, jobs and workers ask this module. How references are read is in `odits.models.reference`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from safetensors import SafetensorError, safe_open
-
-from odits.core.errors import OditsError
-from odits.core.files import asset, cache_home, file_digest
-from odits.data.predictions import WordModel
+from odits.models.reference import (
+    CLIP_FORMS,
+    DEFAULT_MODEL,
+    DEFAULT_SEGMENTER,
+    EMBEDDED,
+    MODEL_FORMS,
+    ODITS_FORMS,
+    SEGMENTER_FORMS,
+    SPOTTING,
+    VITSTR,
+    WORD_MODELS,
+    Kind,
+    ModelRef,
+    NotPulledError,
+    available,
+    parse,
+    read_metadata,
+)
 
 if TYPE_CHECKING:
-    from odits.models.clip.loading import Progress
+    from odits.core.progress import Progress
+    from odits.data.predictions import Segmenter, WordModel
+    from odits.models.clip.model import ClipModel
+    from odits.models.fusion.model import OditsModel
+    from odits.models.reading.spotter import WordSpotter
+
+__all__ = [
+    "CLIP_FORMS",
+    "DEFAULT_MODEL",
+    "DEFAULT_SEGMENTER",
+    "EMBEDDED",
+    "MODEL_FORMS",
+    "ODITS_FORMS",
+    "SEGMENTER_FORMS",
+    "SPOTTING",
+    "VITSTR",
+    "WORD_MODELS",
+    "Kind",
+    "ModelRef",
+    "NotPulledError",
+    "available",
+    "fetch",
+    "is_here",
+    "load",
+    "parse",
+    "read_metadata",
+]
 
 
-EMBEDDED = "embedded"
-"""Reference of the checkpoint that lies in the repository."""
-
-EMBEDDED_WEIGHTS = asset("odits-signs/model.safetensors")
-SHIPPED_NAME = "ODITS Signs (embedded)"
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """One checkpoint: what it is called, what it is, and where it lies.
-
-    Attributes:
-        reference: what `--checkpoint` and the pages' links take.
-        name: as shown to users.
-        architecture: an open_clip architecture.
-        digest: SHA-256 of the file, hexadecimal.
-        path: the safetensors file.
-        metadata: how it was made, from the file's header.
-    """
-
-    reference: str
-    name: str
-    architecture: str
-    digest: str
-    path: Path
-    metadata: dict[str, str] = field(default_factory=dict)
-
-
-def find_checkpoints() -> list[CheckpointInfo]:
-    """The embedded checkpoint, where it is there, then every readable one in ODITS_HOME/checkpoints, by name."""
-    embedded = [describe_checkpoint(EMBEDDED)] if EMBEDDED_WEIGHTS.is_file() else []
-    return [*embedded, *_local_checkpoints()]
-
-
-def _local_checkpoints() -> Iterator[CheckpointInfo]:
-    for path in sorted((cache_home() / "checkpoints").glob("**/*.safetensors")):
-        try:
-            yield describe_checkpoint(str(path))
-        except OditsError:
-            continue  # an unreadable file is named when it is asked for; it must not hide the others
-
-
-def describe_checkpoint(reference: str) -> CheckpointInfo:
-    """What a reference to a safetensors file (or "embedded") stands for.
-
-    Raises:
-        OditsError: there is no such file, or it is no safetensors file.
-    """
-    path = EMBEDDED_WEIGHTS if reference == EMBEDDED else Path(reference).expanduser()
-    if not path.is_file():
-        raise OditsError(f"There is no checkpoint '{reference}'.")
-    metadata = read_metadata(path)
-    name = SHIPPED_NAME if reference == EMBEDDED else metadata.get("name", path.stem)
-    return CheckpointInfo(reference, name, metadata.get("architecture", ""), file_digest(path), path, metadata)
+@overload
+def load(
+    ref: ModelRef | str | Path,
+    device: str = ...,
+    progress: Progress | None = ...,
+    *,
+    kind: Literal["clip"],
+) -> ClipModel: ...
+@overload
+def load(
+    ref: ModelRef | str | Path,
+    device: str = ...,
+    progress: Progress | None = ...,
+    *,
+    kind: Literal["odits"],
+    **options: Any,
+) -> OditsModel: ...
+@overload
+def load(
+    ref: ModelRef | str | Path,
+    device: str = ...,
+    progress: Progress | None = ...,
+    *,
+    kind: Literal["spotting"],
+    **options: Any,
+) -> WordSpotter: ...
+@overload
+def load(
+    ref: ModelRef | str | Path,
+    device: str = ...,
+    progress: Progress | None = ...,
+    *,
+    kind: Literal["segmenter"],
+    **options: Any,
+) -> Segmenter: ...
+@overload
+def load(
+    ref: ModelRef | str | Path = ...,
+    device: str = ...,
+    progress: Progress | None = ...,
+    *,
+    kind: None = ...,
+    **options: Any,
+) -> WordModel: ...
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The text metadata in a safetensors file's header.
-
-    Raises:
-        OditsError: the file is no safetensors file.
-    """
-    try:
-        with safe_open(path, framework="numpy") as tensors:
-            return dict(tensors.metadata() or {})
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise OditsError(f"{path.name} is not a safetensors checkpoint, or it is damaged.") from error
-
-
-# Every word model behind one reference: CLIP checkpoints that see, and the spotter that reads.
-
-
-SPOTTING = "spotting"
-"""Reference of the model that reads words in the picture."""
-VITSTR = f"{SPOTTING}:vitstr"
-"""Reference of the same with docTR's ViTSTR as recogniser; a colon and a weights file may follow."""
-
-
-def load_any(reference: str, device: str = "auto", progress: Progress | None = None) -> WordModel:
-    """The word model of a reference.
+def load(
+    ref: ModelRef | str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    progress: Progress | None = None,
+    *,
+    kind: Kind | None = None,
+    **options: Any,
+) -> WordModel | Segmenter:
+    """Load the model that a reference stands for, ready to predict; missing weights are downloaded.
 
     Args:
-        reference: "spotting", "spotting:vitstr", the same with a colon and a weights file, an ODITS checkpoint's path,
-            or what `load_word_model` takes.
-        device: for models that see.
+        ref: a reference, parsed or not.
+        device: "auto", "cpu", "cuda" or "mps"; word spotting and the embedded segmenter work on the processor.
         progress: called with (bytes here, bytes in all) during a download.
+        kind: which kind of model is needed; any word model by default.
+        options: of a segmenter: `parameters` (SAM's) and `threads`; of ODITS: `segmenter`, to find objects with another
+            one than it was trained with; of word spotting: `settings`, those of its reader.
 
     Raises:
-        OditsError: there is no such model, or its weights can't be had.
+        OditsError: there is no such model, it is of another kind, or its weights can't be had.
+
+    Examples:
+        >>> model = load("embedded", "cpu")
+        >>> model.name
+        'ODITS Signs (embedded)'
     """
-    if reference == SPOTTING:
-        from odits.models.reading.spotter import WordSpotter
+    wanted = WORD_MODELS if kind is None else (kind,)
+    ref = parse(ref, *wanted)
+    if ref.kind == "segmenter":
+        from odits.models.segmentation.segmenters import load_segmenter
 
-        return WordSpotter()
-    if reference == VITSTR or reference.startswith(f"{VITSTR}:"):
-        from odits.models.reading.reader import TextReader
-        from odits.models.reading.spotter import WordSpotter
-        from odits.models.reading.vitstr import Vitstr
+        return load_segmenter(ref, device=device, progress=progress, **options)
+    if ref.kind == "spotting":
+        from odits.models.reading.spotter import load_spotter
 
-        file = reference[len(VITSTR) + 1 :]
-        return WordSpotter(TextReader(recogniser=Vitstr(Path(file).expanduser() if file else None)))
-    if is_odits(reference):
+        return load_spotter(ref, **options)
+    if ref.kind == "odits":
         from odits.models.fusion.model import load_odits
 
-        return load_odits(Path(reference).expanduser(), device)
-    from odits.models.clip.loading import load_word_model
+        return load_odits(ref, device, **options)
+    from odits.models.clip.loading import load_clip
 
-    return load_word_model(reference, device, progress)
+    return load_clip(ref, device, progress)
 
 
-def is_odits(reference: str) -> bool:
-    """Whether a reference is the path of an ODITS checkpoint."""
-    pass
+def is_here(ref: ModelRef | str) -> bool:
+    """Return whether a model can be loaded without a download."""
+    ref = parse(ref)
+    if ref.kind == "clip" and ref.tag:
+        from odits.models.clip.loading import cached_pretrained
 
-    path = Path(reference).expanduser()
-    if path.suffix != ".safetensors" or not path.is_file():
-        return False
-    try:
-        return read_metadata(path).get("kind") == "odits"
-    except OditsError:
-        return False
+        return cached_pretrained(ref.architecture, ref.tag) is not None
+    return ref.ready
+
+
+def fetch(ref: ModelRef | str, progress: Progress | None = None, kind: Kind | None = None) -> Path | None:
+    """Bring a model's published weights to this machine, unless they are here.
+
+    Args:
+        ref: a reference, parsed or not.
+        progress: called with (bytes here, bytes in all).
+        kind: which kind of model is needed; any by default.
+
+    Returns:
+        Its file; None for a model without one.
+
+    Raises:
+        OditsError: the weights can't be had.
+    """
+    ref = parse(ref, *((kind,) if kind else ()))
+    if ref.kind == "segmenter":
+        from odits.models.segmentation.segmenters import fetch_sam
+
+        return fetch_sam(ref, progress)
+    if ref.kind == "clip" and ref.tag:
+        from odits.models.clip.loading import fetch_pretrained
+
+        return fetch_pretrained(ref.architecture, ref.tag, progress)
+    return ref.path

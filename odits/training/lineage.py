@@ -9,32 +9,27 @@ from pathlib import Path
 import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
-from odits.models.clip.embedded import ARCHITECTURE, register_architecture
-from odits.models.registry import EMBEDDED, read_metadata
+from odits.models.registry import ModelRef, parse
 
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
-def inherited_metadata(reference: str) -> dict[str, str]:
-    """What a reference to a word model hands on: "architecture" and, where known, "preprocess" (JSON).
+def inherited_metadata(reference: ModelRef | str) -> dict[str, str]:
+    """Return what a CLIP model hands on to one trained from it: "architecture" and, where known, "preprocess" (JSON).
 
-    References are those of `odits.models.clip.loading.load_word_model`, which has accepted this one.
+    Raises:
+        OditsError: the reference is none of a CLIP model.
     """
-    register_architecture()
-    if reference == EMBEDDED:
-        return {"architecture": ARCHITECTURE}
-    architecture, separator, _ = reference.partition("@")
-    if separator and architecture in open_clip.list_models():
-        return {"architecture": architecture}
-    architecture, separator, tag = reference.partition("/")
-    if separator and architecture in open_clip.list_models():
-        options = get_pretrained_cfg(architecture, tag)
-        if options.get("quick_gelu") and f"{architecture}-quickgelu" in open_clip.list_models():
-            architecture += "-quickgelu"  # the same weights mean something else with the other activation
-        settings = {key: options[key] for key in PREPROCESSING if options.get(key)}
-        return {"architecture": architecture, "preprocess": json.dumps(settings, sort_keys=True)}
-    metadata = read_metadata(Path(reference).expanduser())
-    return {key: metadata[key] for key in ("architecture", "preprocess") if key in metadata}
+    ref = parse(reference, "clip")
+    if not ref.tag:
+        preprocess = {key: value for key, value in ref.header.items() if key == "preprocess"}
+        return {"architecture": ref.architecture, **preprocess}
+    options = get_pretrained_cfg(ref.architecture, ref.tag)
+    architecture = ref.architecture
+    if options.get("quick_gelu") and f"{architecture}-quickgelu" in open_clip.list_models():
+        architecture += "-quickgelu"  # the same weights mean something else with the other activation
+    settings = {key: options[key] for key in PREPROCESSING if options.get(key)}
+    return {"architecture": architecture, "preprocess": json.dumps(settings, sort_keys=True)}
 
 
 def code_version() -> str:

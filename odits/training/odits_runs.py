@@ -5,30 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from odits.data import Dataset
-from odits.models.clip.loading import load_word_model
-from odits.models.fusion.inputs import ObjectEncoder, OditsEyes
+from odits.models.fusion.inputs import InputEncoder, ObjectEncoder
 from odits.models.reading.spotter import WordSpotter
-from odits.models.segmentation.segmenters import load_segmenter
+from odits.models.registry import load
 from odits.training.lexicon_data import data_digest, usable_records
 from odits.training.lineage import inherited_metadata
 from odits.training.odits_config import OditsTraining
 
 
-def make_eyes(
+def make_input_encoder(
     checkpoint: str, segmenter: str, view: str = "crop", read: bool = False, device: str = "auto"
-) -> OditsEyes:
+) -> InputEncoder:
     """What ODITS looks at images with, from the references of a CLIP model and a segmenter.
 
     Raises:
         OditsError: one of them can't be had.
     """
-    encoder = ObjectEncoder(load_word_model(checkpoint, device), load_segmenter(segmenter, device=device), view)
-    return OditsEyes(encoder, WordSpotter() if read else None)
+    encoder = ObjectEncoder(load(checkpoint, device, kind="clip"), load(segmenter, device=device, kind="segmenter"), view)
+    return InputEncoder(encoder, WordSpotter() if read else None)
 
 
-def origin_of(checkpoint: str, segmenter: str, eyes: OditsEyes) -> dict[str, str]:
+def origin_of(checkpoint: str, segmenter: str, input_encoder: InputEncoder) -> dict[str, str]:
     """What a checkpoint says of where it comes from."""
-    name = eyes.encoder.clip.name
+    name = input_encoder.object_encoder.clip.name
     return {
         "parent": checkpoint,
         **inherited_metadata(checkpoint),
@@ -38,7 +37,7 @@ def origin_of(checkpoint: str, segmenter: str, eyes: OditsEyes) -> dict[str, str
     }
 
 
-def run_folder(root: Path, eyes: OditsEyes, dataset: Dataset, config: OditsTraining) -> Path:
+def run_folder(root: Path, input_encoder: InputEncoder, dataset: Dataset, config: OditsTraining) -> Path:
     """The folder of a run under `root`: the same for the same data, CLIP model, objects and settings."""
-    key = config.digest(eyes.key, data_digest(usable_records(dataset, "train")))
+    key = config.digest(input_encoder.key, data_digest(usable_records(dataset, "train")))
     return root / f"odits-{key}"

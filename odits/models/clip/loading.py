@@ -1,4 +1,4 @@
-"""Weights of open_clip's models by name, fetched once, with progress."""
+"""CLIP models from their references: weights fetched once, read, and made a model."""
 
 from __future__ import annotations
 
@@ -18,16 +18,38 @@ from open_clip.pretrained import get_pretrained_cfg
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from odits.core.device import resolve_device
 from odits.core.errors import OditsError
+from odits.core.files import file_digest
+from odits.core.progress import Progress
 from odits.models.clip.embedded import ARCHITECTURE, create_untrained, new_model, register_architecture, tokenizer
 from odits.models.clip.model import ClipModel
-from odits.models.registry import EMBEDDED, describe_checkpoint, read_metadata
-from odits.core.files import file_digest
-
-Progress = Callable[[int, int], None]
+from odits.models.reference import ModelRef, parse
 
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TIMEOUT = 3.0  # seconds: nobody waits longer for a network that is not there
+
+
+def cached_pretrained(architecture: str, tag: str) -> Path | None:
+    """Return the file of open_clip's weights in the hub's cache; None where they have to be downloaded.
+
+    Raises:
+        OditsError: open_clip names no place to get them from.
+    """
+    from huggingface_hub import hf_hub_download  # deferred: reads its settings from the environment when imported
+
+    repository = _hub_repository(architecture, tag)
+    found = (_attempt(hf_hub_download, repository, name, local_files_only=True) for name in WEIGHT_FILES)
+    return next((path for path in found if path is not None), None)
+
+
+def _hub_repository(architecture: str, tag: str) -> str:
+    repository = str(get_pretrained_cfg(architecture, tag).get("hf_hub", "")).rstrip("/")
+    if not repository:
+        raise OditsError(
+            f"open_clip names no hub for {architecture}/{tag}: download its file and use {architecture}@FILE."
+        )
+    return repository
 
 
 def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = None) -> Path:
@@ -37,19 +59,13 @@ def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = No
         OditsError: they are neither in the cache nor to be had.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import hf_hub_download  # deferred: reads its settings from the environment when imported
-
-    options = get_pretrained_cfg(architecture, tag)
-    repository = str(options.get("hf_hub", "")).rstrip("/")
-    if not repository:
-        raise OditsError(
-            f"open_clip names no hub for {architecture}/{tag}: download its file and use {architecture}@FILE."
-        )
-    for name in WEIGHT_FILES:
-        kept = _attempt(hf_hub_download, repository, name, local_files_only=True)
-        if kept is not None:
-            return kept
+    cached = cached_pretrained(architecture, tag)
+    if cached is not None:
+        return cached
     if hub_answers():
+        from huggingface_hub import hf_hub_download
+
+        repository = _hub_repository(architecture, tag)
         bar = _reporting_bar(progress)
         for name in WEIGHT_FILES:
             found = _attempt(hf_hub_download, repository, name, etag_timeout=TIMEOUT, tqdm_class=bar)
@@ -100,25 +116,8 @@ def _reporting_bar(progress: Progress | None) -> type:
     return Bar
 
 
-# Word models from references: the embedded checkpoint, open_clip's by name, or a file.
-
-
-def resolve_device(device: str) -> torch.device:
-    """The device for "auto" (CUDA, then Apple's MPS, then CPU), "cpu", "cuda" or "mps".
-
-    Raises:
-        OditsError: it is not there.
-    """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        device = next(name for name in ("cuda", "mps", "cpu") if present[name])
-    if not present.get(device, False):
-        raise OditsError(f"There is no device '{device}' here; use --device auto or cpu.")
-    return torch.device(device)
-
-
-def load_word_model(reference: str, device: str = "auto", progress: Progress | None = None) -> ClipModel:
-    """The word model a reference stands for, on the device and ready to predict.
+def load_clip(reference: ModelRef | str | Path, device: str = "auto", progress: Progress | None = None) -> ClipModel:
+    """Load the CLIP model that a reference stands for, on the device and ready to predict.
 
     Args:
         reference: "embedded"; "ARCHITECTURE/TAG" of open_clip, such as "ViT-B-32/openai" (downloaded once); a
@@ -129,32 +128,18 @@ def load_word_model(reference: str, device: str = "auto", progress: Progress | N
     Raises:
         OditsError: no such checkpoint, a damaged or foreign file, or a network that is not there.
     """
-    register_architecture()
-    if reference == EMBEDDED:
-        info = describe_checkpoint(reference)
-        return _from_file(info.path, ARCHITECTURE, info.name, device)
-    architecture, separator, file = reference.partition("@")
-    if separator and architecture in open_clip.list_models():
-        return _from_file(Path(file).expanduser(), architecture, f"{architecture} ({Path(file).name})", device)
-    architecture, separator, tag = reference.partition("/")
-    if separator and architecture in open_clip.list_models():
-        if tag not in open_clip.list_pretrained_tags_by_model(architecture):
-            known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture))
-            raise OditsError(f"open_clip knows no weights '{tag}' for {architecture}; it knows {known}.")
-        path, options = fetch_pretrained(architecture, tag, progress), get_pretrained_cfg(architecture, tag)
-        return _from_file(path, architecture, reference, device, options)
-    path = Path(reference).expanduser()
-    if not path.is_file():
-        raise OditsError(
-            f"There is no checkpoint '{reference}': name a file, 'embedded', or an open_clip model as ViT-B-32/openai."
+    ref = parse(reference, "clip")
+    if ref.tag:
+        path, options = (
+            fetch_pretrained(ref.architecture, ref.tag, progress),
+            get_pretrained_cfg(ref.architecture, ref.tag),
         )
-    if path.suffix != ".safetensors":
-        raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
-    metadata = read_metadata(path)
-    architecture = metadata.get("architecture", "")
-    if architecture not in open_clip.list_models():
-        raise OditsError(f"{path.name} names no architecture: write it in front, as in ViT-B-32@{path.name}.")
-    return _from_file(path, architecture, metadata.get("name", path.stem), device, recorded_preprocessing(metadata))
+    else:
+        path, options = ref.weights, recorded_preprocessing(ref.header)
+    try:
+        return clip_from_state(read_state(path), ref.architecture, ref.name, file_digest(path), device, options)
+    except ValueError as error:
+        raise OditsError(f"{path.name} does not hold weights of {ref.architecture}.") from error
 
 
 def recorded_preprocessing(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -164,15 +149,6 @@ def recorded_preprocessing(metadata: Mapping[str, str]) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _from_file(
-    path: Path, architecture: str, name: str, device: str, options: Mapping[str, Any] = MappingProxyType({})
-) -> ClipModel:
-    try:
-        return clip_from_state(read_state(path), architecture, name, file_digest(path), device, options)
-    except ValueError as error:
-        raise OditsError(f"{path.name} does not hold weights of {architecture}.") from error
 
 
 def clip_from_state(

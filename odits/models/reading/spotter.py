@@ -7,7 +7,6 @@ them, even where they can be read.) `benchmarks/calibrate_spotting.py` fits it a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from odits.core.files import sha256_of
 from odits.data import ImageRecord, open_image
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.reading.ctc import DEFAULT, Lexicon, Lines, Scoring, Span, locate, score
-from odits.models.reading.reader import TextLine, TextReader, stored_lines
+from odits.models.reading.reader import ReadingSettings, TextLine, TextReader, stored_lines
+from odits.models.reference import SPOTTING, ModelRef, parse
 
 _UNSURE = -2.0  # lines that the recogniser is less sure of are equally bad
 
@@ -94,7 +95,7 @@ class WordSpotter:
         self.scoring = scoring
         self.calibration = calibration
         self.name = f"Word spotting with {self.reader.name}"
-        self.checkpoint = hashlib.sha256(f"{self.reader.key} {scoring} {calibration}".encode()).hexdigest()
+        self.checkpoint = sha256_of(f"{self.reader.key} {scoring} {calibration}")
         self._spelled: tuple[str, Lexicon] = ("", Lexicon(()))
 
     def read(self, image: Image.Image) -> list[TextLine]:
@@ -149,6 +150,25 @@ class ResultSpotter(WordSpotter):
     def lines_of(self, record: ImageRecord) -> list[TextLine]:
         """The lines that the file has of a data set's image."""
         return list(self._found.get(Path(record.name).stem, ()))
+
+
+def load_spotter(reference: ModelRef | str = SPOTTING, settings: ReadingSettings | None = None) -> WordSpotter:
+    """Load the word spotter that a reference stands for; its networks are loaded at the first picture.
+
+    Args:
+        reference: "spotting"; "spotting:vitstr" for docTR's ViTSTR as recogniser, with a colon and a weights file
+            where docTR's own weights are not wanted.
+        settings: of the reader.
+
+    Raises:
+        OditsError: there is no such spotter, docTR is not installed, or its weights can't be had.
+    """
+    ref = parse(reference, "spotting")
+    if ref.architecture != "vitstr":
+        return WordSpotter(TextReader(settings))
+    from odits.models.reading.vitstr import Vitstr
+
+    return WordSpotter(TextReader(settings, recogniser=Vitstr(ref.path)))
 
 
 def shares(log_odds: np.ndarray) -> np.ndarray:

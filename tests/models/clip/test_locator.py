@@ -6,7 +6,7 @@ import torch
 from torchvision.ops import box_iou
 
 from odits.models.clip.embedded import WordLocator, locator_loss, normalise
-from odits.models.clip.loading import load_word_model
+from odits.models.clip.loading import load_clip
 from odits.training.fonts import usable_fonts
 from odits.training.locate import LocatorConfig, RenderedScenes, train_locator
 from odits.training.rendering import SignRenderer
@@ -45,7 +45,7 @@ def test_the_shipped_locator_finds_rendered_words() -> None:
     """On scenes it never saw, faint and crossed-out words among them, it meets three of five words of legible size."""
     renderer = SignRenderer(usable_fonts([MATPLOTLIB_FONTS]), WORDS)
     images, boxes = RenderedScenes(renderer, LocatorConfig(seed=12345))[0]
-    locator = load_word_model("embedded", "cpu").model.visual.trunk.locator
+    locator = load_clip("embedded", "cpu").model.visual.trunk.locator
     met = []
     for image, words in zip(normalise(images), boxes, strict=True):
         legible = words[(words[:, 3] - words[:, 1]) > 12]

@@ -12,10 +12,11 @@ from PIL import Image
 from segment_anything.modeling import Sam
 
 from odits.core.errors import OditsError
+from odits.models.registry import available
 from odits.models.segmentation.parameters import SamParameters
 from odits.models.segmentation.sam import SamSegmenter
 from odits.models.segmentation.sam_weights import load_sam
-from odits.models.segmentation.segmenters import SEGMENTERS, load_segmenter
+from odits.models.segmentation.segmenters import load_segmenter
 from tests.models.segmentation.small_sam import build_sam, write_small_sam
 
 FAST = SamParameters(points_per_side=2, points_per_batch=4, pred_iou_thresh=0.0, stability_score_thresh=0.0)
@@ -200,9 +201,15 @@ def test_wrong_files_are_one_sentence(weights: Path, tmp_path: Path) -> None:
 
 
 def test_references(weights: Path, home: Path) -> None:
-    assert [choice.reference for choice in SEGMENTERS] == ["embedded", "sam:vit_b", "sam:vit_l", "sam:vit_h"]
-    assert SEGMENTERS[0].ready and not SEGMENTERS[1].ready
-    assert SEGMENTERS[1].path == home / "weights" / "sam_vit_b_01ec64.pth"
+    embedded, smallest, *larger = available("segmenter")
+    assert [ref.reference for ref in (embedded, smallest, *larger)] == [
+        "embedded",
+        "sam:vit_b",
+        "sam:vit_l",
+        "sam:vit_h",
+    ]
+    assert embedded.ready and not smallest.ready
+    assert smallest.path == home / "weights" / "sam_vit_b_01ec64.pth"
     assert "not SAM" in load_segmenter("embedded").name
     assert load_segmenter(f"sam:{weights}", FAST, "cpu").name.startswith("SAM ")
     with pytest.raises(OditsError, match="no segmenter"):
