@@ -168,6 +168,16 @@ def former_path(folder: str, model: str, digest: str, suffix: str) -> Path:
 # Stores.
 
 
+def work_lock(name: str, sentence: str, wait_s: float = 0.0) -> AbstractContextManager[None]:
+    """Hold a lock for a piece of work that has no store of its own, such as a pull; `name` tells it.
+
+    Raises:
+        BusyError: another process still holds it after `wait_s` seconds (the sentence).
+        StoreError: the folder can't be written.
+    """
+    return locked(cache_home() / "cache" / "work" / f"{name}.lock", sentence, wait_s)
+
+
 class Entries:
     """Where the entries of one kind lie, and who works at them.
 

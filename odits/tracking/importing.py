@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from odits.core.errors import StoreError
-from odits.core.files import cache_home, file_digest, link_or_copy
-from odits.core.locks import locked
-from odits.tracking.mlflow_client import CHECKPOINT_TAG, Mlflow, checkpoint_record, experiment_id, key, open_mlflow
-from odits.tracking.mlflow_tracker import log_texts
+from odits.core.files import file_digest, safe_name, sha256_of, temporary_folder
+from odits.core.progress import Progress, no_progress
+from odits.core.store import work_lock
+from odits.tracking.mlflow_client import (
+    CHECKPOINT_TAG,
+    Mlflow,
+    checkpoint_record,
+    experiment_id,
+    key,
+    log_file,
+    log_texts,
+    open_mlflow,
+)
 from odits.tracking.neptune_export_reader import (
     TEXT_SERIES,
     ExportedRun,
@@ -35,7 +41,6 @@ from odits.tracking.neptune_export_reader import (
     read_batches,
     summarise,
 )
-from odits.tracking.store import safe_name
 
 ORIGIN_TAG = "odits.imported_from"
 FINGERPRINT_TAG = "odits.import_fingerprint"
@@ -44,7 +49,7 @@ _PARAMETER_ROOM = 6000
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedRuns:
     """What an import did.
 
     Attributes:
@@ -63,16 +68,14 @@ class Imported:
 
 
 class _Existing(NamedTuple):
-    """The MLflow run that a run of the export became earlier."""
+    """The MLflow run that an earlier import made of a run of the export."""
 
     id: str
     fingerprint: str
 
 
-def import_export(
-    folder: Path, place: str = "", progress: Callable[[int, int], None] = lambda done, total: None
-) -> Imported:
-    """What was copied: parameters, metrics with their steps and times, series of text, files with their digests.
+def import_export(folder: Path, place: str = "", progress: Progress = no_progress) -> ImportedRuns:
+    """Copy parameters, metrics with their steps and times, series of text, files with their digests.
 
     A run is found again by a tag that names where it came from. Metrics carry the times of the export, and MLflow keeps
     equal points once, so that an import that was interrupted, or finds new parts, goes on in the same run.
@@ -87,33 +90,33 @@ def import_export(
     """
     runs, warnings = exported_runs(folder)
     groups: dict[str, list[str]] = {"new": [], "changed": [], "unchanged": []}
-    became: dict[str, str] = {}
+    copies: dict[str, str] = {}
     if runs:
-        with locked(cache_home() / "mlflow" / "import.lock", "Another import is going on; please wait for it to end."):
+        with work_lock("import", "Another import is going on; please wait for it to end."):
             mlflow = open_mlflow(place)
             for done, run in enumerate(runs):
                 progress(done, len(runs))
                 try:
-                    with mlflow.speaking():
-                        what, became[run.id] = _import_run(mlflow, run, warnings)
-                    groups[what].append(run.id)
+                    with mlflow.errors():
+                        outcome, copies[run.id] = _import_run(mlflow, run, warnings)
+                    groups[outcome].append(run.id)
                 except StoreError as error:
                     warnings.append(f"Run {run.id} is not imported: {error}")
             progress(len(runs), len(runs))
     new, changed, unchanged = (tuple(groups[name]) for name in ("new", "changed", "unchanged"))
-    return Imported(new, changed, unchanged, became, tuple(warnings))
+    return ImportedRuns(new, changed, unchanged, copies, tuple(warnings))
 
 
 def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[str, str]:
-    """("new", "changed" or "unchanged", the MLflow run's id)."""
+    """Copy one run; return "new", "changed" or "unchanged", and the MLflow run's id."""
     experiment = experiment_id(mlflow, key(run.project))
     existing = _existing(mlflow, experiment, run)
     if existing is not None and existing.fingerprint == run.fingerprint:
         return "unchanged", existing.id
     summary = summarise(run)
     target = existing.id if existing else _create(mlflow, experiment, run, summary)
-    has = set(mlflow.client.get_run(target).data.params)
-    short = {k: v for k, v in summary.parameters().items() if len(v) <= _PARAMETER_ROOM and key(k) not in has}
+    logged = set(mlflow.client.get_run(target).data.params)
+    short = {k: v for k, v in summary.parameters().items() if len(v) <= _PARAMETER_ROOM and key(k) not in logged}
     tags: dict[str, Any] = {name: value for name, value in summary.values.items() if name.startswith("sys/")}
     tags |= {f"odits.step_decimals/{name}": value for name, value in summary.decimals.items()}
     log_texts(mlflow, target, short, {name: as_text(value) for name, value in tags.items()})
@@ -132,7 +135,7 @@ def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[
 
 
 def _short(fingerprint: str) -> str:
-    return hashlib.sha256(fingerprint.encode()).hexdigest()
+    return sha256_of(fingerprint)
 
 
 def _existing(mlflow: Mlflow, experiment: str, run: ExportedRun) -> _Existing | None:
@@ -140,8 +143,8 @@ def _existing(mlflow: Mlflow, experiment: str, run: ExportedRun) -> _Existing | 
     found = mlflow.client.search_runs([experiment], f"tags.`{ORIGIN_TAG}` = 'neptune-export:{quoted}'", max_results=1)
     if not found:
         return None
-    kept = found[0].data.tags.get(FINGERPRINT_TAG, "")
-    return _Existing(found[0].info.run_id, run.fingerprint if kept == _short(run.fingerprint) else "")
+    stored = found[0].data.tags.get(FINGERPRINT_TAG, "")
+    return _Existing(found[0].info.run_id, run.fingerprint if stored == _short(run.fingerprint) else "")
 
 
 def _create(mlflow: Mlflow, experiment: str, run: ExportedRun, summary: Summary) -> str:
@@ -157,7 +160,7 @@ def _create(mlflow: Mlflow, experiment: str, run: ExportedRun, summary: Summary)
 
 
 def _metrics(run: ExportedRun, summary: Summary) -> Iterator[Any]:
-    """Every point of every series; steps with decimals are multiplied to whole numbers, which is all MLflow takes."""
+    """Yield every point of every series; steps with decimals are multiplied to whole ones: MLflow takes no others."""
     from mlflow.entities import Metric
 
     created = summary.values.get("sys/creation_time")
@@ -176,8 +179,8 @@ def _metrics(run: ExportedRun, summary: Summary) -> Iterator[Any]:
 
 
 def _grouped(metrics: Iterator[Any]) -> Iterator[list[Any]]:
-    while some := list(itertools.islice(metrics, _METRICS)):
-        yield some
+    while batch := list(itertools.islice(metrics, _METRICS)):
+        yield batch
 
 
 def _rows(run: ExportedRun, columns: tuple[str, ...], kinds: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -187,10 +190,10 @@ def _rows(run: ExportedRun, columns: tuple[str, ...], kinds: tuple[str, ...]) ->
 
 
 def _import_files(mlflow: Mlflow, target: str, run: ExportedRun, summary: Summary, warnings: list[str]) -> None:
-    """Logs the files under their attributes' names; those of weights are written down as checkpoints."""
+    """Log the files under their attributes' names; those of weights are written down as checkpoints."""
     for file, place in located(run, summary, warnings):
         artifact = _artifact(file.name)
-        _log_as(mlflow, target, place, artifact)
+        log_file(mlflow, target, place, artifact)
         if is_checkpoint(file):
             record = checkpoint_record(file_digest(place), place.stat().st_size, {"attribute": file.attribute})
             mlflow.client.set_tag(target, CHECKPOINT_TAG + artifact, record)
@@ -200,22 +203,9 @@ def _artifact(name: str) -> str:
     return "/".join(safe_name(part) for part in key(name).split("/"))
 
 
-def _log_as(mlflow: Mlflow, target: str, place: Path, artifact: str) -> None:
-    """Logs a file under another name than its own."""
-    folder, _, name = artifact.rpartition("/")
-    uploads = cache_home() / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=uploads) as work:
-        link_or_copy(place, Path(work) / name)
-        mlflow.client.log_artifact(target, str(Path(work) / name), folder or None)
-
-
 def _import_texts(mlflow: Mlflow, target: str, run: ExportedRun, summary: Summary) -> None:
-    """Logs series of text and of histograms as JSON lines, and values too long for a parameter as text files."""
-    uploads = cache_home() / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=uploads))
-    try:
+    """Log series of text and of histograms as JSON lines, and values too long for a parameter as text files."""
+    with temporary_folder("upload") as work:
         names = {path: f"{index}.jsonl" for index, path in enumerate(sorted(summary.texts))}
         columns = ("attribute_path", "attribute_type", "step", "timestamp", "string_value", "histogram_value")
         rows = _rows(run, columns, TEXT_SERIES) if names else iter(())
@@ -228,10 +218,8 @@ def _import_texts(mlflow: Mlflow, target: str, run: ExportedRun, summary: Summar
                     line["time"] = aware(row["timestamp"]).isoformat() if row["timestamp"] is not None else None
                     out.write(json.dumps(line, default=str) + "\n")
         for path, name in names.items():
-            _log_as(mlflow, target, work / name, f"series/{_artifact(path)}.jsonl")
+            log_file(mlflow, target, work / name, f"series/{_artifact(path)}.jsonl")
         for path, text in summary.parameters().items():
             if len(text) > _PARAMETER_ROOM:
                 (work / "long.txt").write_text(text, encoding="utf-8")
-                _log_as(mlflow, target, work / "long.txt", f"values/{_artifact(path)}.txt")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+                log_file(mlflow, target, work / "long.txt", f"values/{_artifact(path)}.txt")

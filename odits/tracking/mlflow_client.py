@@ -1,30 +1,37 @@
-"""MLflow, opened: the local SQLite file or a server, with time limits, and how a checkpoint is written down there."""
+"""MLflow, opened: the local SQLite file or a server, with time limits, and how a checkpoint is logged there."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import re
 import sqlite3
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from odits.core.errors import OditsError, StoreError
-from odits.core.files import cache_home, file_digest, link_or_copy
-from odits.tracking.connections import ANSWER_S, answer_within, read_secrets, reason, redact, require_reachable
-from odits.tracking.store import safe_name
+from odits.core.errors import StoreError
+from odits.core.files import cache_home, file_digest, link_or_copy, safe_name, temporary_folder
+from odits.tracking.connections import (
+    ANSWER_S,
+    answer_within,
+    client_errors,
+    read_secrets,
+    redact,
+    require_reachable,
+)
 
 EXPERIMENT = "odits"
 CHECKPOINT_FOLDER = "checkpoints"
 CHECKPOINT_TAG = "odits.checkpoint/"
 """Tag of a run per checkpoint: "odits.checkpoint/PATH" = JSON with its digest, size and metadata."""
 
+_BATCH = 100  # parameters and tags at a time
 _TAG_ROOM = 6000
 _CLIENT_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -44,25 +51,18 @@ class Mlflow:
     source: str
     title: str
 
-    @contextmanager
-    def speaking(self) -> Iterator[None]:
-        """Turns every failure inside the block into one sentence without credentials."""
-        try:
-            yield
-        except OditsError:
-            raise
-        except Exception as error:
-            # "from None": the client's own error can hold the address with its password
-            raise StoreError(f"{self.title} did not do what was asked: {reason(error)}") from None
+    def errors(self) -> AbstractContextManager[None]:
+        """Turn every failure inside the block into one sentence without credentials."""
+        return client_errors(self.title)
 
 
 def local_database() -> Path:
-    """The SQLite file of the default store; `mlflow ui --backend-store-uri sqlite:///FILE` shows it."""
+    """Return the SQLite file of the default store; `mlflow ui --backend-store-uri sqlite:///FILE` shows it."""
     return cache_home() / "mlflow" / "mlflow.db"
 
 
 def resolve_uri(place: str) -> str:
-    """The tracking URI: the place itself, else $MLFLOW_TRACKING_URI, else the local SQLite file."""
+    """Return the tracking URI: the place itself, else $MLFLOW_TRACKING_URI, else the local SQLite file."""
     uri = place or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri:
         return f"sqlite:///{local_database()}"
@@ -72,12 +72,12 @@ def resolve_uri(place: str) -> str:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file behind a SQLite URI; None for every other kind."""
+    """Return the file behind a SQLite URI; None for every other kind."""
     return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
 
 
 def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
-    """MLflow at a place, known to answer.
+    """Open MLflow at a place and check that it answers.
 
     Args:
         place: as for `resolve_uri`.
@@ -99,7 +99,6 @@ def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
     from mlflow import MlflowClient
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    store = Mlflow(None, uri, "mlflow" if uri == resolve_uri("") else f"mlflow:{shown}", title)
 
     def connect() -> Any:
         client = MlflowClient(uri, registry_uri=uri)
@@ -107,15 +106,15 @@ def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
         return client
 
     if file:
-        with store.speaking():
+        with client_errors(title):
             client = connect()
     else:
         client = answer_within(ANSWER_S, connect, f"{title} does not answer as it should.")
-    return Mlflow(client, uri, store.source, title)
+    return Mlflow(client, uri, "mlflow" if uri == resolve_uri("") else f"mlflow:{shown}", title)
 
 
 def _prepare(file: Path, create: bool) -> None:
-    """Makes the file where it is missing, in WAL mode: pages read while a training writes."""
+    """Make the file where it is missing, in WAL mode: pages read while a training writes."""
     if not create and not file.is_file():
         raise StoreError(f"There is no MLflow store {file}.")
     try:
@@ -128,7 +127,7 @@ def _prepare(file: Path, create: bool) -> None:
 
 
 def experiment_id(mlflow: Mlflow, name: str = EXPERIMENT) -> str:
-    """The id of the experiment, made where it is missing; artifacts of a SQLite store lie beside its file."""
+    """Return the id of the experiment, made where it is missing; artifacts of a SQLite store lie beside its file."""
     found = mlflow.client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == "active":
         return found.experiment_id
@@ -141,30 +140,48 @@ def experiment_id(mlflow: Mlflow, name: str = EXPERIMENT) -> str:
 
 
 def key(name: str) -> str:
-    """The name as MLflow takes it for parameters, metrics and tags: a plain relative path, at most 250 characters."""
+    """Return a name as MLflow takes it for parameters, metrics and tags: a plain relative path of at most 250."""
     parts = [part for part in re.sub(r"[^\w\-. :/]", "_", name).split("/") if part not in ("", ".", "..")]
     return "/".join(parts)[:250].rstrip("/") or "_"
 
 
+def log_texts(mlflow: Mlflow, run: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    """Log parameters and tags in batches of the size that MLflow takes."""
+    from mlflow.entities import Param, RunTag
+
+    params = (Param(key(name), str(value)) for name, value in parameters.items())
+    while some := list(itertools.islice(params, _BATCH)):
+        mlflow.client.log_batch(run, params=some)
+    run_tags = (RunTag(key(name), str(value)) for name, value in tags.items())
+    while batch := list(itertools.islice(run_tags, _BATCH)):
+        mlflow.client.log_batch(run, tags=batch)
+
+
+def log_file(mlflow: Mlflow, run: str, path: Path, artifact: str) -> None:
+    """Log a file as the artifact of another name than its own."""
+    folder, _, name = artifact.rpartition("/")
+    with temporary_folder("upload") as work:
+        link_or_copy(path, work / name)  # the artifact takes the local file's name
+        mlflow.client.log_artifact(run, str(work / name), folder or None)
+
+
 def log_checkpoint(mlflow: Mlflow, run: str, path: Path, name: str, metadata: Mapping[str, str]) -> str:
-    """The artifact path of the file, kept with the run; its digest is written down last, once the file is there."""
-    stem = safe_name(name.removesuffix(".safetensors"))
-    artifact = f"{CHECKPOINT_FOLDER}/{stem}.safetensors"
+    """Log a file of weights with the run; its digest is written last, once the file is there.
+
+    Returns:
+        Its artifact path.
+    """
+    artifact = f"{CHECKPOINT_FOLDER}/{safe_name(name.removesuffix('.safetensors'))}.safetensors"
     digest, size = file_digest(path), path.stat().st_size
-    uploads = cache_home() / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=uploads) as folder:
-        named = Path(folder) / f"{stem}.safetensors"
-        link_or_copy(path, named)  # the artifact takes the local file's name
-        mlflow.client.log_artifact(run, str(named), CHECKPOINT_FOLDER)
+    log_file(mlflow, run, path, artifact)
     mlflow.client.set_tag(run, CHECKPOINT_TAG + artifact, checkpoint_record(digest, size, metadata))
     return artifact
 
 
 def checkpoint_record(digest: str, size: int, metadata: Mapping[str, str]) -> str:
-    """The JSON that stands in a checkpoint's tag; metadata beyond the tag's room is left to the file's own header."""
-    kept: dict[str, str] = {}
+    """Write the JSON of a checkpoint's tag; metadata beyond the tag's room is left to the file's own header."""
+    fitting: dict[str, str] = {}
     for name, value in metadata.items():
-        if len(json.dumps({**kept, name: value})) < _TAG_ROOM:
-            kept[name] = str(value)
-    return json.dumps({"sha256": digest, "size": size, "metadata": kept})
+        if len(json.dumps({**fitting, name: value})) < _TAG_ROOM:
+            fitting[name] = str(value)
+    return json.dumps({"sha256": digest, "size": size, "metadata": fitting})

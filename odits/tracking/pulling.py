@@ -1,10 +1,12 @@
-"""Pickled checkpoints from outside, made into safetensors in a child process under limits, or refused by name."""
+"""Bringing a checkpoint from a store to this machine: checked before it gets its name.
+
+Pickles are made into safetensors in a child process under limits, or refused by name.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odits.core.errors import OditsError, StoreError
-from odits.core.files import cache_home, file_digest, move_into_place, sha256_of
-from odits.core.locks import locked
-from odits.core.progress import Progress
-from odits.models.registry import read_metadata
+from odits.core.files import file_digest, move_into_place, temporary_folder
+from odits.core.progress import Progress, no_progress
+from odits.core.store import work_lock
+from odits.models.reference import pulled_path, read_metadata
 from odits.tracking import convert_child
-from odits.tracking.store import CheckpointStore, StoredCheckpoint, safe_name
+from odits.tracking.store import CheckpointStore, StoredCheckpoint
 
-_KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_PASSED_ON = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def convert_pickle(
     metadata: Mapping[str, str] | None = None,
     limits: ConversionLimits | None = None,
 ) -> None:
-    """Nothing; `target` is a safetensors file with the tensors of the pickle `source`.
+    """Write the tensors of the pickle `source` to the safetensors file `target`.
 
     The child loads with `weights_only=True`, under limits on memory, time and what it writes, in an environment
     without credentials. Whatever happens to it, this process goes on.
@@ -64,7 +66,7 @@ def convert_pickle(
     if size > bounds.file_bytes:
         raise StoreError(f"{name} is refused: with {size:,} bytes it is larger than the {bounds.file_bytes:,} allowed.")
     memory = bounds.memory_bytes if bounds.memory_bytes is not None else (1 << 30) + 3 * size
-    environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
+    environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
     environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     script = str(Path(convert_child.__file__).absolute())
     numbers = (str(memory), str(bounds.seconds))
@@ -85,23 +87,19 @@ def convert_pickle(
     if child.returncode == 0 and target.is_file():
         return
     target.unlink(missing_ok=True)
-    said = child.stdout.decode("utf-8", "replace").strip().splitlines()
-    why = said[-1] if child.returncode == convert_child.REFUSED and said else "reading it broke the process set to it"
+    output = child.stdout.decode("utf-8", "replace").strip().splitlines()
+    refused = child.returncode == convert_child.REFUSED and output
+    why = output[-1] if refused else "reading it broke the process set to it"
     raise StoreError(f"{name} is refused: {why}.")
 
 
-# Bringing a checkpoint from a store to this machine: checked before it gets its name.
-
-
 def local_path(checkpoint: StoredCheckpoint) -> Path:
-    """Where the checkpoint lies on this machine once pulled: always the same place, a different one for each."""
-    unique = sha256_of(f"{checkpoint.source}\n{checkpoint.reference}")[:8]
-    run = safe_name(checkpoint.run.rpartition("/")[2])[:24]
-    return cache_home() / "checkpoints" / f"{run}-{safe_name(Path(checkpoint.name).stem)}-{unique}.safetensors"
+    """Return where the checkpoint lies on this machine once pulled: always the same place, a different one for each."""
+    return pulled_path(checkpoint.source, checkpoint.run, checkpoint.name)
 
 
 def is_here(checkpoint: StoredCheckpoint) -> bool:
-    """Whether the checkpoint has been pulled, and is still what the store has."""
+    """Return whether the checkpoint has been pulled, and is still what the store has."""
     path = local_path(checkpoint)
     if not path.is_file():
         return False
@@ -111,11 +109,11 @@ def is_here(checkpoint: StoredCheckpoint) -> bool:
 def pull(
     store: CheckpointStore,
     checkpoint: StoredCheckpoint,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
     limits: ConversionLimits | None = None,
     architecture: str = "",
 ) -> Path:
-    """The safetensors file under ODITS_HOME/checkpoints, where `find_checkpoints` finds it.
+    """Bring a checkpoint here, as a safetensors file under ODITS_HOME/checkpoints, where the registry finds it.
 
     The bytes go to a folder of their own first; size, digest and format are checked there, a pickle is converted
     there, and only then is the file renamed into place. A pull that was interrupted starts over.
@@ -134,11 +132,9 @@ def pull(
     if checkpoint.digest is not None and is_here(checkpoint):
         progress(target.stat().st_size, target.stat().st_size)
         return target
-    work = cache_home() / "pulling" / target.stem
-    with locked(work.with_suffix(".lock"), f"{checkpoint.name} is already being pulled; please wait for it to end."):
-        shutil.rmtree(work, ignore_errors=True)  # what an interrupted pull left
+    sentence = f"{checkpoint.name} is already being pulled; please wait for it to end."
+    with work_lock(f"pull-{target.stem}", sentence), temporary_folder("pull") as work:
         try:
-            work.mkdir(parents=True)
             found = store.fetch(checkpoint, work, progress)
             _check(found, checkpoint)
             ready = _as_safetensors(found, checkpoint, limits, architecture)
@@ -147,9 +143,7 @@ def pull(
             raise
         except OSError as error:
             why = error.strerror or error
-            raise StoreError(f"{checkpoint.name} can't be kept in {target.parent}: {why}.") from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+            raise StoreError(f"{checkpoint.name} can't be stored in {target.parent}: {why}.") from error
     return target
 
 
@@ -168,7 +162,7 @@ def _check(found: Path, checkpoint: StoredCheckpoint) -> None:
 def _as_safetensors(
     found: Path, checkpoint: StoredCheckpoint, limits: ConversionLimits | None, architecture: str
 ) -> Path:
-    """The fetched file itself where it is safetensors, else what the child process made of it."""
+    """Return the fetched file itself where it is safetensors, else what the child process made of it."""
     name = Path(checkpoint.name).name
     if found.suffix.lower() == ".safetensors":
         read_metadata(found)  # raises by name where it is none

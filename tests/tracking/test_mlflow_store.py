@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from odits.core.files import file_digest
 from odits.tracking.mlflow_client import experiment_id, local_database, open_mlflow
 from odits.tracking.pulling import is_here, local_path, pull
 from odits.tracking.sources import open_store
-from odits.tracking.trackers import make_tracker
+from odits.tracking.sources import make_tracker
 
 Make = Callable[[float], Path]
 
@@ -98,11 +100,13 @@ def test_damaged_bytes_are_refused_and_a_broken_pull_starts_over(run: str, home:
 
     with pytest.raises(StoreError, match="the page was left"):
         pull(store, checkpoint, leave)
-    left_over = home / "pulling" / local_path(checkpoint).stem
+    left_over = home / "cache" / "work" / ".pull.0123.tmp"
     left_over.mkdir(parents=True)
     (left_over / "best.safetensors").write_bytes(b"half of it, from a killed pull")
+    hours_ago = time.time() - 7200
+    os.utime(left_over, (hours_ago, hours_ago))
     assert pull(store, checkpoint).read_bytes() == good
-    assert not left_over.exists()
+    assert list(left_over.parent.iterdir()) == [], "what a killed pull left is gone an hour later"
 
 
 def test_two_pulls_at_once_are_told_apart(run: str) -> None:

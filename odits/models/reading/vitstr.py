@@ -6,7 +6,6 @@ are laid out as a CTC recogniser would have them, a blank between any two letter
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 
 from odits.core.errors import OditsError
+from odits.core.files import sha256_of
 from odits.models.reading.alphabet import BLANK, SPACE, SYMBOLS, Folding
 from odits.models.reading.text_windows import gaps
 
@@ -50,10 +50,9 @@ class Vitstr:
         self._characters: str = self._model.vocab
         # the end of a word is to ViTSTR what a blank is to CTC: no letter stands here
         self._fold = Folding(["", *self._characters])
-        digest = hashlib.sha256()
-        for name, value in sorted(self._model.state_dict().items()):
-            digest.update(name.encode() + value.cpu().numpy().tobytes())
-        self.key = f"vitstr-small {digest.hexdigest()[:16]} v1"
+        weights_in_order = sorted(self._model.state_dict().items())
+        digest = sha256_of(*(name.encode() + value.cpu().numpy().tobytes() for name, value in weights_in_order))
+        self.key = f"vitstr-small {digest[:16]} v1"
 
     def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
         """Log-probabilities float32 (T, SYMBOLS) of each crop, BGR uint8 (H, W, 3), and its text."""
