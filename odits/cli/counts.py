@@ -10,9 +10,11 @@ from odits.cli.common import (
     Data,
     Device,
     Json,
+    Ray,
     SamValues,
     Segmenter,
     Workers,
+    exit_after,
     load_data,
     precompute_shown,
     print_json,
@@ -25,7 +27,7 @@ from odits.core.progress import open_reporter
 if TYPE_CHECKING:
     from odits.counting.tuning import Setting, Tunable
     from odits.data import ImageRecord
-    from odits.models.segmentation.precompute import Wanted
+    from odits.models.segmentation.batch import ObjectsRequest
 
 
 def counts(
@@ -40,22 +42,24 @@ def counts(
         str, typer.Option(help="What --tune aims at: norm, expon, lognorm, weibull_min or gumbel_r.")
     ] = "norm",
     workers: Workers = None,
+    ray: Ray = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are kept: it resumes."""
     from odits.counting.statistics import describe_counts, stored_tests
-    from odits.models.segmentation.precompute import Wanted
+    from odits.models.segmentation.batch import ObjectsRequest
     from odits.objects.codec import stored_count
 
     records = load_data(data).split(split)
-    wanted = Wanted(segmenter, sam_parameters(sam, segmenter), device)
-    done = precompute_shown(records, wanted, workers)
-    found = [(record, stored_count(record.path, done.segmenter.key)) for record in records]
+    request = ObjectsRequest(segmenter, sam_parameters(sam, segmenter), device)
+    done, problems = precompute_shown(records, request, workers, ray)
+    readable = [record for place, record in enumerate(records) if place not in done.problems]
+    found = [(record, stored_count(record.source, done.segmenter.key)) for record in readable]
     counted = [(record, count) for record, count in found if count is not None]
     described = describe_counts([count for _, count in counted])
     tests, reason = stored_tests(described.counts)
-    tuned = _tune([record for record, _ in counted], wanted, distribution, workers) if tune else None
+    tuned = _tune([record for record, _ in counted], request, distribution, workers, ray) if tune else None
     if as_json:
         print_json(
             {
@@ -65,9 +69,11 @@ def counts(
                 **described.as_dict(),
                 "anderson": {name: test.as_dict() for name, test in tests.items()},
                 "note": reason,
+                "problems": problems,
                 **({"tuning": _tuning_document(tuned, distribution)} if tuned else {}),
             }
         )
+        exit_after(problems)
         return
     say(f"{len(counted)} images, segmented by {done.segmenter.name}")
     described_rows = [(name, float(getattr(described, name))) for name in ("mean", "median", "mode", "std")]
@@ -81,22 +87,23 @@ def counts(
         print_table(("distribution", "A²", "critical value (5 %)", "p", "rejected"), rows, "Anderson-Darling")
     if tuned:
         _print_tuning(*tuned)
+    exit_after(problems)
 
 
 def _tune(
-    records: list[ImageRecord], wanted: Wanted, distribution: str, workers: int | None
+    records: list[ImageRecord], request: ObjectsRequest, distribution: str, workers: int | None, ray: str | None
 ) -> tuple[Setting, list[Setting]]:
     """The setting as it is, and all that were tried, the best first."""
     from odits.counting.tuning import search, try_filters
 
-    tunable = _tunable(records, wanted, workers)
+    tunable = _tunable(records, request, workers, ray)
     before = try_filters(tunable.images, tunable.start, distribution)
     with open_reporter() as report:
         found = search(tunable, distribution, report.phase("trying filters", len(tunable.settings)))
     return before, found
 
 
-def _tunable(records: list[ImageRecord], wanted: Wanted, workers: int | None) -> Tunable:
+def _tunable(records: list[ImageRecord], request: ObjectsRequest, workers: int | None, ray: str | None) -> Tunable:
     """The images with filters to be tried over them; SAM's candidates are computed where they are missing."""
     from dataclasses import replace
 
@@ -105,11 +112,11 @@ def _tunable(records: list[ImageRecord], wanted: Wanted, workers: int | None) ->
     from odits.models.segmentation.parameters import SamParameters
     from odits.objects.filters import stored_boxes
 
-    if wanted.reference == "embedded":
-        return tunable_objects(stored_boxes((record.path for record in records), wanted.identity().key))
-    loose = precompute_shown(records, replace(wanted, kind="candidates"), workers)
+    if request.reference == "embedded":
+        return tunable_objects(stored_boxes((record.path for record in records), request.identity().key))
+    loose, _ = precompute_shown(records, replace(request, kind="candidates"), workers, ray)
     kept = [stored_candidates(record.path, loose.segmenter.key) for record in records]
-    return tunable_candidates([item for item in kept if item is not None], wanted.parameters or SamParameters())
+    return tunable_candidates([item for item in kept if item is not None], request.parameters or SamParameters())
 
 
 def _tuning_document(tuned: tuple[Setting, list[Setting]], distribution: str) -> dict[str, Any]:

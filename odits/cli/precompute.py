@@ -51,7 +51,9 @@ def precompute(
     if candidates and segmenter == "embedded":
         raise OditsError("Candidates are SAM's: choose a SAM with --segmenter.")
     found = collection_of_folder(folder) if folder else collection_of_dataset(load_data(data), split)
-    request = ObjectsRequest(segmenter, sam_parameters(sam, segmenter), device, "candidates" if candidates else "objects")
+    request = ObjectsRequest(
+        segmenter, sam_parameters(sam, segmenter), device, "candidates" if candidates else "objects"
+    )
     began = time.perf_counter()
     done, problems = precompute_shown(found.records, request, workers, ray)
     if as_json:

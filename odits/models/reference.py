@@ -110,6 +110,12 @@ class ModelRef:
         return self.path
 
     @property
+    def stem(self) -> str:
+        """The reference for the name of a folder or run: a file's without its folders and ending."""
+        named = self.path is not None and not self.tag and self.path != EMBEDDED_WEIGHTS
+        return self.weights.stem if named else self.reference
+
+    @property
     def ready(self) -> bool:
         """Whether it works without a download; open_clip's weights by name are asked for when they are loaded."""
         return self.path.is_file() if self.path is not None else not self.tag

@@ -11,12 +11,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from odits.models.segmentation.parameters import SamParameters
-from odits.models.segmentation.precompute import Wanted, precompute
+from odits.core.pool import Item, Workers
+from odits.models.segmentation.batch import ObjectsRequest, precompute
 from pages._counts.tuning import SLIDERS
 from tests.models.segmentation.small_sam import write_small_sam
 from tests.pages.running import REPOSITORY, open_page, run
 
-DEMO = [(path.name, path) for path in sorted((REPOSITORY / "assets" / "demo").glob("*.jpg"))]
+DEMO = [Item(path.name, path) for path in sorted((REPOSITORY / "assets" / "demo").glob("*.jpg"))]
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_counting_goes_on_beside_the_page() -> None:
 
 
 def test_filters_move_the_counts_and_the_link_keeps_them() -> None:
-    precompute(DEMO, Wanted("embedded"), 2)
+    precompute(DEMO, ObjectsRequest("embedded"), Workers(2))
     app = counts()
     every = metric(app, "Mean")
     assert not any(item.delta for item in app.metric)
@@ -76,8 +77,8 @@ def test_filters_move_the_counts_and_the_link_keeps_them() -> None:
 def test_sams_filters_are_replayed_over_masks_that_are_collected_once(tmp_path: Path) -> None:
     weights = write_small_sam(tmp_path)
     parameters = SamParameters(points_per_side=3, pred_iou_thresh=0.3, stability_score_thresh=0.0, box_nms_thresh=1.0)
-    wanted = Wanted(f"sam:{weights}", parameters)
-    precompute(DEMO, wanted, 2)
+    wanted = ObjectsRequest(f"sam:{weights}", parameters)
+    precompute(DEMO, wanted, Workers(2))
     address = {
         "segmenter": "sam:file",
         "weights": str(weights),

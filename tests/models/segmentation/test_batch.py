@@ -13,18 +13,19 @@ import pytest
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.core.pool import Source
+from odits.core.pool import Item, Workers
+from odits.models.reference import from_settings, parse
+from odits.models.segmentation.batch import ObjectsRequest, precompute, read_settings
 from odits.models.segmentation.candidates import loosened, stored_candidates
 from odits.models.segmentation.parameters import SamParameters, read_parameters
-from odits.models.segmentation.precompute import Wanted, precompute
 from odits.models.segmentation.sam_replay import Filters
 from odits.models.segmentation.segmenters import identify_segmenter, load_segmenter
-from odits.objects.codec import objects_file, stored_count, stored_objects
+from odits.objects.codec import OBJECTS, result_key, stored_count, stored_objects
 from tests.models.segmentation.small_sam import write_small_sam
 
 DEMO = Path(__file__).parents[3] / "assets" / "demo"
-IMAGES: list[tuple[str, Source]] = [(path.name, path) for path in sorted(DEMO.glob("*.jpg"))[:3]]
-EMBEDDED = Wanted("embedded")
+IMAGES = [Item(path.name, path) for path in sorted(DEMO.glob("*.jpg"))[:3]]
+EMBEDDED = ObjectsRequest("embedded")
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +38,20 @@ LOOSE = SamParameters(points_per_side=3, pred_iou_thresh=0.3, stability_score_th
 
 
 def files(home: Path, kind: str = "objects") -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (home / kind).glob("*/*")}
+    return {path.name: path.read_bytes() for path in (home / "cache" / kind).glob("v1/*/*.*")}
 
 
 def test_processes_find_what_the_segmenter_finds(home: Path) -> None:
     seen: list[tuple[int, int]] = []
-    done = precompute(IMAGES, EMBEDDED, 2, lambda *numbers: seen.append(numbers))
-    assert (done.computed, done.kept, done.problems) == (3, 0, {})
+    done = precompute(IMAGES, EMBEDDED, Workers(2), lambda *numbers: seen.append(numbers))
+    assert (done.computed, done.stored, done.problems) == (3, 0, {})
     assert seen[0] == (0, 3) and seen[-1] == (3, 3) and len(seen) == 4
     segmenter = load_segmenter("embedded")
     assert done.segmenter == (segmenter.name, segmenter.key) == identify_segmenter("embedded")
     kept = files(home)
-    for _, source in IMAGES:
+    for _, source, _ in IMAGES:
         assert isinstance(source, Path)
-        objects_file(source.read_bytes(), segmenter.key).unlink()
+        OBJECTS.remove(result_key(source.read_bytes(), segmenter.key))
         assert stored_count(source, segmenter.key) is None
         assert stored_count(source, segmenter.key) != len(stored_objects(source, segmenter)) > 3
     assert files(home) == kept, "a process of its own and this one store the same bytes"
@@ -58,34 +59,34 @@ def test_processes_find_what_the_segmenter_finds(home: Path) -> None:
 
 def test_what_is_there_is_left_and_bytes_are_images_too(home: Path) -> None:
     content = Path(str(IMAGES[0][1])).read_bytes()
-    assert precompute([("uploaded.jpg", content)], EMBEDDED, 1).computed == 1
-    stamps = [path.stat().st_mtime_ns for path in (home / "objects").glob("*/*")]
-    done = precompute(IMAGES[:1], EMBEDDED, 1)
-    assert (done.computed, done.kept) == (0, 1)
-    assert [path.stat().st_mtime_ns for path in (home / "objects").glob("*/*")] == stamps
+    assert precompute([Item("uploaded.jpg", content)], EMBEDDED, Workers(1)).computed == 1
+    stamps = [path.stat().st_mtime_ns for path in (home / "cache" / "objects").glob("v1/*/*")]
+    done = precompute(IMAGES[:1], EMBEDDED, Workers(1))
+    assert (done.computed, done.stored) == (0, 1)
+    assert [path.stat().st_mtime_ns for path in (home / "cache" / "objects").glob("v1/*/*")] == stamps
 
 
 def test_images_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
-    images: list[tuple[str, Source]] = [
-        ("broken.jpg", tmp_path / "broken.jpg"),
+    images = [
+        Item("broken.jpg", tmp_path / "broken.jpg"),
         IMAGES[0],
-        ("gone.jpg", tmp_path / "gone.jpg"),
+        Item("gone.jpg", tmp_path / "gone.jpg"),
     ]
-    done = precompute(images, EMBEDDED, 1)
-    assert done.computed == 1 and done.kept == 0 and set(done.problems) == {0, 2}
+    done = precompute(images, EMBEDDED, Workers(1))
+    assert done.computed == 1 and done.stored == 0 and set(done.problems) == {0, 2}
     assert done.problems[0].startswith("broken.jpg") and done.problems[2].startswith("gone.jpg")
-    again = precompute(images, EMBEDDED, 1)
-    assert (again.computed, again.kept, set(again.problems)) == (0, 1, {0, 2})
+    again = precompute(images, EMBEDDED, Workers(1))
+    assert (again.computed, again.stored, set(again.problems)) == (0, 1, {0, 2})
 
 
 def test_nowhere_to_keep_it_ends_the_run_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("ODITS_HOME", str(tmp_path / "file"))
     with pytest.raises(OditsError, match="can't be written"):
-        precompute(IMAGES, EMBEDDED, 1)
+        precompute(IMAGES, EMBEDDED, Workers(1))
     with pytest.raises(OditsError, match="no segmenter"):
-        precompute(IMAGES, Wanted("yolo"), 1)
+        precompute(IMAGES, ObjectsRequest("yolo"), Workers(1))
 
 
 def test_stopping_ends_the_processes_and_keeps_what_was_done(home: Path) -> None:
@@ -94,19 +95,19 @@ def test_stopping_ends_the_processes_and_keeps_what_was_done(home: Path) -> None
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        precompute(IMAGES, EMBEDDED, 1, stop)
+        precompute(IMAGES, EMBEDDED, Workers(1), stop)
     kept = len(files(home))
     assert 1 <= kept < 3
-    assert precompute(IMAGES, EMBEDDED, 1).kept == kept
+    assert precompute(IMAGES, EMBEDDED, Workers(1)).stored == kept
 
 
 def test_sams_candidates_replay_to_its_objects(home: Path, sam: str) -> None:
-    wanted = Wanted(sam, LOOSE, "cpu")
-    objects = precompute(IMAGES[:2], wanted, 1)
-    candidates = precompute(IMAGES[:2], Wanted(sam, LOOSE, "cpu", "candidates"), 1)
+    wanted = ObjectsRequest(sam, LOOSE, "cpu")
+    objects = precompute(IMAGES[:2], wanted, Workers(1))
+    candidates = precompute(IMAGES[:2], ObjectsRequest(sam, LOOSE, "cpu", "candidates"), Workers(1))
     assert objects.computed == candidates.computed == 2
     filters = Filters(*(getattr(LOOSE, name) for name in Filters._fields))
-    for _, source in IMAGES[:2]:
+    for _, source, _ in IMAGES[:2]:
         kept = stored_candidates(source, candidates.segmenter.key)
         assert kept is not None
         assert kept.count(filters) == stored_count(source, objects.segmenter.key)
@@ -118,12 +119,12 @@ def test_sams_candidates_replay_to_its_objects(home: Path, sam: str) -> None:
 
 
 def test_a_damaged_candidate_file_is_none(home: Path, sam: str) -> None:
-    wanted = Wanted(sam, LOOSE, "cpu", "candidates")
-    key = precompute(IMAGES[:1], wanted, 1).segmenter.key
-    (file,) = (home / "candidates").glob("*/*.npz")
+    wanted = ObjectsRequest(sam, LOOSE, "cpu", "candidates")
+    key = precompute(IMAGES[:1], wanted, Workers(1)).segmenter.key
+    (file,) = (home / "cache" / "candidates").glob("v1/*/*.npz")
     file.write_bytes(file.read_bytes()[:200])
     assert stored_candidates(IMAGES[0][1], key) is None
-    assert precompute(IMAGES[:1], wanted, 1).computed == 1
+    assert precompute(IMAGES[:1], wanted, Workers(1)).computed == 1
     assert stored_candidates(IMAGES[0][1], key) is not None
 
 
@@ -139,10 +140,14 @@ def test_a_sam_that_was_loaded_once_is_known_without_loading(sam: str, monkeypat
         identify_segmenter(sam, LOOSE)
 
 
-def test_wanted_survives_the_way_to_another_process() -> None:
+def test_a_request_survives_the_way_to_another_process(sam: str) -> None:
     grids = SamParameters(points_per_side=None, point_grids=(((0.5, 0.5), (0.25, 0.75)),))
-    for wanted in (EMBEDDED, Wanted("sam:vit_b", grids, "cpu", "candidates"), Wanted("sam:x", LOOSE)):
-        assert Wanted.from_json(wanted.to_json()) == wanted
+    for request in (EMBEDDED, ObjectsRequest(sam, grids, "cpu", "candidates"), ObjectsRequest(sam, LOOSE)):
+        settings = json.loads(json.dumps(request.task().settings))
+        assert read_settings(settings["parameters"]) == request.parameters
+        assert (settings["device"], settings["kind"]) == (request.device, request.kind)
+        ref = from_settings(settings["model"], settings.get("weights"))
+        assert ref == parse(request.reference, "segmenter")
 
 
 def test_parameters_from_the_command_line() -> None:
@@ -161,7 +166,7 @@ def test_parameters_from_the_command_line() -> None:
 def test_without_ray_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(OditsError, match=r"pip install -r requirements-ray\.txt"):
-        precompute(IMAGES, EMBEDDED, 1, ray="local")
+        precompute(IMAGES, EMBEDDED, Workers(1, "local"))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (requirements-ray.txt)")
@@ -170,19 +175,19 @@ def test_ray_finds_what_processes_find(
 ) -> None:
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "black.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    images: list[tuple[str, Source]] = [
+    images = [
         *IMAGES[:2],
-        ("broken.png", tmp_path / "broken.png"),
-        ("black.png", tmp_path / "black.png"),
+        Item("broken.png", tmp_path / "broken.png"),
+        Item("black.png", tmp_path / "black.png"),
     ]
     kept = []
     for ray in (None, "local"):
         monkeypatch.setenv("ODITS_HOME", str(tmp_path_factory.mktemp("store")))
-        done = precompute(images, EMBEDDED, 2, ray=ray)
+        done = precompute(images, EMBEDDED, Workers(2, ray))
         assert done.computed == 3 and set(done.problems) == {2}, done.problems
         assert done.problems[2].startswith("broken.png")
         kept.append(files(Path(os.environ["ODITS_HOME"])))
     assert kept[0] == kept[1] and len(kept[0]) == 3
     assert json.loads(next(iter(kept[0].values())))["segmenter"] == EMBEDDED.identity().name
     with pytest.raises(OditsError, match=r"No Ray cluster can be used at 127\.0\.0\.1:9"):
-        precompute([("gone.png", b"x" * 9)], EMBEDDED, 1, ray="127.0.0.1:9")
+        precompute([Item("gone.png", b"x" * 9)], EMBEDDED, Workers(1, "127.0.0.1:9"))
