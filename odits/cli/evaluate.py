@@ -20,11 +20,11 @@ from odits.cli.common import (
 )
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
-from odits.tracking.trackers import make_tracker
+from odits.tracking.sources import make_tracker
 
 if TYPE_CHECKING:
     from odits.data import Dataset
-    from odits.evaluation.results import KeptEvaluation
+    from odits.evaluation.results import StoredEvaluation
 
 
 def evaluate(
@@ -47,13 +47,13 @@ def evaluate(
     dataset = load_data(data)
     asked = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation.evaluate import save_probabilities
-    from odits.evaluation.results import evaluate_and_keep
-    from odits.models.registry import load_any
+    from odits.evaluation.results import evaluate_and_store
+    from odits.models.registry import load
 
-    model = load_any(checkpoint, device)
+    model = load(checkpoint, device)
     with open_reporter() as report:
         progress = report.phase("evaluating", len(dataset.split(split)))
-        kept = evaluate_and_keep(model, checkpoint, dataset, split, asked, progress)
+        kept = evaluate_and_store(model, checkpoint, dataset, split, asked, progress)
     if save_probabilities_to is not None:
         save_probabilities(save_probabilities_to, kept.probabilities(), kept.vocabulary.words, kept.images)
     run = _tracked(kept, dataset, track)
@@ -72,7 +72,7 @@ def evaluate(
         print_comparison({model.name: found, **found["baselines"]})
 
 
-def _tracked(kept: KeptEvaluation, dataset: Dataset, track: str) -> str | None:
+def _tracked(kept: StoredEvaluation, dataset: Dataset, track: str) -> str | None:
     """The run that has the results; a tracker that fails is one sentence, the results are there all the same."""
     from odits.evaluation.results import track_evaluation
 

@@ -27,9 +27,8 @@ from odits.data import Dataset, ImageRecord, Vocabulary, open_image
 from odits.data.predictions import WordModel
 from odits.evaluation.evaluate import records_of, report
 from odits.models.registry import parse
-from odits.tracking.sources import open_store
-from odits.tracking.store import StoredRun
-from odits.tracking.trackers import NoTracker, Status, make_tracker
+from odits.tracking.sources import make_tracker, open_store
+from odits.tracking.store import NoTracker, Status, StoredRun
 
 TABLE, RESULT = "probabilities.npy", "evaluation.json"
 EVALUATIONS = Entries("evaluations")
@@ -52,7 +51,7 @@ class StoredEvaluation:
         images: names of the m images.
         created: when, in ISO 8601, UTC.
         groups: what `odits.evaluation.evaluate.report` says on average.
-        per_image: the same for each image (m,), as `odits.evaluation.evaluate.score_images` names it.
+        per_image: the same for each image (m,), as `odits.metrics.scoring.score_images` names it.
         question: tells images, words and lexicons: evaluations that share it can be compared.
         metadata: of the checkpoint: "epoch", "parent_digest", ...
     """

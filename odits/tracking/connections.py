@@ -9,12 +9,13 @@ import socket
 import threading
 import tomllib
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from odits.core.errors import StoreError
+from odits.core.errors import OditsError, StoreError
 
 CONNECT_S = 3.0
 ANSWER_S = 6.0
@@ -26,7 +27,7 @@ Answer = TypeVar("Answer")
 
 
 def read_secrets() -> None:
-    """Nothing; names of `SETTINGS` that `.streamlit/secrets.toml` holds stand in the environment afterwards.
+    """Put the names of `SETTINGS` that `.streamlit/secrets.toml` holds into the environment.
 
     What the environment says already wins. Streamlit does the same with its secrets; the clients read nothing else.
     """
@@ -41,17 +42,43 @@ def read_secrets() -> None:
 
 
 def redact(text: str) -> str:
-    """The text without users and passwords of addresses, and without any credential of the environment."""
+    """Take users and passwords of addresses, and every credential of the environment, out of a text."""
     for name in CREDENTIALS:
         if value := os.environ.get(name, ""):
             text = text.replace(value, "***")
     return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
 
 
-def require_reachable(address: str, who: str) -> None:
-    """Nothing; the server behind an http or https address takes connections (a proxy is left to the client).
+def reason(error: BaseException) -> str:
+    """Return the first line of an error, short and without credentials."""
+    text = redact(str(error)).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+@contextmanager
+def client_errors(title: str) -> Iterator[None]:
+    """Turn every failure of a store's client inside the block into one sentence without credentials.
+
+    Raises:
+        StoreError: the client failed; an OditsError is passed on.
+    """
+    try:
+        yield
+    except OditsError:
+        raise
+    except Exception as error:
+        # "from None", here and below: the client's own error can hold the address with its password
+        raise StoreError(f"{title} did not do what was asked: {reason(error)}") from None
+
+
+def require_reachable(address: str, title: str) -> None:
+    """Check that the server behind an http or https address takes connections (a proxy is left to the client).
 
     Asked before a client is even imported: that alone takes seconds.
+
+    Args:
+        address: of any scheme; others than http and https pass.
+        title: what sentences call the server.
 
     Raises:
         StoreError: it doesn't within `CONNECT_S` seconds, name resolution included.
@@ -65,19 +92,21 @@ def require_reachable(address: str, who: str) -> None:
     try:
         port = parts.port or {"http": 80, "https": 443}[scheme]
     except ValueError:
-        raise StoreError(f"{who} has no valid port in its address.") from None
+        raise StoreError(f"{title} has no valid port in its address.") from None
     answer_within(
         CONNECT_S,
         lambda: socket.create_connection((host, port), timeout=CONNECT_S).close(),
-        f"{who} cannot be reached; what is on this machine can still be used.",
+        f"{title} cannot be reached; what is on this machine can still be used.",
     )
 
 
 def answer_within(seconds: float, question: Callable[[], Answer], sentence: str) -> Answer:
-    """What `question` answers, or a StoreError with the sentence where it fails or takes longer.
+    """Return what `question` answers within a time limit.
 
-    A StoreError of the question itself is passed on. The question runs in a thread: clients retry on their own terms,
-    and a name's resolution has no time limit at all.
+    The question runs in a thread: clients retry on their own terms, and a name's resolution has no time limit at all.
+
+    Raises:
+        StoreError: the sentence, where the question fails or takes longer; a StoreError of its own is passed on.
     """
     answers: queue.SimpleQueue[tuple[Answer | None, Exception | None]] = queue.SimpleQueue()
 
@@ -95,12 +124,5 @@ def answer_within(seconds: float, question: Callable[[], Answer], sentence: str)
     if isinstance(error, StoreError):
         raise error
     if error is not None:
-        # "from None" here and in the stores: a client's own message can hold the address with its password
         raise StoreError(f"{sentence} ({reason(error)})") from None
     return answer  # type: ignore[return-value]
-
-
-def reason(error: BaseException) -> str:
-    """The first line of an error, short and without credentials."""
-    text = redact(str(error)).strip() or type(error).__name__
-    return text.splitlines()[0][:200]

@@ -19,23 +19,23 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
 def limit(memory: int, seconds: int, target_bytes: int) -> None:
-    """Bounds what this process may take, beyond what the libraries it has loaded already have."""
+    """Bound what this process may take, beyond what the libraries it has loaded already have."""
     try:
         import resource
     except ImportError:  # Windows has no such limits; the parent's time limit holds there
         return
-    held = Path("/proc/self/statm")
-    mapped = int(held.read_text().split()[0]) * resource.getpagesize() if held.exists() else 0
+    statm = Path("/proc/self/statm")
+    mapped = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
     bounds = {"RLIMIT_AS": mapped + memory, "RLIMIT_CPU": seconds, "RLIMIT_FSIZE": target_bytes, "RLIMIT_CORE": 0}
     for name, value in bounds.items():
         kind = getattr(resource, name)
         _, hard = resource.getrlimit(kind)
-        wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (wanted, wanted))
+        limited = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (limited, limited))
 
 
 def weights(loaded: Any) -> dict[str, Any]:
-    """The tensors of one model by name, taken out of the usual wrappings; a ValueError where there are none."""
+    """Take the tensors of one model by name out of the usual wrappings; raise ValueError where there are none."""
     import torch
 
     for name in WRAPPERS:
@@ -44,21 +44,21 @@ def weights(loaded: Any) -> dict[str, Any]:
     if not isinstance(loaded, dict) or not loaded:
         raise ValueError("it does not hold the weights of one model")
     found: dict[str, Any] = {}
-    seen: set[int] = set()
+    storages: set[int] = set()
     for name, value in loaded.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor) or value.layout != torch.strided:
             raise ValueError("it does not hold the weights of one model")
         tensor = value.detach().contiguous()
         storage = tensor.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes:
+        if storage.data_ptr() in storages or storage.nbytes() != tensor.nbytes:
             tensor = tensor.clone()  # safetensors takes no two names for one memory
-        seen.add(tensor.untyped_storage().data_ptr())
+        storages.add(tensor.untyped_storage().data_ptr())
         found[name.removeprefix("module.")] = tensor
     return found
 
 
 def convert(source: str, target: str, memory: int, seconds: int, header: dict[str, str]) -> None:
-    """Writes the target; raises what the loader raises."""
+    """Write the target; raise what the loader raises."""
     import torch
     from safetensors.torch import save_file
 
@@ -69,7 +69,7 @@ def convert(source: str, target: str, memory: int, seconds: int, header: dict[st
 
 
 def main(arguments: list[str]) -> int:
-    """The exit status."""
+    """Convert as the arguments say; return the exit status."""
     source, target, memory, seconds, header = arguments
     try:
         convert(source, target, int(memory), int(seconds), json.loads(header))

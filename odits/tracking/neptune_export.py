@@ -21,7 +21,7 @@ from odits.tracking.neptune_export_reader import (
     read_batches,
     summarise,
 )
-from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, pick, split_reference
+from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, select_checkpoint, split_reference
 
 CURVE_POINTS = 5000
 """A longer curve is thinned out while it is read: it is drawn on fewer pixels than that."""
@@ -39,7 +39,7 @@ class ExportStore:
         self.source = f"neptune-export:{self.folder}"
 
     def list(self) -> Listing:
-        """All runs, newest first; what had to be left out is named."""
+        """List all runs, newest first; what had to be left out is named."""
         runs, warnings = exported_runs(self.folder)
         found: list[StoredRun] = []  # type: ignore[valid-type]
         for run in runs:
@@ -66,33 +66,35 @@ class ExportStore:
         return runs[run], name
 
     def run(self, run: str) -> StoredRun:
-        """One run, by "project/run" or by its own id where that is unique."""
+        """Return one run, by "project/run" or by its own id where that is unique."""
         found, name = self._select(run)
         if name:
             raise StoreError(f"There is no run '{run}' here.")
         return self._describe(found, [])
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
-        """Every series of numbers, thinned to at most `CURVE_POINTS` points, in order of steps."""
-        kept: dict[str, _Thinned] = {}
+        """Return every series of numbers, thinned to at most `CURVE_POINTS` points, in order of steps."""
+        curves: dict[str, _Thinned] = {}
         columns = ("attribute_path", "attribute_type", "step", "timestamp", "float_value")
         for batch in read_batches(self._select(run)[0], columns):
             rows = pa.Table.from_batches([batch])
-            whole = pc.and_(pc.is_valid(rows["float_value"]), pc.is_valid(rows["step"]))
-            rows = rows.filter(pc.and_(pc.equal(rows["attribute_type"].cast(pa.string()), "float_series"), whole))
+            complete = pc.and_(pc.is_valid(rows["float_value"]), pc.is_valid(rows["step"]))
+            rows = rows.filter(pc.and_(pc.equal(rows["attribute_type"].cast(pa.string()), "float_series"), complete))
             names, times = rows["attribute_path"].to_pylist(), rows["timestamp"].to_pylist()
             numbers = (rows[name].cast(pa.float64()).to_pylist() for name in ("step", "float_value"))
             for name, step, value, time in zip(names, *numbers, times, strict=True):
-                kept.setdefault(name or "", _Thinned()).add(Point(step, value, aware(time) if time else None))
-        return {name: tuple(sorted(curve.points, key=lambda point: point.step)) for name, curve in sorted(kept.items())}
+                curves.setdefault(name or "", _Thinned()).add(Point(step, value, aware(time) if time else None))
+        return {
+            name: tuple(sorted(curve.points, key=lambda point: point.step)) for name, curve in sorted(curves.items())
+        }
 
     def find(self, reference: str) -> StoredCheckpoint:
-        """The checkpoint of "RUN/NAME", or of "RUN" where it has only one."""
+        """Find the checkpoint of "RUN/NAME", or of "RUN" where it has only one."""
         run, name = self._select(reference)
-        return pick(self._describe(run, []), name)
+        return select_checkpoint(self._describe(run, []), name)
 
     def fetch(self, checkpoint: StoredCheckpoint, folder: Path, progress: Progress) -> Path:
-        """The file, copied into the folder."""
+        """Copy the file into the folder."""
         run, _ = self._select(checkpoint.run)
         summary: Summary = summarise(run)
         for file, place in located(run, summary, []):
@@ -103,7 +105,7 @@ class ExportStore:
         raise StoreError(f"{checkpoint.name} is no longer in {self.folder}.")
 
     def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """Never anything: an export is a record of what was."""
+        """Refuse: an export can only be read."""
         raise StoreError("A Neptune export can only be read; push to mlflow or neptune.")
 
 

@@ -40,6 +40,23 @@ COLUMNS = (
     "file_value",
     "histogram_value",
 )
+VALUES = {
+    "float": "float_value",
+    "int": "int_value",
+    "string": "string_value",
+    "bool": "bool_value",
+    "datetime": "datetime_value",
+    "string_set": "string_set_value",
+}
+"""Attribute types with one value, and the column it stands in."""
+
+FILES = ("file", "file_series", "file_set", "artifact")
+TEXT_SERIES = ("string_series", "histogram_series")
+SETTINGS = ("parameters/", "params/", "hyperparameters/", "config/")
+"""Folders whose numbers are settings; numbers elsewhere are taken for results, such as those of an evaluation."""
+
+_SUMMARY_COLUMNS = ("attribute_path", "attribute_type", "step", *VALUES.values(), "file_value")
+
 BATCH_ROWS = 8192
 _BUFFER = 1 << 20
 _PART = re.compile(r"(?P<run>.+)_part_(?P<number>\d+)\.parquet(?P<unfinished>\.tmp)?")
@@ -56,7 +73,7 @@ class ExportedRun:
 
     @property
     def id(self) -> str:
-        """ "project/run": a run's own id is unique in its project only."""
+        """The run as "project/run": a run's own id is unique in its project only."""
         return f"{self.project}/{self.run}"
 
     @property
@@ -66,7 +83,7 @@ class ExportedRun:
 
 
 def exported_runs(folder: Path) -> tuple[list[ExportedRun], list[str]]:
-    """The runs of an export by project and name, and a sentence for everything that is left out.
+    """List the runs of an export by project and name, and a sentence for everything that is left out.
 
     Raises:
         StoreError: the folder holds no export.
@@ -91,7 +108,7 @@ def exported_runs(folder: Path) -> tuple[list[ExportedRun], list[str]]:
 
 
 def _grouped(project: Path, warnings: list[str]) -> dict[str, list[Path]]:
-    """The finished parts of a project's folder by run, in order of part number."""
+    """List the finished parts of a project's folder by run, in order of part number."""
     groups: dict[str, list[tuple[int, Path]]] = {}
     for path in sorted(project.iterdir()):
         match = _PART.fullmatch(path.name)
@@ -117,8 +134,8 @@ def _grouped(project: Path, warnings: list[str]) -> dict[str, list[Path]]:
 
 
 def _identify(parts: Sequence[Path], files: Path, warnings: list[str]) -> ExportedRun | None:
-    """The run that the readable parts belong to."""
-    kept: list[Path] = []
+    """Return the run that the readable parts belong to."""
+    readable: list[Path] = []
     names: tuple[str, str] | None = None
     for part in parts:
         label = f"{part.parent.name}/{part.name}"
@@ -133,12 +150,12 @@ def _identify(parts: Sequence[Path], files: Path, warnings: list[str]) -> Export
             warnings.append(f"{label} is left out: it belongs to run {found[1]} of {found[0]}, not to {names[1]}.")
             continue
         names = found
-        kept.append(part)
-    return ExportedRun(*names, tuple(kept), files) if names else None
+        readable.append(part)
+    return ExportedRun(*names, tuple(readable), files) if names else None
 
 
 def _names(part: Path) -> tuple[str, str] | None:
-    """(project, run) of the first row of a part; None where it has no row."""
+    """Return (project, run) of the first row of a part; None where it has no row."""
     for batch in _batches(part, ("project_id", "run_id"), 1):
         project, run = (str(batch.column(name)[0].as_py() or "") for name in ("project_id", "run_id"))
         if not project or not run:
@@ -148,7 +165,7 @@ def _names(part: Path) -> tuple[str, str] | None:
 
 
 def read_batches(run: ExportedRun, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a run, part by part and row group by row group, in batches of at most `BATCH_ROWS`.
+    """Yield the rows of a run, part by part and row group by row group, in batches of at most `BATCH_ROWS`.
 
     Raises:
         StoreError: a part can't be read to its end.
@@ -161,7 +178,7 @@ def read_batches(run: ExportedRun, columns: Sequence[str]) -> Iterator[pa.Record
 
 
 def _batches(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """Batches of a parquet file that is checked first; a small buffer instead of whole column chunks."""
+    """Yield batches of a parquet file that is checked first; a small buffer instead of whole column chunks."""
     try:
         with pq.ParquetFile(part, buffer_size=_BUFFER, pre_buffer=False) as file:
             _check(file.schema_arrow, columns)
@@ -175,7 +192,7 @@ def _batches(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Recor
 
 
 def _check(schema: pa.Schema, columns: Sequence[str]) -> None:
-    """Refuses a file whose columns are not what the export's layout says."""
+    """Refuse a file whose columns are not what the export's layout says."""
     missing = [name for name in COLUMNS if name not in schema.names]
     if missing:
         raise StoreError(f"it lacks the column {missing[0]}.")
@@ -213,27 +230,6 @@ _FITS: dict[str, Any] = {
 }
 
 
-# What a run of an export holds, gathered in one pass over its rows: values, last points of series, files.
-
-
-VALUES = {
-    "float": "float_value",
-    "int": "int_value",
-    "string": "string_value",
-    "bool": "bool_value",
-    "datetime": "datetime_value",
-    "string_set": "string_set_value",
-}
-"""Attribute types with one value, and the column it stands in."""
-
-FILES = ("file", "file_series", "file_set", "artifact")
-TEXT_SERIES = ("string_series", "histogram_series")
-SETTINGS = ("parameters/", "params/", "hyperparameters/", "config/")
-"""Folders whose numbers are settings; numbers elsewhere are taken for results, such as those of an evaluation."""
-
-_COLUMNS = ("attribute_path", "attribute_type", "step", *VALUES.values(), "file_value")
-
-
 @dataclass(frozen=True)
 class ExportedFile:
     """A file of a run: its attribute, its path relative to the project's folder of files, its step in a series."""
@@ -259,7 +255,7 @@ class Summary:
         values: attributes with one value, by path.
         last: (step, value) at the end of each series of numbers.
         decimals: the decimal places that a series' steps need; absent where they are whole.
-        files: every file that is spoken of; nothing is known about them yet.
+        files: every file that is named; whether it is there is not known yet.
         texts: paths of series of text or histograms.
     """
 
@@ -270,11 +266,11 @@ class Summary:
     texts: set[str] = field(default_factory=set)
 
     def parameters(self) -> dict[str, str]:
-        """Every single value outside sys/, as text."""
+        """Return every single value outside sys/, as text."""
         return {path: as_text(value) for path, value in self.values.items() if not path.startswith("sys/")}
 
     def metrics(self) -> dict[str, float]:
-        """The last value of each series, and single numbers that are no settings."""
+        """Return the last value of each series, and single numbers that are no settings."""
         single = {
             path: value
             for path, value in self.values.items()
@@ -283,7 +279,7 @@ class Summary:
         return {**single, **{path: value for path, (_, value) in self.last.items()}}
 
     def describe(self, source: str, run: ExportedRun) -> StoredRun:
-        """The run as the stores show it, without its checkpoints."""
+        """Return the run as the stores show it, without its checkpoints."""
         started = self.values.get("sys/creation_time")
         return StoredRun(
             source=source,
@@ -298,13 +294,13 @@ class Summary:
 
 
 def summarise(run: ExportedRun) -> Summary:
-    """The summary of a run; memory does not grow with the length of its series.
+    """Summarise a run in one pass over its rows; memory does not grow with the length of its series.
 
     Raises:
         StoreError: a part can't be read to its end.
     """
     found = Summary()
-    for batch in read_batches(run, _COLUMNS):
+    for batch in read_batches(run, _SUMMARY_COLUMNS):
         rows = pa.Table.from_batches([batch])
         kinds = rows["attribute_type"].cast(pa.string())
         rows = rows.set_column(rows.schema.get_field_index("attribute_type"), "attribute_type", kinds)
@@ -325,8 +321,8 @@ def _add_series(found: Summary, rows: pa.Table) -> None:
     for row in last.to_pylist():
         if row["path"] not in found.last or row["step_last"] >= found.last[row["path"]][0]:
             found.last[row["path"]] = (row["step_last"], row["value_last"])
-    broken = rows.filter(pc.not_equal(pc.floor(steps), steps))
-    for name, step in zip(broken["attribute_path"].to_pylist(), broken["step"].to_pylist(), strict=True):
+    fractional = rows.filter(pc.not_equal(pc.floor(steps), steps))
+    for name, step in zip(fractional["attribute_path"].to_pylist(), fractional["step"].to_pylist(), strict=True):
         places = -int(Decimal(str(step)).normalize().as_tuple().exponent)
         found.decimals[name] = max(found.decimals.get(name, 0), min(places, 6))
 
@@ -347,7 +343,7 @@ def _add_values(found: Summary, rows: pa.Table) -> None:
 
 
 def located(run: ExportedRun, summary: Summary, warnings: list[str]) -> Iterator[tuple[ExportedFile, Path]]:
-    """Each file of the run that is there, with its place on the disk; the others are named in `warnings`.
+    """Yield each file of the run that is there, with its place on the disk; name the others in `warnings`.
 
     A path that leaves the project's folder, through dots, a root of its own or a symbolic link, is refused.
     """
@@ -374,17 +370,17 @@ def located(run: ExportedRun, summary: Summary, warnings: list[str]) -> Iterator
 
 
 def is_checkpoint(file: ExportedFile) -> bool:
-    """Whether the file is taken for weights, by its own ending or its attribute's."""
+    """Return whether the file is taken for weights, by its own ending or its attribute's."""
     return is_weights(file.path) or is_weights(file.attribute)
 
 
 def aware(moment: datetime) -> datetime:
-    """The moment with its time zone; one without is meant in UTC."""
+    """Give a moment without time zone that of UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def as_text(value: Any) -> str:
-    """A single value as text: sets sorted and separated by commas, moments in ISO 8601."""
+    """Write a single value as text: sets sorted and separated by commas, moments in ISO 8601."""
     if isinstance(value, list | tuple | set):
         return ",".join(sorted(str(item) for item in value))
     return aware(value).isoformat() if isinstance(value, datetime) else str(value)

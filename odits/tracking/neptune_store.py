@@ -1,25 +1,140 @@
-"""Runs and checkpoints on a Neptune server (self-hosted ones are left), through the `neptune` package."""
+"""Neptune, through the `neptune` package: its client, quiet and patient for seconds only; a store; a tracker.
+
+Self-hosted servers are left, and offline mode into files that `neptune sync` sends later. The client keeps its own
+files under ODITS_HOME.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator
+import logging
+import os
+import re
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from odits.core.errors import StoreError
-from odits.core.files import file_digest, watched
+from odits.core.files import cache_home, file_digest, link_or_copy, safe_name, watched
 from odits.core.progress import Progress
-from odits.models.registry import read_metadata
-from odits.tracking.neptune_client import open_neptune, project_name, speaking
+from odits.models.reference import read_metadata
+from odits.tracking.connections import (
+    ANSWER_S,
+    answer_within,
+    client_errors,
+    read_secrets,
+    redact,
+    require_reachable,
+)
 from odits.tracking.neptune_export_reader import aware
-from odits.tracking.neptune_tracker import RECORDS
-from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, is_weights, pick, safe_name
+from odits.tracking.store import (
+    Listing,
+    Point,
+    Run,
+    Status,
+    StoredCheckpoint,
+    StoredRun,
+    TrackingError,
+    is_weights,
+    select_checkpoint,
+)
+
+TITLE = "Neptune"
+MODES = ("async", "sync", "offline", "debug")
+LOCAL_MODES = ("offline", "debug")
+RECORDS = "checkpoint_records"
+"""Namespace of a run that says, for each checkpoint, its digest, size and metadata as JSON."""
 
 _RUNS = 1000
 _SCALARS = ("float", "int", "string", "bool", "datetime")
+_FINISH_S = 300
+_QUIET: dict[str, Any] = {
+    "capture_stdout": False,
+    "capture_stderr": False,
+    "capture_hardware_metrics": False,
+    "source_files": [],
+    "git_ref": False,
+}
+
+Opened = TypeVar("Opened")
+
+
+def logging_mode() -> str:
+    """Return how runs are logged: $NEPTUNE_MODE, else "async".
+
+    Raises:
+        StoreError: there is no such mode.
+    """
+    read_secrets()
+    found = os.environ.get("NEPTUNE_MODE", "").strip() or "async"
+    if found not in MODES:
+        raise StoreError(f"NEPTUNE_MODE is '{found}': use {', '.join(MODES)}.")
+    return found
+
+
+def project_name(place: str) -> str:
+    """Return the project, as WORKSPACE/NAME.
+
+    Raises:
+        StoreError: none is named.
+    """
+    read_secrets()
+    found = place or os.environ.get("NEPTUNE_PROJECT", "").strip()
+    if not found:
+        raise StoreError("Name the Neptune project: neptune:WORKSPACE/NAME, or set NEPTUNE_PROJECT.")
+    return found
+
+
+def server_address() -> str:
+    """Return the server that the token is for.
+
+    Raises:
+        StoreError: there is no token, or it is none.
+    """
+    read_secrets()
+    token = os.environ.get("NEPTUNE_API_TOKEN", "").strip()
+    if not token:
+        raise StoreError(
+            "Neptune needs NEPTUNE_API_TOKEN in the environment or in .streamlit/secrets.toml "
+            "(or NEPTUNE_MODE=offline to log without a server)."
+        )
+    try:
+        read = json.loads(base64.b64decode(token.encode()).decode("utf-8"))
+        return str(read.get("api_url") or read["api_address"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StoreError("NEPTUNE_API_TOKEN is no token of Neptune's.") from None
+
+
+def prepare() -> None:
+    """Send what Neptune writes to the disk under ODITS_HOME, and what it prints to stderr."""
+    os.environ.setdefault("NEPTUNE_DATA_DIRECTORY", str(cache_home() / "neptune"))
+    os.environ.setdefault("NEPTUNE_RETRIES_TIMEOUT", "5")  # its own is a minute, at every question
+    import neptune  # noqa: F401  (sets up its loggers, which write to stdout)
+
+    for name in ("neptune", "neptune_no_prefix", "neptune-client"):
+        logger = logging.getLogger(name)
+        if any(type(handler).__name__ == "GrabbableStdoutHandler" for handler in logger.handlers):
+            logger.handlers = [logging.StreamHandler(sys.stderr)]
+            logger.setLevel(logging.WARNING)
+
+
+def open_neptune(opener: Callable[[], Opened]) -> Opened:
+    """Return what `opener` opens on the server, once that is known to be there.
+
+    Raises:
+        StoreError: the server does not answer within 10 s, or refuses.
+    """
+    address = server_address()
+    title = f"The Neptune server {redact(address)}"
+    require_reachable(address, title)
+    prepare()
+    return answer_within(ANSWER_S, opener, f"{title} does not answer as it should.")
 
 
 class NeptuneStore:
@@ -31,7 +146,7 @@ class NeptuneStore:
 
     @contextmanager
     def _opened(self, kind: str, **options: Any) -> Iterator[Any]:
-        """A run or project of the client, closed again."""
+        """Open a run or project of the client, and close it again."""
         project = project_name(self._place)
 
         def opener() -> Any:
@@ -41,13 +156,13 @@ class NeptuneStore:
 
         found = open_neptune(opener)
         try:
-            with speaking():
+            with client_errors(TITLE):
                 yield found
         finally:
             found.stop(seconds=5)
 
     def list(self) -> Listing:
-        """The newest thousand runs of the project."""
+        """List the newest thousand runs of the project."""
         with self._opened("init_project", mode="read-only") as project:
             rows = project.fetch_runs_table(limit=_RUNS, progress_bar=False).to_rows()
             found = tuple(describe_row(self.source, row) for row in rows)
@@ -55,19 +170,19 @@ class NeptuneStore:
         return Listing(found, cut)
 
     def run(self, run: str) -> StoredRun:
-        """One run, by Neptune's id such as SIGNS-12, or by its custom id."""
+        """Return one run, by Neptune's id such as SIGNS-12, or by its custom id."""
         with self._opened("init_project", mode="read-only") as project:
-            query = f'(`sys/id`:string = "{_plain(run)}") OR (`sys/custom_run_id`:string = "{_plain(run)}")'
+            query = f'(`sys/id`:string = "{_unquoted(run)}") OR (`sys/custom_run_id`:string = "{_unquoted(run)}")'
             rows = project.fetch_runs_table(query=query, progress_bar=False).to_rows()
             if not rows:
                 raise StoreError(f"There is no run '{run}' in {self.source}.")
             return describe_row(self.source, rows[0])
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
-        """Every series of numbers of the run."""
+        """Return every series of numbers of the run."""
         found: dict[str, tuple[Point, ...]] = {}
         with self._opened("init_run", with_id=self.run(run).id, mode="read-only") as opened:
-            for path, kind in _leaves(opened.get_structure()):
+            for path, kind in _attributes(opened.get_structure()):
                 if kind == "FloatSeries":
                     table = opened[path].fetch_values(progress_bar=False)
                     times = table["timestamp"] if "timestamp" in table else [None] * len(table)
@@ -76,12 +191,12 @@ class NeptuneStore:
         return found
 
     def find(self, reference: str) -> StoredCheckpoint:
-        """The checkpoint of "RUN/NAME", or of "RUN" where it has only one."""
+        """Find the checkpoint of "RUN/NAME", or of "RUN" where it has only one."""
         run, _, name = reference.partition("/")
-        return pick(self.run(run), name)
+        return select_checkpoint(self.run(run), name)
 
     def fetch(self, checkpoint: StoredCheckpoint, folder: Path, progress: Progress) -> Path:
-        """The file, downloaded into the folder."""
+        """Download the file into the folder."""
         name = PurePosixPath(checkpoint.name)
         attribute = checkpoint.metadata.get("attribute", checkpoint.name)
         target = folder / (safe_name(name.stem) + (name.suffix or ".safetensors"))
@@ -93,13 +208,12 @@ class NeptuneStore:
         return target
 
     def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """The checkpoint that the safetensors file has become."""
+        """Store the safetensors file as a checkpoint."""
         metadata = read_metadata(path)
         stem = safe_name(name.removesuffix(".safetensors"))
         digest, size = file_digest(path), path.stat().st_size
         options: dict[str, Any] = {"with_id": self.run(run).id} if run else {"name": name}
-        quiet = {"capture_stdout": False, "capture_stderr": False, "capture_hardware_metrics": False}
-        with self._opened("init_run", mode="sync", source_files=[], git_ref=False, **quiet, **options) as opened:
+        with self._opened("init_run", mode="sync", **_QUIET, **options) as opened:
             opened[f"checkpoints/{stem}"].upload(str(path), wait=True)
             opened[f"{RECORDS}/{stem}"] = json.dumps({"sha256": digest, "size": size, "metadata": metadata})
             owner = str(opened["sys/id"].fetch())
@@ -107,7 +221,7 @@ class NeptuneStore:
 
 
 def describe_row(source: str, row: Any) -> StoredRun:
-    """The run of a row of Neptune's runs table."""
+    """Make the run of a row of Neptune's runs table."""
     kinds = {attribute.path: attribute.type.value for attribute in row._attributes}
     values = {path: row.get_attribute_value(path) for path, kind in kinds.items() if kind in _SCALARS}
     last = {path: row.get_attribute_value(path) for path, kind in kinds.items() if kind == "floatSeries"}
@@ -132,7 +246,7 @@ def describe_row(source: str, row: Any) -> StoredRun:
 
 
 def _checkpoint(source: str, run: str, path: str, values: dict[str, Any]) -> StoredCheckpoint:
-    """The checkpoint at a path; its record, where this program wrote one, says digest and size."""
+    """Make the checkpoint at a path; its record, where this program wrote one, says digest and size."""
     try:
         record = json.loads(values[f"{RECORDS}/{path.removeprefix('checkpoints/')}"])
         size, digest = int(record["size"]), str(record["sha256"])
@@ -156,15 +270,127 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def _leaves(structure: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(path, kind) of everything in the structure that the client gives."""
+def _attributes(structure: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (path, kind) of everything in the structure that the client gives."""
     for name, value in structure.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}/")
+            yield from _attributes(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", type(value).__name__
 
 
-def _plain(text: str) -> str:
-    """The text without what could end a string of a query."""
+def _unquoted(text: str) -> str:
+    """Take out of a text what could end a string of a query."""
     return text.replace("\\", "").replace('"', "")
+
+
+class NeptuneTracker:
+    """Tracks runs in a Neptune project; $NEPTUNE_MODE says how (async, sync, offline, debug)."""
+
+    def __init__(self, place: str = "") -> None:
+        self._place = place
+        self.name = f"neptune:{place}" if place else "neptune"
+
+    def start(
+        self, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str], resume: str | None = None
+    ) -> Run:
+        """Start a run, or resume the one with that id.
+
+        The id is Neptune's custom run id, so that a run can be resumed with no server at hand: `neptune sync` puts
+        together what carries the same id. Neptune's own ids ("SIGNS-12") are taken for `resume` too.
+        """
+        try:
+            mode = logging_mode()
+            run, identity = self._open(mode, name, resume)
+            with client_errors(TITLE):
+                run["odits/name"] = name
+                if not resume:
+                    for key, value in parameters.items():
+                        run[f"parameters/{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
+                for key, value in tags.items():
+                    run[f"tags/{key}"] = str(value)
+        except StoreError as error:
+            raise TrackingError(str(error)) from None
+        return NeptuneRun(run, identity, mode)
+
+    def _open(self, mode: str, name: str, resume: str | None) -> tuple[Any, str]:
+        identity = resume or uuid.uuid4().hex
+        own = bool(re.fullmatch(r"[A-Z][A-Z0-9]*-\d+", identity))
+        if own and mode in LOCAL_MODES:
+            raise StoreError(f"Run {identity} can only be resumed while its server is reached, not {mode}.")
+        options: dict[str, Any] = {
+            "mode": mode,
+            "name": name,
+            "with_id" if own else "custom_run_id": identity,
+            "capture_traceback": False,
+            **_QUIET,
+        }
+
+        def opener() -> Any:
+            import neptune
+
+            return neptune.init_run(**options)
+
+        if mode in LOCAL_MODES:
+            prepare()
+            with client_errors(TITLE):
+                return opener(), identity
+        options["project"] = project_name(self._place)
+        return open_neptune(opener), identity
+
+
+class NeptuneRun:
+    """One run in Neptune; its client sends in a thread of its own and is safe to use from several."""
+
+    def __init__(self, run: Any, identity: str, mode: str) -> None:
+        self.id = identity
+        self._run, self._mode = run, mode
+        self._staged = cache_home() / "neptune" / "uploads" / safe_name(identity)
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Append the values to their series."""
+        with _tracking():
+            for name, value in values.items():
+                self._run[name].append(float(value), step=step)
+
+    def checkpoint(self, path: Path, name: str, metadata: Mapping[str, str]) -> None:
+        """Upload the file as checkpoints/NAME, with its digest and metadata beside it.
+
+        Neptune reads the file when it sends it, which may be long after; so it gets a second name that nobody changes.
+        """
+        stem = safe_name(name.removesuffix(".safetensors"))
+        digest = file_digest(path)
+        with _tracking():
+            if self._mode != "debug":
+                self._staged.mkdir(parents=True, exist_ok=True)
+                staged = self._staged / f"{stem}-{digest[:12]}.safetensors"
+                if not staged.exists():
+                    link_or_copy(path, staged)
+                self._run[f"checkpoints/{stem}"].upload(str(staged))
+            record = {"sha256": digest, "size": path.stat().st_size, "metadata": dict(metadata)}
+            self._run[f"{RECORDS}/{stem}"] = json.dumps(record)
+
+    def finish(self, status: Status) -> None:
+        """Close the run; wait up to five minutes for what is still being sent."""
+        with _tracking():
+            self._run["odits/status"] = status
+            if status != "finished":
+                self._run["sys/failed"] = True
+            self._run.stop(seconds=None if self._mode in LOCAL_MODES else _FINISH_S)
+        if self._mode not in LOCAL_MODES and not self._unsent():
+            shutil.rmtree(self._staged, ignore_errors=True)
+
+    def _unsent(self) -> bool:
+        """Return whether Neptune left something for `neptune sync`: it removes its folder once all is sent."""
+        unsent = Path(os.environ["NEPTUNE_DATA_DIRECTORY"]) / "async"
+        return any(unsent.glob(f"*{getattr(self._run, '_id', '')}*"))
+
+
+@contextmanager
+def _tracking() -> Iterator[None]:
+    """Turn failures inside the block into a TrackingError."""
+    try:
+        with client_errors(TITLE):
+            yield
+    except StoreError as error:
+        raise TrackingError(str(error)) from None

@@ -1,18 +1,21 @@
-"""Stores from the references that `--source` and the pages take."""
+"""Stores and trackers from the references that `--source`, `--tracker` and the pages take."""
 
 from __future__ import annotations
 
 from odits.core.errors import StoreError
-from odits.tracking.mlflow_store import MlflowStore
+from odits.tracking.mlflow_store import MlflowStore, MlflowTracker
 from odits.tracking.neptune_export import ExportStore
-from odits.tracking.neptune_store import NeptuneStore
-from odits.tracking.store import CheckpointStore
+from odits.tracking.neptune_store import NeptuneStore, NeptuneTracker
+from odits.tracking.store import CheckpointStore, NoTracker, Tracker, TrackingError
 
 FORMS = "mlflow[:URI], neptune[:PROJECT] or neptune-export:FOLDER"
 
 
 def open_store(source: str = "mlflow") -> CheckpointStore:
-    """The store of "mlflow[:URI]", "neptune[:PROJECT]" or "neptune-export:FOLDER"; nothing is asked of it yet.
+    """Make the store of a reference; nothing is asked of it yet.
+
+    Args:
+        source: "mlflow[:URI]", "neptune[:PROJECT]" or "neptune-export:FOLDER".
 
     Raises:
         StoreError: no such kind of store, or an export without a folder.
@@ -25,3 +28,23 @@ def open_store(source: str = "mlflow") -> CheckpointStore:
     if kind == "neptune-export":
         return ExportStore(place)
     raise StoreError(f"There is no kind of store '{kind}': use {FORMS}.")
+
+
+def make_tracker(reference: str = "mlflow") -> Tracker:
+    """Make the tracker of a reference; nothing is opened before a run starts.
+
+    Args:
+        reference: "mlflow[:URI]" (URI: $MLFLOW_TRACKING_URI, else a local SQLite file under ODITS_HOME),
+            "neptune[:PROJECT]" (PROJECT: $NEPTUNE_PROJECT; $NEPTUNE_MODE is async, offline, sync or debug), or "none".
+
+    Raises:
+        TrackingError: no such tracker.
+    """
+    kind, _, place = reference.partition(":")
+    if kind == "mlflow":
+        return MlflowTracker(place)
+    if kind == "neptune":
+        return NeptuneTracker(place)
+    if reference == "none":
+        return NoTracker()
+    raise TrackingError(f"There is no tracker '{kind}': use mlflow[:URI], neptune[:PROJECT] or none.")

@@ -1,20 +1,30 @@
-"""The seam behind which runs and their checkpoints are kept, and the plain values that cross it."""
+"""The seams behind which runs lie: stores of checkpoints and trackers, and the plain values that cross them.
+
+A trainer sees `Tracker` and `Run` only. A store that fails while a run is going on never stops it: what could not be
+sent is sent again with the next value, and `finish` says in one sentence if something is still missing.
+"""
 
 from __future__ import annotations
 
-import re
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from odits.core.errors import StoreError
+from odits.core.errors import OditsError, StoreError
 from odits.core.files import inside
 from odits.core.progress import Progress
 
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl")
 """Endings of files that are taken for checkpoints; all but the first are pickles."""
+
+Status = Literal["finished", "failed", "killed"]
+
+
+class TrackingError(OditsError):
+    """A tracker that can't be reached or doesn't take what it is given; the message never holds a credential."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,10 @@ class StoredCheckpoint:
         size: bytes, where known.
         digest: SHA-256, hexadecimal, where the store knows it.
         metadata: what was logged with it.
+
+    Example:
+        >>> StoredCheckpoint("mlflow", "4f1a", "checkpoints/best.safetensors").reference
+        '4f1a/checkpoints/best.safetensors'
     """
 
     source: str
@@ -79,32 +93,97 @@ class CheckpointStore(Protocol):
     source: str
 
     def list(self) -> Listing:
-        """All runs with their checkpoints."""
+        """List all runs with their checkpoints."""
 
     def run(self, run: str) -> StoredRun:
-        """One run, by its id."""
+        """Return one run, by its id."""
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
-        """Every metric of a run with its whole history."""
+        """Return every metric of a run with its whole history."""
 
     def find(self, reference: str) -> StoredCheckpoint:
-        """The checkpoint of a reference: "RUN/NAME", or "RUN" where it has only one."""
+        """Find the checkpoint of a reference: "RUN/NAME", or "RUN" where it has only one."""
 
     def fetch(self, checkpoint: StoredCheckpoint, folder: Path, progress: Progress) -> Path:
-        """The file, copied as it is into an empty folder; nothing is checked yet (`pull` does that)."""
+        """Copy the file as it is into an empty folder; nothing is checked yet (`pull` does that)."""
 
     def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """The checkpoint that a local file has become, in a run of its own unless one is named."""
+        """Store a local file as a checkpoint, in a run of its own unless one is named."""
+
+
+class Run(Protocol):
+    """One run that is being tracked; `id` is what `Tracker.start` takes to resume it."""
+
+    id: str
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Log the values at the step.
+
+        Names are paths such as "loss/image"; those that begin with "system/" are shown as machine load by MLflow.
+        """
+
+    def checkpoint(self, path: Path, name: str, metadata: Mapping[str, str]) -> None:
+        """Store the safetensors file with the run as checkpoint `name`, in the place of an older one."""
+
+    def finish(self, status: Status) -> None:
+        """Close the run.
+
+        Raises:
+            TrackingError: something that was logged did not reach its store.
+        """
+
+
+class Tracker(Protocol):
+    """Where runs are tracked; `name` is for people and holds no credential."""
+
+    name: str
+
+    def start(
+        self, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str], resume: str | None = None
+    ) -> Run:
+        """Start a run, or resume the one with the id `resume` (its parameters stay as they were).
+
+        Raises:
+            TrackingError: the store can't be reached within 10 s, or knows no such run.
+        """
+
+
+class NoTracker:
+    """A tracker that logs nothing.
+
+    Example:
+        >>> run = NoTracker().start("a run", {}, {}, resume="its id")
+        >>> run.metrics({"loss": 0.5}, step=1)
+        >>> run.id
+        'its id'
+    """
+
+    name = "none"
+
+    def start(
+        self, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str], resume: str | None = None
+    ) -> Run:
+        """Start a run of which nothing is known but its id."""
+        return _UntrackedRun(resume or uuid.uuid4().hex)
+
+
+class _UntrackedRun:
+    def __init__(self, run: str) -> None:
+        self.id = run
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Log nothing."""
+
+    def checkpoint(self, path: Path, name: str, metadata: Mapping[str, str]) -> None:
+        """Store nothing."""
+
+    def finish(self, status: Status) -> None:
+        """Close nothing."""
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file of that name is taken for a checkpoint."""
+    """Return whether a file of that name is taken for a checkpoint."""
     return PurePosixPath(name).suffix.lower() in WEIGHT_SUFFIXES
-
-
-def safe_name(text: str) -> str:
-    """A name that is good on every disk: letters, digits, dot, dash, underscore; never empty, never a path."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-_")[:80] or "checkpoint"
 
 
 def require_inside(root: Path, relative: str) -> Path:
@@ -119,8 +198,8 @@ def require_inside(root: Path, relative: str) -> Path:
     return found
 
 
-def pick(run: StoredRun, name: str) -> StoredCheckpoint:
-    """The run's checkpoint of that name (with or without folder and ending); the only one where the name is empty.
+def select_checkpoint(run: StoredRun, name: str) -> StoredCheckpoint:
+    """Return the run's checkpoint of that name (with or without folder and ending), or its only one for no name.
 
     Raises:
         StoreError: none, or more than one, of that name.
@@ -129,14 +208,18 @@ def pick(run: StoredRun, name: str) -> StoredCheckpoint:
     found = found or [item for item in run.checkpoints if name in (Path(item.name).name, Path(item.name).stem)]
     if len(found) == 1:
         return found[0]
-    there = ", ".join(item.name for item in run.checkpoints) or "none"
+    names = ", ".join(item.name for item in run.checkpoints) or "none"
     if not found:
-        raise StoreError(f"Run {run.id} has no checkpoint '{name}'; it has {there}.")
-    raise StoreError(f"Run {run.id} has several such checkpoints: name one of {there}.")
+        raise StoreError(f"Run {run.id} has no checkpoint '{name}'; it has {names}.")
+    raise StoreError(f"Run {run.id} has several such checkpoints: name one of {names}.")
 
 
 def split_reference(reference: str, runs: Iterable[str]) -> tuple[str, str]:
-    """(run, name) of a reference whose run ids may hold slashes; a run may be named by the last part of its id.
+    """Split a reference into (run, name) where ids of runs may hold slashes.
+
+    Args:
+        reference: "RUN", "RUN/NAME", or the same with the last part of the run's id only.
+        runs: ids of all runs.
 
     Raises:
         StoreError: no such run, or several.

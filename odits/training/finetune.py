@@ -2,164 +2,299 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from odits.core.errors import OditsError
-from odits.core.files import write_atomically
+from odits.core.files import cache_home, file_digest
+from odits.core.progress import Progress
 from odits.data import Dataset
-from odits.models.clip.model import ClipModel
-from odits.tracking.trackers import NoTracker, Run, Status, Tracker
-from odits.training.epochs import Trainee, make_optimizer, train_epoch
-from odits.training.finetune_config import FinetuneConfig
-from odits.training.inputs import kept_inputs
-from odits.training.lexicon_data import LexiconPairs, data_digest, usable_records
+from odits.metrics.scoring import Lexicons, score_table
+from odits.models.clip.model import ClipModel, encode_tokens, encode_vocabulary
+from odits.training.clip_parts import Part, choose_part, encode_chunks, trained_parameters
+from odits.training.data import (
+    Features,
+    LexiconPairs,
+    Pairs,
+    compute_features,
+    data_digest,
+    require_two,
+    usable_records,
+)
 from odits.training.losses import LexiconLoss
-from odits.training.machine_load import MachineLoad
-from odits.training.milestones import keep_checkpoint, reasons_to_keep
-from odits.training.parts import choose_part, trained_parameters
-from odits.training.processes import deterministic, joined_processes
-from odits.training.run_state import RunState, forget, read_state
-from odits.training.validation import Validation
+from odits.training.machine import Processes, deterministic, joined_processes
+from odits.training.run import RunOptions, RunState, Task, open_run, run_lock, train
+from odits.training.saving import save_model
+from odits.training.settings import FinetuneSettings
 
-
-@dataclass(frozen=True)
-class Listener:
-    """Who is told: sentences, each epoch's numbers, and how far the preparation of images is (done, in all)."""
-
-    say: Callable[[str], None] = lambda _: None
-    epoch: Callable[[dict[str, float]], None] = lambda _: None
-    prepared: Callable[[int, int], None] = lambda _, __: None
+_TOGETHER = 4  # images encoded at a time for metrics
 
 
 def finetune(
     clip: ClipModel,
     dataset: Dataset,
     folder: Path,
-    config: FinetuneConfig,
+    settings: FinetuneSettings,
     origin: Mapping[str, str],
-    tracker: Tracker | None = None,
-    tags: Mapping[str, str] | None = None,
+    options: RunOptions | None = None,
     evaluate: str | None = None,
-    restart: bool = False,
-    listener: Listener | None = None,
 ) -> RunState:
-    """The run's state after its last epoch; taken up where it stopped if `folder` holds its beginning.
+    """Fine-tune a model; the run is taken up where it stopped if `folder` holds its beginning.
 
-    After each epoch checkpoints, tracked numbers and then the state are written, the state in one piece: a run that is
-    killed at any moment does the epoch again and ends with the same bytes. The model stays in evaluation mode, so that
-    batch statistics are those it came with and nothing but the choice of pairs is random.
+    The model stays in evaluation mode, so that batch statistics are those it came with and nothing but the choice of
+    pairs is random.
 
     Args:
         clip: the model to start from; its weights are changed in place.
-        dataset: its "train" images are trained on.
+        dataset: its "train" images are trained on; those that can't be read are left out and named.
         folder: of the run: state.pt, history.json and epoch-NNN.safetensors.
+        settings: of the training.
         origin: what every checkpoint says of where it comes from: "architecture", "name" and "parent" at least.
-        tracker: where parameters, losses, machine load, metrics and checkpoints go.
-        tags: for the tracker alone: what may differ between runs that give the same bytes.
+        options: tracker, restart and listener.
         evaluate: a split whose metrics are computed at the start, at named epochs and at the end.
-        restart: forget what a run left in the folder.
+
+    Returns:
+        The run's state after its last epoch.
 
     Raises:
-        OditsError: the data can't be trained on, the folder holds another run, or the loss is no longer a number.
+        OditsError: the data can't be trained on, the folder holds another run or one that is running, or the loss is
+            no longer a number.
     """
-    listener = listener or Listener()
-    with joined_processes(clip.device) as processes, deterministic():
-        records = usable_records(dataset, "train")
-        part = choose_part(clip.model.eval(), config.train)
-        config = replace(config, train=part.name)
-        origin = {**origin, "parent_digest": clip.checkpoint, "data": dataset.name, "data_digest": data_digest(records)}
-        if restart and processes.first:
-            forget(folder)
-        processes.wait()
-        state = read_state(folder, {**config.settings(), "parent": clip.checkpoint, "data": origin["data_digest"]})
-        state.resumed_from = state.epoch
-        if state.epoch:
-            listener.say(f"resumed after epoch {state.epoch} of {max(config.epochs, state.epoch)}: {folder}")
-        inputs = kept_inputs(clip, part, records, processes, listener.prepared)
-        parameters = trained_parameters(clip.model, part, config.temperature)
-        optimizer = make_optimizer(parameters, config)
-        state.restore(parameters, optimizer)
-        processes.wait()  # nobody writes a state before all have read it
-        if state.epoch >= config.epochs:
-            return state
+    options = options or RunOptions()
+    with (
+        joined_processes(clip.device) as processes,
+        deterministic(),
+        run_lock(folder, options.wait_s) if processes.first else nullcontext(),
+    ):
+        return _finetune(clip, dataset, folder, settings, origin, options, evaluate, processes)
 
-        trainee = Trainee(clip.model, clip.tokenize, part, parameters, inputs)
-        pairs = LexiconPairs(records, config.batch, config.draws, config.seed)
-        loss = LexiconLoss(config.loss, processes.rank, processes.world)
-        validation = None
-        if evaluate and processes.first:
-            validation = Validation(clip, part, dataset, evaluate, listener.prepared)
-        noted = {**asdict(config), **origin, "processes": processes.world}
-        running = tracked(tracker if processes.first else None, folder.name, noted, tags or {}, state, listener.say)
-        with running as run, MachineLoad() as load:
-            if processes.first and not state.epoch:
-                if validation:
-                    state.start = validation.scores()
-                    run.metrics(state.start, 0)
-                folder.mkdir(parents=True, exist_ok=True)
-                state.keep(folder, parameters, optimizer)
-            for epoch in range(state.epoch + 1, config.epochs + 1):
-                began = time.perf_counter()
-                losses = train_epoch(trainee, pairs.epoch(epoch), loss, optimizer, processes, config.chunk)
-                seconds, samples = time.perf_counter() - began, load.drain()
-                if not math.isfinite(losses["total"]):
-                    raise OditsError(f"The loss is no longer a number in epoch {epoch}: lower the learning rate.")
-                if not processes.first:
-                    continue
-                line = {"epoch": epoch, **losses}
-                reasons = reasons_to_keep(epoch, losses["total"], state.lowest, config)
-                if validation and set(reasons) - {"new low"}:
-                    line |= validation.scores()
-                if reasons:
-                    kept = keep_checkpoint(clip.model, folder, line, reasons, config, origin)
-                    state.checkpoints.append(kept)
-                    run.checkpoint(folder / kept["file"], Path(kept["file"]).stem, kept["metadata"])
-                run.metrics({LOSS_NAMES.get(name, name): v for name, v in line.items() if name != "epoch"}, epoch)
-                run.metrics({"epoch_seconds": seconds}, epoch)
-                for number, sample in enumerate(samples, state.samples):
-                    run.metrics(sample, number)
-                state.epoch, state.lowest = epoch, min(state.lowest, losses["total"])
-                state.samples += len(samples)
-                state.history.append(line)
-                write_atomically(folder / "history.json", json.dumps(state.history, indent=1).encode())
-                state.keep(folder, parameters, optimizer)
-                listener.epoch(line)
+
+def _finetune(
+    clip: ClipModel,
+    dataset: Dataset,
+    folder: Path,
+    settings: FinetuneSettings,
+    origin: Mapping[str, str],
+    options: RunOptions,
+    evaluate: str | None,
+    processes: Processes,
+) -> RunState:
+    records = usable_records(dataset, "train")
+    part = choose_part(clip.model.eval(), settings.train)
+    settings = replace(settings, train=part.name)
+    origin = {**origin, "parent_digest": clip.checkpoint, "data": dataset.name, "data_digest": data_digest(records)}
+    identity = {**settings.identity(), "parent": clip.checkpoint, "data": origin["data_digest"]}
+    state = open_run(folder, identity, options, processes)
+    if state.epoch >= settings.epochs:
         return state
+    phase = options.listener.phase
+    if processes.first:
+        compute_features(clip, part, records, phase("preparing images"))
+    processes.wait()
+    features = compute_features(clip, part, records)  # from the store, in every process
+    state.problems = list(features.problems.values())
+    for problem in state.problems:
+        options.listener.say(f"Left out: {problem}")
+    records = [records[place] for place in features.usable]
+    require_two(records, dataset, "train")
+    validation = None
+    if evaluate and processes.first:
+        validation = Validation(clip, part, dataset, evaluate, phase(f"preparing {evaluate} images"))
+    pairs = LexiconPairs(records, settings.batch, settings.draws, settings.seed)
+    task = FinetuneTask(
+        clip, part, features, pairs, settings, processes, Checkpoints(folder, settings, origin), validation
+    )
+    noted = {**asdict(settings), **origin, "processes": processes.world}
+    return train(task, state, folder, noted, options, processes)
 
 
-LOSS_NAMES = {name: f"loss/{name}" for name in ("image", "text", "total")}
-"""What an epoch's losses are called in a tracker."""
+class FinetuneTask(Task[Pairs]):
+    """Contrast of images and words, a batch at a time (Algorithm 1)."""
+
+    losses = ("image", "text", "total")
+
+    def __init__(
+        self,
+        clip: ClipModel,
+        part: Part,
+        features: Features,
+        pairs: LexiconPairs,
+        settings: FinetuneSettings,
+        processes: Processes,
+        checkpoints: Checkpoints,
+        validation: Validation | None = None,
+    ) -> None:
+        self.epochs, self.seed = settings.epochs, settings.seed
+        self._model, self._tokenize, self._part = clip.model, clip.tokenize, part
+        self._features, self._pairs, self._processes = features, pairs, processes
+        self._checkpoints, self._validation = checkpoints, validation
+        self._chunk = settings.chunk or part.chunk
+        self._loss = LexiconLoss(settings.loss, processes.rank, processes.world)
+        self._parameters = trained_parameters(clip.model, part, settings.temperature)
+        self.tensors = self._parameters
+        self.optimizer = make_optimizer(self._parameters, settings)
+
+    def begin(self, state: RunState) -> None:
+        """Measure the model before the first epoch."""
+        if self._validation:
+            state.start = self._validation.scores()
+
+    def batches(self, state: RunState, rng: np.random.Generator) -> Iterator[Pairs]:
+        """Return the batches of the epoch that follows, without the first `state.step`."""
+        return islice(self._pairs.epoch(state.epoch + 1), state.step, None)
+
+    def position(self, state: RunState) -> tuple[int, int]:
+        """Return how many batches are done, and how many the run has."""
+        return state.epoch * len(self._pairs) + state.step, self.epochs * len(self._pairs)
+
+    def step(self, batch: Pairs, rng: np.random.Generator) -> tuple[Sequence[float], float]:
+        """Learn from a batch, of which this process takes its share."""
+        model, device = self._model, self._model.logit_scale.device
+        mine = self._processes.share(len(batch))
+        count = (mine.stop - mine.start) * self._processes.world
+        features = self._features.rows(batch.images[mine]).to(device)
+        image = F.normalize(encode_chunks(self._part, features, self._chunk), dim=-1)
+        text = F.normalize(encode_tokens(model, self._tokenize(batch.words[mine]).to(device)), dim=-1)
+        losses = self._loss(image, text, model.logit_scale.exp(), batch.true[:count, :count].to(device))
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        self._processes.average_gradients(list(self._parameters.values()))
+        self.optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(100))  # as in CLIP's own training
+        return [value.item() for value in losses], count
+
+    def close_epoch(self, line: dict[str, float], state: RunState) -> list[dict[str, Any]]:
+        """Save a checkpoint where there is a reason to, and measure it where the reason is not just a new low."""
+        reasons = self._checkpoints.reasons(int(line["epoch"]), line["total"], state.lowest)
+        if self._validation and set(reasons) - {"new low"}:
+            line |= self._validation.scores()
+        return [self._checkpoints.save(self._model, line, reasons)] if reasons else []
 
 
-@contextmanager
-def tracked(
-    tracker: Tracker | None,
-    name: str,
-    parameters: Mapping[str, object],
-    tags: Mapping[str, str],
-    state: RunState,
-    say: Callable[[str], None],
-) -> Iterator[Run]:
-    """The tracked run, closed with how it ended; the state remembers its id, to go on with the same one."""
-    tracker = tracker or NoTracker()
-    run = tracker.start(name, parameters, tags, state.run if state.tracker == tracker.name else None)
-    if tracker.name != NoTracker.name:
-        state.tracker, state.run = tracker.name, run.id
-    status: Status = "failed"
-    try:
-        yield run
-        status = "finished"
-    except KeyboardInterrupt:
-        status = "killed"
-        raise
-    finally:
-        try:
-            run.finish(status)
-        except OditsError as error:  # the weights are there all the same
-            say(str(error))
+def make_optimizer(parameters: Mapping[str, nn.Parameter], settings: FinetuneSettings) -> torch.optim.Optimizer:
+    """Return Adam or AdamW over the parameters."""
+    values = list(parameters.values())
+    options: dict[str, Any] = {
+        "lr": settings.learning_rate,
+        "betas": settings.betas,
+        "eps": settings.epsilon,
+        "weight_decay": settings.weight_decay,
+    }
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(values, **options)
+    spared = {"params": [value for value in values if value.ndim < 2], "weight_decay": 0.0}
+    return torch.optim.AdamW([{"params": [value for value in values if value.ndim >= 2]}, spared], **options)
+
+
+class Checkpoints:
+    """When a checkpoint is saved, and what it says about itself.
+
+    Args:
+        folder: of the run.
+        settings: of the training.
+        origin: "architecture", "name" (of the parent) and what else a checkpoint says beside how it was trained.
+    """
+
+    def __init__(self, folder: Path, settings: FinetuneSettings, origin: Mapping[str, str]) -> None:
+        self._folder, self._settings, self._origin = folder, settings, origin
+
+    def reasons(self, epoch: int, loss: float, lowest: float) -> list[str]:
+        """Say why the weights after an epoch are saved: "new low" of the loss, "named" epoch, "last" epoch."""
+        settings = self._settings
+        holding = {"new low": loss < lowest, "named": epoch in settings.named_epochs, "last": epoch == settings.epochs}
+        return [reason for reason, holds in holding.items() if holds]
+
+    def save(self, model: Any, line: Mapping[str, float], reasons: list[str]) -> dict[str, Any]:
+        """Write a checkpoint. Its metadata hold no time and no run's id: the same training gives the same bytes.
+
+        Args:
+            model: with the weights after the epoch.
+            line: the epoch's "epoch", "image", "text" and "total".
+            reasons: why it is saved.
+
+        Returns:
+            "file", "epoch", "loss", "reasons", "digest" and "metadata".
+        """
+        epoch = int(line["epoch"])
+        metadata = {
+            **self._origin,
+            **{name: str(value) for name, value in self._settings.identity().items()},
+            "name": f"{self._origin['name']} (+{epoch})",
+            "kind": "clip",
+            "epoch": str(epoch),
+            "image_loss": repr(line["image"]),
+            "text_loss": repr(line["text"]),
+            "total_loss": repr(line["total"]),
+        }
+        path = self._folder / f"epoch-{epoch:03d}.safetensors"
+        save_model(model, path, metadata)
+        return {
+            "file": path.name,
+            "epoch": epoch,
+            "loss": line["total"],
+            "reasons": reasons,
+            "digest": file_digest(path),
+            "metadata": metadata,
+        }
+
+
+class Validation:
+    """The metrics of a model while it is fine-tuned, over the data set's vocabulary, as `odits evaluate` computes them.
+
+    Raises:
+        OditsError: the split has no images that can be read.
+    """
+
+    def __init__(self, clip: ClipModel, part: Part, dataset: Dataset, split: str, progress: Progress) -> None:
+        self._clip, self._part, self._split = clip, part, split
+        records = dataset.split(split)
+        self._features = compute_features(clip, part, records, progress)
+        if not len(self._features):
+            raise OditsError(f"{dataset.name} has no {split} images to evaluate on.")
+        self._words = dataset.vocabulary()
+        self._lexicons = Lexicons([records[place] for place in self._features.usable], self._words)
+
+    @torch.no_grad()
+    def scores(self) -> dict[str, float]:
+        """Return the metrics of the model as it is now, by names such as "eval/confidence/precision"."""
+        model = self._clip.model
+        text = encode_vocabulary(model, self._clip.tokenize, self._words.words).T
+        rows: list[Tensor] = []
+        for places in np.array_split(np.arange(len(self._features)), -(-len(self._features) // _TOGETHER)):
+            features = self._features.rows(places).to(self._clip.device)
+            image = F.normalize(self._part.encode(features), dim=-1).float().cpu()
+            rows.append((float(model.logit_scale.exp()) * image @ text).softmax(dim=1))
+        groups = score_table(torch.cat(rows).numpy(), self._lexicons)
+        flat = {"uniformity": groups["uniformity"]}
+        for group in ("confidence", "threshold", "rank"):
+            flat |= {f"{group}/{name}": value for name, value in groups[group].items()}
+        return {f"{self._split}/{name}": float(value) for name, value in flat.items() if value is not None}
+
+
+def finetune_folder(clip: ClipModel, reference: str, dataset: Dataset, settings: FinetuneSettings) -> Path:
+    """Return the folder of a run that is told no other: the same for the same data, model and settings."""
+    part = choose_part(clip.model, settings.train).name
+    key = settings.digest(part, clip.checkpoint, data_digest(usable_records(dataset, "train")))
+    return cache_home() / "checkpoints" / f"{plain_name(reference).replace('/', '-')}-{part}-{settings.loss}-{key}"
+
+
+def plain_name(reference: str) -> str:
+    """Return a reference without folders or extension, where it names a file.
+
+    Example:
+        >>> plain_name("ViT-B-32/openai"), plain_name("ViT-B-32@/tmp/weights.pt")
+        ('ViT-B-32/openai', 'weights')
+    """
+    path = Path(reference.rpartition("@")[2])
+    return path.stem if path.suffix else reference

@@ -17,9 +17,10 @@ from odits.core.errors import OditsError
 from odits.core.files import write_atomically
 from odits.data import Dataset, Vocabulary
 from odits.models.fusion.initializers import initialise
-from odits.models.fusion.inputs import OditsEyes, OditsInput, gather, lexicon_table
-from odits.models.fusion.network import ObjectText, Odits, OditsConfig
-from odits.tracking.trackers import Tracker
+from odits.models.fusion.inputs import InputEncoder, OditsInput, collate, lexicon_table
+from odits.models.fusion.network import ObjectText, Odits
+from odits.models.fusion.settings import OditsConfig
+from odits.tracking.store import Tracker
 from odits.training.finetune import Listener, tracked
 from odits.training.lexicon_data import data_digest, usable_records
 from odits.training.live_clip import LiveClip
@@ -65,20 +66,20 @@ _PARTS = ("object_attention", "weighted_text", "feature_enhancer", "evidence", "
 def choose_objects(inputs: Sequence[OditsInput], objects: str, seed: int) -> list[OditsInput]:
     """The images with the objects that a model is to be given: their own, themselves, or another image's."""
     if objects == "image":
-        return [OditsInput(one.seen.as_object()) for one in inputs]
+        return [OditsInput(one.embeddings.image_as_object()) for one in inputs]
     if objects == "shuffled":
         order = np.random.default_rng(seed).permutation(len(inputs))
         other = np.empty(len(inputs), int)
         other[order] = np.roll(order, 1)  # one cycle: nobody keeps its own
         return [
-            OditsInput(inputs[there].seen.seen_with(one.seen.image), inputs[there].read)
+            OditsInput(inputs[there].embeddings.with_image(one.embeddings.image), inputs[there].read)
             for one, there in zip(inputs, other, strict=True)
         ]
     return list(inputs)
 
 
 def train_odits(
-    eyes: OditsEyes,
+    input_encoder: InputEncoder,
     dataset: Dataset,
     folder: Path,
     config: OditsTraining,
@@ -95,7 +96,7 @@ def train_odits(
     before. An image's own lexicon is hidden from it, in training and in validation.
 
     Args:
-        eyes: what the images are looked at with; CLIP's weights stay as they are, or are changed in place.
+        input_encoder: what the images are looked at with; CLIP's weights stay as they are, or are changed in place.
         dataset: its "train" images are trained on; the evaluation images are not touched.
         folder: of the run: state.pt, history.json and the two checkpoints.
         origin: what checkpoints say of where they come from: "architecture", "name" and "parent" at least.
@@ -105,25 +106,27 @@ def train_odits(
         OditsError: the data can't be trained on, the folder holds another run, or the loss is no longer a number.
     """
     listener = listener or Listener()
-    clip, vocabulary = eyes.encoder.clip, dataset.vocabulary()
+    clip, vocabulary = input_encoder.object_encoder.clip, dataset.vocabulary()
     records = usable_records(dataset, "train")
     origin = {**origin, "parent_digest": clip.checkpoint, "data": dataset.name, "data_digest": data_digest(records)}
     if restart:
         forget(folder)
-    state = read_state(folder, {**config.settings(), "looks": eyes.key, "data": origin["data_digest"]})
+    state = read_state(folder, {**config.settings(), "looks": input_encoder.key, "data": origin["data_digest"]})
     state.resumed_from = state.epoch
     if _finished(state, config):
         return state
     inputs = choose_objects(
-        eyes.look_all([r.path for r in records], vocabulary, listener.prepared), config.objects, config.seed
+        input_encoder.encode_all([r.path for r in records], vocabulary, listener.prepared), config.objects, config.seed
     )
     lexicons = [sorted(set(record.lexicon)) for record in records]
     lesson = make_lesson(inputs, clip.encode_vocabulary(vocabulary), lexicon_table(lexicons, vocabulary), config)
     network = new_network(config, lesson.text.shape[1], float(clip.model.logit_scale.detach().exp()))
-    keep = Keeper(folder, eyes, lexicons, {**origin, **_described(config)})
+    keep = Keeper(folder, input_encoder, lexicons, {**origin, **_described(config)})
     noted = {**asdict(config), **origin}
     with deterministic(), tracked(tracker, folder.name, noted, tags or {}, state, listener.say) as run:
-        learner = Learner(network, lesson, config, _live(eyes, [r.path for r in records], vocabulary, config, listener))
+        learner = Learner(
+            network, lesson, config, _live(input_encoder, [r.path for r in records], vocabulary, config, listener)
+        )
         before = learner.held_out(network)
         if not state.epoch:
             folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +167,11 @@ def train_odits(
 
 
 def _live(
-    eyes: OditsEyes, paths: Sequence[Path], vocabulary: Vocabulary, config: OditsTraining, listener: Listener
+    input_encoder: InputEncoder,
+    paths: Sequence[Path],
+    vocabulary: Vocabulary,
+    config: OditsTraining,
+    listener: Listener,
 ) -> LiveClip | None:
     """What embeds images anew in every step, where CLIP learns too.
 
@@ -175,7 +182,7 @@ def _live(
         return None
     if config.objects != "all":
         raise OditsError("CLIP can only learn along with the images' own objects.")
-    return LiveClip(eyes.encoder, paths, vocabulary, config.clip, listener.prepared)
+    return LiveClip(input_encoder.object_encoder, paths, vocabulary, config.clip, listener.prepared)
 
 
 def _described(config: OditsTraining) -> dict[str, str]:
@@ -232,10 +239,10 @@ class Learner:
 
     def _step(self, images: np.ndarray, rng: np.random.Generator) -> float:
         chosen = [self.lesson.inputs[i] for i in images]
-        kept = [rng.random(len(one.seen)) >= self.config.object_dropout for one in chosen]
+        kept = [rng.random(len(one.embeddings)) >= self.config.object_dropout for one in chosen]
         true = self.lesson.lexicons[images] > 0
         asked, offset = draw_words(true, self.config.negatives, rng)
-        batch, text = gather(chosen, kept), self.lesson.text
+        batch, text = collate(chosen, kept), self.lesson.text
         if self.live is not None:
             batch, text = self.live.embed(images.tolist(), batch), self.live.text(text, asked)
         found = self.network(
@@ -259,11 +266,11 @@ class Learner:
     def _matrix(self, images: np.ndarray) -> ObjectText | None:
         """The object-text matrix of a batch, from memory where there is room for those of all images."""
         inputs, words = self.lesson.inputs, len(self.lesson.text)
-        if 4 * words * sum(len(one.seen) for one in inputs) > _ROOM:
+        if 4 * words * sum(len(one.embeddings) for one in inputs) > _ROOM:
             return None
         for i in images:
             if i not in self._known:
-                self._known[int(i)] = self.network.object_text(gather([inputs[i]]), self.lesson.text)
+                self._known[int(i)] = self.network.object_text(collate([inputs[i]]), self.lesson.text)
         found = [self._known[int(i)] for i in images]
         parts = [[getattr(one, name)[0] for one in found] for name in ("similarity", "weighted", "cues")]
         return ObjectText(*(nn.utils.rnn.pad_sequence(part, batch_first=True) for part in parts))
@@ -273,17 +280,17 @@ class Learner:
         """Logits (B, n) of the held-out images, their own lexicons hidden from them."""
         lesson = self.lesson
         text = lesson.text if self.live is None else self.live.text(lesson.text)
-        words = None if network.enhancer is None else network.enhancer.among_words(text)
+        words = None if network.enhancer is None else network.enhancer.enhance_text(text)
         rows = []
         for images in np.array_split(lesson.held_out, -(-len(lesson.held_out) // _TOGETHER)):
-            batch = gather([lesson.inputs[i] for i in images])
+            batch = collate([lesson.inputs[i] for i in images])
             found = network(
                 batch if self.live is None else self.live.embed(images.tolist(), batch),
                 text,
                 lesson.lexicons,
                 torch.from_numpy(images),
                 matrix=None if self.live else self._matrix(images),
-                among_words=words,
+                enhanced_text=words,
             )
             rows.append(found.logits)
         return torch.cat(rows).clone()
@@ -313,9 +320,11 @@ def held_out_loss(logits: Tensor, lesson: Lesson, config: OditsTraining) -> floa
 class Keeper:
     """Writes checkpoints of a run."""
 
-    def __init__(self, folder: Path, eyes: OditsEyes, lexicons: list[list[str]], origin: Mapping[str, str]) -> None:
-        self.folder, self.eyes, self.lexicons, self.origin = folder, eyes, lexicons, origin
+    def __init__(
+        self, folder: Path, input_encoder: InputEncoder, lexicons: list[list[str]], origin: Mapping[str, str]
+    ) -> None:
+        self.folder, self.input_encoder, self.lexicons, self.origin = folder, input_encoder, lexicons, origin
 
     def __call__(self, network: Odits, file: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         """What was written: "file", "digest" and "metadata"."""
-        return save_odits(self.folder / file, network, self.eyes, self.lexicons, {**self.origin, **metadata})
+        return save_odits(self.folder / file, network, self.input_encoder, self.lexicons, {**self.origin, **metadata})

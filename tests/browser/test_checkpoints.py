@@ -12,11 +12,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from safetensors.numpy import load_file, save_file
 
-from odits.evaluation.results import kept_evaluations
-from odits.models.registry import EMBEDDED_WEIGHTS
 from odits.core.files import file_digest
-from odits.tracking.sources import open_store
-from odits.tracking.trackers import make_tracker
+from odits.evaluation.results import stored_evaluations
+from odits.models.reference import EMBEDDED_WEIGHTS
+from odits.tracking.sources import make_tracker, open_store
 from tests.browser.conftest import REPOSITORY, Serve, mistakes, settle, visit
 
 RUN = "signs-on-demo"
@@ -127,7 +126,7 @@ def test_evaluate_stop_go_on_compare_and_look_at_images(site: Site, page: Page) 
     assert mistakes(page) == []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ODITS_HOME", str(site.home))
-        assert len(kept_evaluations()) == 2
+        assert len(stored_evaluations()) == 2
 
 
 def test_bring_a_checkpoint_here_from_mlflow(site: Site, page: Page) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from odits.data import Dataset, Vocabulary
-from odits.evaluation.results import KeptEvaluation, evaluate_and_keep, track_evaluation
 from odits.core.files import file_digest
-from odits.tracking.sources import open_store
-from odits.tracking.trackers import TrackingError, make_tracker
+from odits.data import Dataset, Vocabulary
+from odits.evaluation.results import StoredEvaluation, evaluate_and_store, track_evaluation
+from odits.tracking.sources import make_tracker, open_store
+from odits.tracking.store import TrackingError
 from tests.evaluation.test_results import ByColour, write_data
 from tests.tracking.conftest import empty_store, mlflow_home, weights
 
@@ -29,12 +29,12 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 @pytest.fixture
-def kept(dataset: Dataset) -> KeptEvaluation:
-    return evaluate_and_keep(ByColour(), "colour", dataset, "eval", dataset.vocabulary())
+def kept(dataset: Dataset) -> StoredEvaluation:
+    return evaluate_and_store(ByColour(), "colour", dataset, "eval", dataset.vocabulary())
 
 
 def test_they_join_the_run_that_keeps_the_checkpoint(
-    mlflow_home: Path, weights: Make, kept: KeptEvaluation, dataset: Dataset
+    mlflow_home: Path, weights: Make, kept: StoredEvaluation, dataset: Dataset
 ) -> None:
     run = make_tracker().start("signs", {"seed": 0}, {})
     run.metrics({"loss/total": 2.0}, 3)
@@ -54,7 +54,7 @@ def test_they_join_the_run_that_keeps_the_checkpoint(
 
 
 def test_other_words_and_other_data_are_named(
-    mlflow_home: Path, weights: Make, kept: KeptEvaluation, dataset: Dataset
+    mlflow_home: Path, weights: Make, kept: StoredEvaluation, dataset: Dataset
 ) -> None:
     run = make_tracker().start("signs", {}, {})
     run.checkpoint(weights(1.0), "epoch-003", {})
@@ -68,7 +68,7 @@ def test_other_words_and_other_data_are_named(
     assert f"eval over 2 words {words.digest[:6]}/confidence/precision" in names
 
 
-def test_a_model_without_a_run_gets_one(mlflow_home: Path, kept: KeptEvaluation, dataset: Dataset) -> None:
+def test_a_model_without_a_run_gets_one(mlflow_home: Path, kept: StoredEvaluation, dataset: Dataset) -> None:
     assert track_evaluation(kept, dataset, new_run=False) is None
     assert track_evaluation(kept, dataset, "none") is None
     run = track_evaluation(kept, dataset)
@@ -78,7 +78,7 @@ def test_a_model_without_a_run_gets_one(mlflow_home: Path, kept: KeptEvaluation,
     assert found.metrics["eval/confidence/f1"] == pytest.approx(kept.groups["confidence"]["f1"])
 
 
-def test_a_server_that_is_down_is_one_sentence(home: Path, kept: KeptEvaluation, dataset: Dataset) -> None:
+def test_a_server_that_is_down_is_one_sentence(home: Path, kept: StoredEvaluation, dataset: Dataset) -> None:
     with pytest.raises(TrackingError, match="cannot be reached") as caught:
         track_evaluation(kept, dataset, "mlflow:http://127.0.0.1:9")
     assert "\n" not in str(caught.value)

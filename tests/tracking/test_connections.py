@@ -18,9 +18,9 @@ import pytest
 
 from odits.core.errors import StoreError
 from odits.tracking.connections import read_secrets, redact
-from odits.tracking.neptune_client import project_name, server_address
-from odits.tracking.sources import open_store
-from odits.tracking.trackers import TrackingError, make_tracker
+from odits.tracking.neptune_store import project_name, server_address
+from odits.tracking.sources import make_tracker, open_store
+from odits.tracking.store import TrackingError
 
 PASSWORD = "hunter2-is-secret"
 
@@ -153,7 +153,7 @@ def test_a_server_that_dies_during_a_run_does_not_stop_it(
     from mlflow import MlflowClient
 
     from odits.tracking.mlflow_client import Mlflow
-    from odits.tracking.mlflow_tracker import MlflowRun
+    from odits.tracking.mlflow_store import MlflowRun
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from odits.core.errors import StoreError
-from odits.models.registry import read_metadata
 from odits.core.files import file_digest
+from odits.models.registry import read_metadata
 from odits.tracking.neptune_export import CURVE_POINTS
 from odits.tracking.pulling import is_here, local_path, pull
 from odits.tracking.sources import open_store

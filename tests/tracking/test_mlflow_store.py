@@ -15,8 +15,7 @@ from odits.core.errors import StoreError
 from odits.core.files import file_digest
 from odits.tracking.mlflow_client import experiment_id, local_database, open_mlflow
 from odits.tracking.pulling import is_here, local_path, pull
-from odits.tracking.sources import open_store
-from odits.tracking.sources import make_tracker
+from odits.tracking.sources import make_tracker, open_store
 
 Make = Callable[[float], Path]
 

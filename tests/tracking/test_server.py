@@ -17,8 +17,7 @@ import pytest
 
 from odits.core.files import file_digest
 from odits.tracking.pulling import pull
-from odits.tracking.sources import open_store
-from odits.tracking.trackers import make_tracker
+from odits.tracking.sources import make_tracker, open_store
 
 
 @pytest.fixture

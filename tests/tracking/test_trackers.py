@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from odits.tracking.mlflow_client import open_mlflow
-from odits.tracking.sources import open_store
-from odits.tracking.trackers import TrackingError, make_tracker
+from odits.tracking.sources import make_tracker, open_store
+from odits.tracking.store import TrackingError
 from tests.tracking.conftest import empty_store, mlflow_home, weights
 
 __all__ = ["empty_store", "mlflow_home", "weights"]
@@ -129,7 +129,7 @@ def test_neptune_debug_takes_everything_and_sends_nothing(
     run.metrics({"loss": 0.5}, 1)
     run.checkpoint(weights(1.0), "best", {})
     run.finish("failed")
-    with pytest.raises(TrackingError, match="can only be gone on with while its server is reached"):
+    with pytest.raises(TrackingError, match="can only be resumed while its server is reached"):
         make_tracker("neptune").start("signs", {}, {}, resume="SIGNS-12")
     monkeypatch.setenv("NEPTUNE_MODE", "sometimes")
     with pytest.raises(TrackingError, match="NEPTUNE_MODE is 'sometimes'"):
