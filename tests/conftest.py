@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from odits.data import find_data_folder
-
+from tests.installing import Installed, install_wheel
 
 SHARED_SVT = Path(__file__).resolve().parents[2] / "shared" / "svt1"
 """Where the tests, and only they, look for SVT when ODITS_DATA names nothing."""
@@ -21,6 +21,12 @@ def svt() -> Path:
     if folder is None or not (folder / "test.xml").exists():
         pytest.skip(f"SVT is not here: name its folder in ODITS_DATA, or put it at {SHARED_SVT}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment with the project's wheel in it."""
+    return install_wheel(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(autouse=True)
