@@ -1,9 +1,8 @@
-"""Names of objects: by GroundingDINO, whose boxes are matched to masks, or by the word model that is at hand."""
+"""Names of objects: by GroundingDINO, whose boxes are matched to masks, or by a word model that sees their crops."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -12,40 +11,42 @@ import numpy as np
 import supervision as sv
 from PIL import Image
 
+from odits.core.device import resolve_device
 from odits.core.errors import OditsError
+from odits.core.files import sha256_of
+from odits.core.progress import Progress, no_progress
 from odits.data.vocabulary import Vocabulary
 from odits.objects.detections import areas_of, masks_of, object_crop
 
 if TYPE_CHECKING:
     from odits.data.predictions import WordModel
 
+GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
+"""The weights of GroundingDINO that are used where nobody names others."""
+
+BOX_THRESHOLD = 0.25
+"""Score of a word below which GroundingDINO's box does not count, as in its own demo."""
 
 BATCH = 16  # crops between two reports of progress
-LEAST_IOU = 0.5
-LEAST_COVERAGE = 0.9  # of the mask, by the box
-LEAST_FILLING = 0.2  # of the box, by the mask: a window is not the car that it belongs to
-
-Advance = Callable[[int, int], None]
-
-
-def no_advance(done: int, of: int) -> None:
-    """Nothing: for callers that do not show progress."""
+MIN_IOU = 0.5
+MIN_COVERAGE = 0.9  # of the mask, by the box
+MIN_FILL = 0.2  # of the box, by the mask: a window is not the car that it belongs to
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectNames:
-    """What the objects of an image are called.
+    """The names of the objects of an image.
 
     Attributes:
-        names: one an object, "" where the model has no name for it.
-        scores: float32 (K,), how sure it is, in 0..1; 0 without a name.
-        speaker: which model named them, as shown to users.
+        names: one for each of the K objects, "" where the model has no name for it.
+        scores: float32 (K,) in 0..1, the model's confidence; 0 without a name.
+        model: which model named them, as shown to users.
         vocabulary: the name of the vocabulary.
     """
 
     names: tuple[str, ...]
     scores: np.ndarray
-    speaker: str
+    model: str
     vocabulary: str
 
 
@@ -61,15 +62,15 @@ class Namer(Protocol):
     key: str
 
     def names(
-        self, image: Image.Image, detections: sv.Detections, vocabulary: Vocabulary, advance: Advance = no_advance
+        self, image: Image.Image, detections: sv.Detections, vocabulary: Vocabulary, progress: Progress = no_progress
     ) -> ObjectNames:
-        """A name from the vocabulary for each object of an RGB image.
+        """Choose a name from the vocabulary for each object of an RGB image.
 
         Args:
             image: of the masks' size.
             detections: its objects; may be none.
             vocabulary: names to choose from.
-            advance: called with (done, of); what it raises ends the work.
+            progress: called with (done, of); what it raises ends the work.
         """
         ...
 
@@ -78,7 +79,7 @@ class WordNamer:
     """Names each object by the word that its crop makes most probable.
 
     Args:
-        model: asked with view="crop".
+        model: given the crops with view="crop".
     """
 
     def __init__(self, model: WordModel) -> None:
@@ -86,25 +87,24 @@ class WordNamer:
         self.name, self.key = model.name, f"words {model.checkpoint}"
 
     def names(
-        self, image: Image.Image, detections: sv.Detections, vocabulary: Vocabulary, advance: Advance = no_advance
+        self, image: Image.Image, detections: sv.Detections, vocabulary: Vocabulary, progress: Progress = no_progress
     ) -> ObjectNames:
-        """The most probable word of every object, however improbable it is."""
+        """Choose the most probable word for every object, however improbable it is."""
         names: list[str] = []
         scores: list[float] = []
         for start in range(0, len(detections), BATCH):
-            advance(start, len(detections))
-            some = range(start, min(start + BATCH, len(detections)))
-            crops = [object_crop(image, detections, index) for index in some]
-            found = self._model.probabilities(crops, vocabulary, "crop")
-            best = found.argmax(axis=1)
-            names += [vocabulary.words[word] for word in best]
-            scores += found[np.arange(len(best)), best].tolist()
-        advance(len(detections), len(detections))
+            progress(start, len(detections))
+            stop = min(start + BATCH, len(detections))
+            crops = [object_crop(image, detections, index) for index in range(start, stop)]
+            probabilities = self._model.probabilities(crops, vocabulary, "crop")
+            names += [vocabulary.words[word] for word in probabilities.argmax(axis=1)]
+            scores += probabilities.max(axis=1).tolist()
+        progress(len(detections), len(detections))
         return ObjectNames(tuple(names), np.array(scores, np.float32), self.name, vocabulary.name)
 
 
 class NamedBox(NamedTuple):
-    """A box x0, y0, x1, y1 in pixels with the word it was found for."""
+    """A box x0, y0, x1, y1 in pixels with the word it was found for, and the word's score in 0..1."""
 
     box: tuple[float, float, float, float]
     word: str
@@ -112,90 +112,101 @@ class NamedBox(NamedTuple):
 
 
 def match_boxes(detections: sv.Detections, boxes: Sequence[NamedBox]) -> list[NamedBox | None]:
-    """For each mask the box that names it, or None.
+    """Match boxes to masks.
 
     A box fits a mask where its IoU with the mask's own box is at least 0.5, or where it covers 90 % of the mask's
-    pixels and the mask fills a fifth of it. Of those that fit, the largest product of IoU and score counts.
+    pixels and the mask fills a fifth of it. Of those that fit, the one with the largest product of IoU and score is
+    chosen, the first of equally good ones.
+
+    Args:
+        detections: K objects with masks.
+        boxes: in the same pixels.
+
+    Returns:
+        For each of the K masks the box that names it, or None.
+
+    Example:
+        >>> from odits.objects.detections import make_detections
+        >>> objects = make_detections([np.ones((10, 10), bool)], [1.0], ["mask"], (10, 10))
+        >>> match_boxes(objects, [NamedBox((0, 0, 5, 4), "door", 0.9), NamedBox((0, 0, 10, 8), "house", 0.4)])
+        [NamedBox(box=(0, 0, 10, 8), word='house', score=0.4)]
     """
     masks, areas = masks_of(detections), areas_of(detections)
-    found: list[NamedBox | None] = []
+    matched: list[NamedBox | None] = []
     for mask, area, own in zip(masks, areas, detections.xyxy, strict=True):
         fitting = [
-            (iou * one.score, place)
-            for place, one in enumerate(boxes)
-            if (iou := _iou(own, one.box)) >= LEAST_IOU or _covers(mask, int(area), one.box)
+            (iou * one.score, -index)
+            for index, one in enumerate(boxes)
+            if (iou := _iou(own, one.box)) >= MIN_IOU or _covers(mask, int(area), one.box)
         ]
-        found.append(boxes[max(fitting, key=lambda pair: (pair[0], -pair[1]))[1]] if fitting else None)
-    return found
+        matched.append(boxes[-max(fitting)[1]] if fitting else None)
+    return matched
 
 
 def _iou(one: np.ndarray, other: Sequence[float]) -> float:
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     common = max(float(width), 0.0) * max(float(height), 0.0)
-    both = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - common
-    return common / float(both) if both > 0 else 0.0
+    union = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - common
+    return common / float(union) if union > 0 else 0.0
 
 
 def _covers(mask: np.ndarray, area: int, box: Sequence[float]) -> bool:
     x0, y0, x1, y1 = (max(round(value), 0) for value in box)
     inside = int(mask[y0:y1, x0:x1].sum())
-    room = (x1 - x0) * (y1 - y0)
-    return area > 0 and room > 0 and inside >= LEAST_COVERAGE * area and inside >= LEAST_FILLING * room
+    box_area = (x1 - x0) * (y1 - y0)
+    return area > 0 and box_area > 0 and inside >= MIN_COVERAGE * area and inside >= MIN_FILL * box_area
 
 
-# GroundingDINO (Liu et al., 2023) through transformers: boxes for the words of a vocabulary, and names from them.
+def weights_available(reference: str = GROUNDING_DINO) -> bool:
+    """Whether GroundingDINO's weights are on this machine: in a folder, or in the hub's cache.
 
-
-DEFAULT = "IDEA-Research/grounding-dino-tiny"
-LEAST_SCORE = 0.25
-
-
-def is_at_hand(reference: str = DEFAULT) -> bool:
-    """Whether its weights are on this machine: a folder of them, or the hub's cache has them."""
+    Args:
+        reference: as `GroundingDinoNamer` takes it.
+    """
     if Path(reference).expanduser().is_dir():
         return (Path(reference).expanduser() / "config.json").is_file()
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        kept = [try_to_load_from_cache(reference, name) for name in ("config.json", "model.safetensors")]
+        cached = [try_to_load_from_cache(reference, name) for name in ("config.json", "model.safetensors")]
     except HFValidationError:
         return False  # neither a folder nor a name
-    return all(isinstance(file, str) for file in kept)
+    return all(isinstance(file, str) for file in cached)
 
 
 class GroundingDinoNamer:
-    """Names objects after the boxes that GroundingDINO finds for the words (a `Namer`).
+    """Names objects after the boxes that GroundingDINO (Liu et al. 2023) finds for the words (a `Namer`).
 
     Args:
         reference: a name on the hub, or the path of a folder that `save_pretrained` wrote.
         device: "auto", "cpu", "cuda" or "mps".
-        least: score below which a box does not count, in 0..1.
+        threshold: score below which a box does not count, in 0..1.
 
     Raises:
-        OditsError: the weights are not to be had.
+        OditsError: the weights are neither here nor can be downloaded.
     """
 
-    def __init__(self, reference: str = DEFAULT, device: str = "auto", least: float = LEAST_SCORE) -> None:
-        import torch
-
+    def __init__(self, reference: str = GROUNDING_DINO, device: str = "auto", threshold: float = BOX_THRESHOLD) -> None:
         reference = str(Path(reference).expanduser()) if Path(reference).expanduser().is_dir() else reference
         self._model, self._images, self._tokens = _load(reference)
-        use = "cuda" if device in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
-        self._model.to(use).eval()
-        self._least = least
+        self._model.to(resolve_device(device, supported=("cuda",))).eval()
+        self._threshold = threshold
         self.name = f"GroundingDINO ({Path(reference).name})"
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self._model.state_dict().items()):
-            digest.update(f"{name} {tuple(tensor.shape)} {float(tensor.double().sum()):.9g}".encode())
-        self.key = f"grounding-dino {digest.hexdigest()[:24]} {least:g}"
+        digest = sha256_of(
+            *(
+                f"{name} {tuple(tensor.shape)} {float(tensor.double().sum()):.9g}"
+                for name, tensor in sorted(self._model.state_dict().items())
+            )
+        )
+        self.key = f"grounding-dino {digest[:24]} {threshold:g}"
 
     def names(
-        self, image: Image.Image, detections: sv.Detections, vocabulary: Vocabulary, advance: Advance = no_advance
+        self, image: Image.Image, detections: sv.Detections, vocabulary: Vocabulary, progress: Progress = no_progress
     ) -> ObjectNames:
-        """The name of the best box that fits each object; "" where none does."""
-        boxes = self.boxes(image, vocabulary, advance) if len(detections) else []
+        """Choose the name of the best box that fits each object; "" where none does."""
+        boxes = self.boxes(image, vocabulary, progress) if len(detections) else []
         matched = match_boxes(detections, boxes)
         return ObjectNames(
             tuple(one.word if one else "" for one in matched),
@@ -204,10 +215,18 @@ class GroundingDinoNamer:
             vocabulary.name,
         )
 
-    def boxes(self, image: Image.Image, vocabulary: Vocabulary, advance: Advance = no_advance) -> list[NamedBox]:
-        """Boxes in the image's pixels, each with its best word, in as many passes as the words need.
+    def boxes(self, image: Image.Image, vocabulary: Vocabulary, progress: Progress = no_progress) -> list[NamedBox]:
+        """Find boxes for the words, in as many passes as they need.
 
-        A word's score for a box is the mean over its tokens of the sigmoid of their logits.
+        The score of a word for a box is the mean over its tokens of the sigmoid of their logits.
+
+        Args:
+            image: any mode.
+            vocabulary: words to look for.
+            progress: called with (passes done, of).
+
+        Returns:
+            Boxes in the image's pixels, each with its best word.
         """
         import torch
 
@@ -215,41 +234,41 @@ class GroundingDinoNamer:
         pixels = self._images(images=image.convert("RGB"), return_tensors="pt").to(device)
         prompts = list(self._prompts(vocabulary.words))
         size = np.array([image.width, image.height] * 2, float)
-        found: list[NamedBox] = []
+        boxes: list[NamedBox] = []
         for number, (ids, spans) in enumerate(prompts):
-            advance(number, len(prompts))
+            progress(number, len(prompts))
             tokens = torch.tensor([ids], device=device)
             with torch.inference_mode():
-                answer = self._model(
+                output = self._model(
                     pixel_values=pixels["pixel_values"],
                     pixel_mask=pixels.get("pixel_mask"),
                     input_ids=tokens,
                     token_type_ids=torch.zeros_like(tokens),
                     attention_mask=torch.ones_like(tokens),
                 )
-            sure = answer.logits[0].sigmoid().float().cpu().numpy()
-            scores = np.stack([sure[:, first:last].mean(axis=1) for _, first, last in spans], axis=1)
-            x, y, width, height = answer.pred_boxes[0].float().cpu().numpy().T
+            tokenwise = output.logits[0].sigmoid().float().cpu().numpy()
+            scores = np.stack([tokenwise[:, first:last].mean(axis=1) for _, first, last in spans], axis=1)
+            x, y, width, height = output.pred_boxes[0].float().cpu().numpy().T
             corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=1)
-            for row in np.flatnonzero(scores.max(axis=1) >= self._least):
+            for row in np.flatnonzero(scores.max(axis=1) >= self._threshold):
                 best = int(scores[row].argmax())
                 box = np.clip(corners[row], 0, 1) * size
-                found.append(NamedBox((box[0], box[1], box[2], box[3]), spans[best][0], float(scores[row, best])))
-        advance(len(prompts), len(prompts))
-        return found
+                boxes.append(NamedBox((box[0], box[1], box[2], box[3]), spans[best][0], float(scores[row, best])))
+        progress(len(prompts), len(prompts))
+        return boxes
 
     def _prompts(self, words: tuple[str, ...]) -> Iterator[tuple[list[int], list[tuple[str, int, int]]]]:
-        """Token ids of "[CLS] word . word . [SEP]", as long as the model takes, and where each word's tokens are."""
-        room = int(self._model.config.max_text_len)
+        """Yield token ids of "[CLS] word . word . [SEP]" as long as the model takes, and each word's span of tokens."""
+        longest = int(self._model.config.max_text_len)
         dot = self._tokens.convert_tokens_to_ids(".")
         start, end = self._tokens.cls_token_id, self._tokens.sep_token_id
         ids, spans = [start], list[tuple[str, int, int]]()
         for word in words:
             # as the model was trained: lower case, and dots only between words
-            own = self._tokens(word.lower().replace(".", " "), add_special_tokens=False)["input_ids"][: room - 3]
+            own = self._tokens(word.lower().replace(".", " "), add_special_tokens=False)["input_ids"][: longest - 3]
             if not own:
                 continue
-            if len(ids) + len(own) + 2 > room:
+            if len(ids) + len(own) + 2 > longest:
                 yield [*ids, end], spans
                 ids, spans = [start], []
             spans.append((word, len(ids), len(ids) + len(own)))
@@ -259,14 +278,14 @@ class GroundingDinoNamer:
 
 
 def _load(reference: str) -> tuple[Any, Any, Any]:
-    """Model, image processor and tokenizer."""
+    """Load model, image processor and tokenizer."""
     from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
     from odits.models.clip.loading import hub_answers
 
-    offline = is_at_hand(reference)
+    offline = weights_available(reference)
     if not offline and not hub_answers():
-        raise OditsError(missing(reference))
+        raise OditsError(_missing(reference))
     try:
         return (
             GroundingDinoForObjectDetection.from_pretrained(reference, local_files_only=offline),
@@ -274,11 +293,11 @@ def _load(reference: str) -> tuple[Any, Any, Any]:
             AutoTokenizer.from_pretrained(reference, local_files_only=offline),
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise OditsError(missing(reference)) from error
+        raise OditsError(_missing(reference)) from error
 
 
-def missing(reference: str) -> str:
-    """The sentence that says how to get weights that are not here."""
+def _missing(reference: str) -> str:
+    """Say how to get weights that are not here."""
     return (
         f"GroundingDINO's weights {reference} are not on this machine and could not be loaded: connect to the network "
         "once, or give the path of a folder with its config.json, model.safetensors and tokenizer files."

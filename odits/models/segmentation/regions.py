@@ -1,4 +1,9 @@
-"""The embedded segmenter: text regions and regions of one colour. It is not SAM, and its name says so."""
+"""The embedded segmenter: lines of text, and regions of one colour and texture. It is not SAM, and its name says so.
+
+Regions: superpixels by watershed from the calmest points of a grid; neighbours merged greedily, cheapest first
+(Salembier and Garrido's binary partition tree, 2000); and the tree cut as HDBSCAN cuts its own (Campello et al., 2013):
+the regions whose lifetime in the tree, weighted by area, is largest in sum. Everything is deterministic.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,10 @@ import numpy as np
 import supervision as sv
 from PIL import Image
 
-from odits.core.progress import Progress
+from odits.core.progress import Progress, no_progress
 from odits.models.reading.rapidocr import TextDetector
-from odits.models.segmentation.parameters import NAME, RegionParameters
+from odits.models.reference import EMBEDDED_SEGMENTER
+from odits.models.segmentation.parameters import RegionParameters
 from odits.objects.detections import make_detections, suppress
 
 
@@ -27,9 +33,16 @@ class RegionSegmenter:
     Args:
         parameters: the defaults unless given.
         threads: of the text detector's network; all cores by default.
+
+    Example:
+        >>> image = Image.new("RGB", (640, 480), "lightblue")
+        >>> image.paste("firebrick", (160, 120, 440, 360))
+        >>> objects = RegionSegmenter(RegionParameters(text=False, smallest=0.02)).segment(image)
+        >>> objects.mask.shape, objects.data["kind"].tolist(), objects.xyxy.round().astype(int).tolist()
+        ((1, 480, 640), ['region'], [[160, 120, 440, 360]])
     """
 
-    name = NAME
+    name = EMBEDDED_SEGMENTER
 
     def __init__(self, parameters: RegionParameters | None = None, threads: int | None = None) -> None:
         self.parameters = parameters or RegionParameters()
@@ -37,34 +50,37 @@ class RegionSegmenter:
         self._detector = TextDetector(self.parameters.text_side, self.parameters.text_threshold, threads)
 
     def segment(self, image: Image.Image, progress: Progress | None = None) -> sv.Detections:
-        """Objects of an RGB image of size (W, H), as `odits.data.predictions.Segmenter` says; kinds "text" and
-        "region".
+        """Find the objects of an RGB image, kinds "text" and "region", as `odits.data.predictions.Segmenter` says.
+
+        Args:
+            image: the image.
+            progress: called with (done, of).
         """
-        step = progress or (lambda _done, _of: None)
+        progress = progress or no_progress
         p = self.parameters
         scale = min(1.0, p.side / max(image.size))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         small = cv2.resize(np.asarray(image.convert("RGB"))[..., ::-1], size, interpolation=cv2.INTER_AREA)
         lines = self._detector.detect(image) if p.text else []
-        step(1, 2)
+        progress(1, 2)
         factor = np.array([size[0] / image.width, size[1] / image.height], np.float32)
         text = [(_polygon(corners * factor, size), score) for corners, score in lines]
         written = np.any([mask for mask, _ in text], axis=0) if text else np.zeros(size[::-1], bool)
         regions = self._regions(small, written)
-        step(2, 2)
+        progress(2, 2)
         # Text first: where a region coincides with a line, the line says more.
-        found = sorted(text, key=lambda item: -item[1]) + sorted(regions, key=lambda item: -item[1])
-        kept = suppress([mask for mask, _ in found], p.nms_iou)[: p.max_objects]
-        kind = ["text" if index < len(text) else "region" for index in kept]
-        full = {id(mask): corners for (mask, _), (corners, _) in zip(text, lines, strict=True)}
+        ordered = sorted(text, key=lambda item: -item[1]) + sorted(regions, key=lambda item: -item[1])
+        survivors = suppress([mask for mask, _ in ordered], p.nms_iou)[: p.max_objects]
+        kinds = ["text" if index < len(text) else "region" for index in survivors]
+        full_size = {id(mask): corners for (mask, _), (corners, _) in zip(text, lines, strict=True)}
         masks = (
-            _polygon(full[id(found[i][0])], image.size) if k == "text" else found[i][0]
-            for i, k in zip(kept, kind, strict=True)
+            _polygon(full_size[id(ordered[index][0])], image.size) if kind == "text" else ordered[index][0]
+            for index, kind in zip(survivors, kinds, strict=True)
         )
-        return make_detections(masks, [found[i][1] for i in kept], kind, image.size)
+        return make_detections(masks, [ordered[index][1] for index in survivors], kinds, image.size)
 
     def _regions(self, small: np.ndarray, written: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """Regions of the reduced image with their stability, letters filled in."""
+        """Find regions of the reduced image with their stability, letters filled in."""
         p = self.parameters
         if min(small.shape[:2]) < 2 * p.superpixel:
             return []
@@ -81,19 +97,19 @@ class RegionSegmenter:
 
 
 def _polygon(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """bool (H, W) for `size` (W, H): the inside of a polygon with (n, 2) corners in pixels."""
+    """Return the inside of a polygon with (n, 2) corners in pixels, bool (H, W) for `size` (W, H)."""
     canvas = np.zeros((size[1], size[0]), np.uint8)
     cv2.fillPoly(canvas, [np.round(corners).astype(np.int32)], 1)
     return canvas.astype(bool)
 
 
 def _smooth(mask: np.ndarray) -> np.ndarray:
-    """The mask without the steps and spurs that the superpixels leave."""
+    """Remove the steps and spurs that the superpixels leave."""
     return cv2.medianBlur(mask.astype(np.uint8), 5).astype(bool)
 
 
 def _fill_holes(mask: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """The mask with those of its holes filled that are at least half `free` (text, or no region's)."""
+    """Fill those holes of a mask that are at least half `free` (text, or no region's)."""
     count, parts, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
     height, width = mask.shape
     filled = mask.copy()
@@ -105,13 +121,6 @@ def _fill_holes(mask: np.ndarray, free: np.ndarray) -> np.ndarray:
         if 2 * (window & free[y : y + h, x : x + w]).sum() >= area:
             filled[y : y + h, x : x + w] |= window
     return filled
-
-
-# Regions of one colour and texture: superpixels, merged into a tree, cut where regions last longest.
-#
-# Superpixels by watershed from the calmest points of a grid; neighbours merged greedily, cheapest first (Salembier and
-# Garrido's binary partition tree, 2000); and the tree cut as HDBSCAN cuts its own (Campello et al., 2013): the regions
-# whose life in the tree, weighted by area, is largest in sum. Everything is deterministic.
 
 
 # Lightness counts less than hue, for a shadow changes the one and not the other; edges tell texture.
@@ -141,11 +150,11 @@ class RegionTree:
 
     @property
     def leaves(self) -> int:
-        """How many superpixels there are."""
+        """The number of superpixels."""
         return (len(self.area) + 1) // 2
 
     def mask(self, node: int) -> np.ndarray:
-        """bool (h, w): where the node's region lies."""
+        """Return the node's region, bool (h, w)."""
         chosen = np.zeros(self.leaves, bool)
         stack = [node]
         while stack:
@@ -159,7 +168,12 @@ class RegionTree:
 
 
 def build_tree(bgr: np.ndarray, step: int) -> RegionTree:
-    """The merge tree of a uint8 (h, w, 3) BGR image; `step` is the distance of superpixel centres in pixels."""
+    """Build the merge tree of an image.
+
+    Args:
+        bgr: uint8 (h, w, 3).
+        step: distance of superpixel centres in pixels.
+    """
     calm = cv2.bilateralFilter(cv2.bilateralFilter(bgr, 7, 35, 5), 7, 25, 5)
     lab = cv2.cvtColor(calm, cv2.COLOR_BGR2LAB).astype(np.float32)
     dx, dy = cv2.Sobel(lab, cv2.CV_32F, 1, 0), cv2.Sobel(lab, cv2.CV_32F, 0, 1)
@@ -170,7 +184,16 @@ def build_tree(bgr: np.ndarray, step: int) -> RegionTree:
 
 
 def superpixels(bgr: np.ndarray, edges: np.ndarray, step: int) -> np.ndarray:
-    """int32 (h, w), labels 0..n-1 from a watershed that starts at the calmest point of each cell of a grid."""
+    """Compute superpixels by a watershed that starts at the calmest point of each cell of a grid.
+
+    Args:
+        bgr: uint8 (h, w, 3).
+        edges: float32 (h, w), how strong the edges are.
+        step: side of a cell in pixels.
+
+    Returns:
+        Labels int32 (h, w), 0..n-1.
+    """
     height, width = edges.shape
     markers = np.zeros((height, width), np.int32)
     reach, number = max(1, step // 3), 0
@@ -194,7 +217,7 @@ def superpixels(bgr: np.ndarray, edges: np.ndarray, step: int) -> np.ndarray:
 
 
 def _borders(labels: np.ndarray, edges: np.ndarray) -> dict[tuple[int, int], tuple[float, float]]:
-    """(length, summed edge strength) of the border between each pair of neighbouring superpixels."""
+    """Measure (length, summed edge strength) of the border between each pair of neighbouring superpixels."""
     count = int(labels.max()) + 1
     keys, strengths = [], []
     for a, b, left, right in (
@@ -214,7 +237,11 @@ def _borders(labels: np.ndarray, edges: np.ndarray) -> dict[tuple[int, int], tup
 
 
 def _merge(labels: np.ndarray, features: np.ndarray, edges: np.ndarray) -> RegionTree:
-    """The tree of greedy merges: the cost is (distance of mean features + mean border strength) · size^0.35."""
+    """Merge neighbours greedily, cheapest first, into a tree.
+
+    The cost is (distance of mean features + mean border strength) · size^0.35, with the smaller of the two areas as the
+    size, in thousandths of the image.
+    """
     flat = labels.ravel()
     count = int(flat.max()) + 1
     nodes = 2 * count - 1
@@ -264,9 +291,7 @@ def _merge(labels: np.ndarray, features: np.ndarray, edges: np.ndarray) -> Regio
 def cut_tree(
     tree: RegionTree, smallest: float, largest: float, noise: float, detail: float
 ) -> list[tuple[np.ndarray, float]]:
-    """Disjoint regions as (bool (h, w) mask, stability in 0..1), largest first.
-
-    Of all cuts through the tree, the one with the largest sum of log(death / birth) · area^detail.
+    """Cut the tree where the sum of log(death / birth) · area^detail over the regions is largest.
 
     Args:
         tree: from `build_tree`.
@@ -274,25 +299,28 @@ def cut_tree(
         largest: greatest area, as a fraction of the image.
         noise: merges cheaper than this are not differences one sees.
         detail: exponent of the area; 1 favours wholes, less favours parts.
+
+    Returns:
+        Disjoint regions as (bool (h, w) mask, stability in 0..1), largest first.
     """
     total = tree.labels.size
     best = [0.0] * len(tree.area)
-    taken = [False] * len(tree.area)
+    chosen = [False] * len(tree.area)
     for node, area in enumerate(tree.area):
         part, own = area / total, 0.0
         if smallest <= part <= largest and math.isfinite(tree.death[node]):
             own = math.log(max(tree.death[node], noise) / max(tree.birth[node], noise)) * part**detail
         pair = tree.children[node]
         below = best[pair[0]] + best[pair[1]] if pair else 0.0
-        taken[node] = own > 0 and own >= below
+        chosen[node] = own > 0 and own >= below
         best[node] = max(own, below)
-    found, stack = [], [len(tree.area) - 1]
+    regions, stack = [], [len(tree.area) - 1]
     while stack:
         node = stack.pop()
         pair = tree.children[node]
-        if taken[node]:
-            found.append((node, 1 - max(tree.birth[node], noise) / tree.death[node]))
+        if chosen[node]:
+            regions.append((node, 1 - max(tree.birth[node], noise) / tree.death[node]))
         elif pair:
             stack.extend(pair)
-    found.sort(key=lambda item: (-tree.area[item[0]], item[0]))
-    return [(tree.mask(node), stability) for node, stability in found]
+    regions.sort(key=lambda item: (-tree.area[item[0]], item[0]))
+    return [(tree.mask(node), stability) for node, stability in regions]

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from odits.core.errors import OditsError
 from odits.data import Vocabulary
-from odits.models.registry import load_any
-from odits.models.segmentation.naming import GroundingDinoNamer, NamedBox, WordNamer, is_at_hand, match_boxes
+from odits.models.registry import load
+from odits.models.segmentation.naming import GroundingDinoNamer, NamedBox, WordNamer, match_boxes, weights_available
 from odits.objects.detections import make_detections
 
 SIZE = (200, 120)
@@ -37,15 +37,15 @@ def test_the_embedded_model_reads_names_off_crops() -> None:
     image, words = two_signs()
     signs = make_detections([block(14, 8, 125, 50), block(14, 68, 145, 110)], [1, 1], ["text"] * 2, SIZE)
     told: list[tuple[int, int]] = []
-    named = WordNamer(load_any("embedded")).names(image, signs, WORDS, lambda *step: told.append(step))
+    named = WordNamer(load("embedded")).names(image, signs, WORDS, lambda *step: told.append(step))
     expected = [words[0 if box[1] < 60 else 1].lower() for box in signs.xyxy]
     assert list(named.names) == expected
     assert named.scores.shape == (2,) and ((named.scores > 0) & (named.scores <= 1)).all()
-    assert told[-1] == (2, 2) and named.speaker == load_any("embedded").name and named.vocabulary == "shops"
+    assert told[-1] == (2, 2) and named.model == load("embedded").name and named.vocabulary == "shops"
 
 
 def test_an_image_without_objects_has_no_names() -> None:
-    model = load_any("embedded")
+    model = load("embedded")
     named = WordNamer(model).names(Image.new("RGB", SIZE), make_detections([], [], [], SIZE), WORDS)
     assert named.names == () and len(named.scores) == 0
     assert model.probabilities([], WORDS, "crop").shape == (0, len(WORDS))
@@ -114,8 +114,8 @@ def dino(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_grounding_dino_from_a_folder_names_objects_in_passes(dino: Path) -> None:
-    assert is_at_hand(str(dino))
-    namer = GroundingDinoNamer(str(dino), "cpu", least=0.0)
+    assert weights_available(str(dino))
+    namer = GroundingDinoNamer(str(dino), "cpu", threshold=0.0)
     image, _ = two_signs()
     told: list[tuple[int, int]] = []
     boxes = namer.boxes(image, WORDS, lambda *step: told.append(step))
@@ -127,7 +127,7 @@ def test_grounding_dino_from_a_folder_names_objects_in_passes(dino: Path) -> Non
     x0, y0, x1, y1 = (int(value) for value in max(boxes, key=lambda one: one.score).box)
     target = make_detections([block(x0, y0, max(x1, x0 + 2), max(y1, y0 + 2))], [1], ["mask"], SIZE)
     named = namer.names(image, target, WORDS)
-    assert named.names[0] in WORDS.words and named.scores[0] > 0 and named.speaker.startswith("GroundingDINO")
+    assert named.names[0] in WORDS.words and named.scores[0] > 0 and named.model.startswith("GroundingDINO")
 
 
 def test_words_scores_are_those_of_the_processor_s_own_prompt(dino: Path) -> None:
@@ -139,11 +139,13 @@ def test_words_scores_are_those_of_the_processor_s_own_prompt(dino: Path) -> Non
 
 
 def test_no_box_above_the_threshold_means_no_name(dino: Path) -> None:
-    namer = GroundingDinoNamer(str(dino), "cpu", least=1.0)
+    namer = GroundingDinoNamer(str(dino), "cpu", threshold=1.0)
     target = make_detections([block(0, 0, 200, 120)], [1], ["mask"], SIZE)
     named = namer.names(Image.new("RGB", SIZE), target, WORDS)
     assert named.names == ("",) and named.scores.tolist() == [0.0]
-    assert GroundingDinoNamer(str(dino), "cpu", least=1.0).key == namer.key != GroundingDinoNamer(str(dino), "cpu").key
+    assert (
+        GroundingDinoNamer(str(dino), "cpu", threshold=1.0).key == namer.key != GroundingDinoNamer(str(dino), "cpu").key
+    )
 
 
 def test_weights_that_are_not_here_are_told_in_a_sentence(tmp_path: Path) -> None:
