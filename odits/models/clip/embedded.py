@@ -1,6 +1,12 @@
-"""Where words stand in a scene: a small fully convolutional locator, a box a cell (FCOS, Tian et al. 2019).
+"""The embedded CLIP model, which reads words on signs: trained from scratch by `odits pretrain`.
 
-It knows words of about 10 to 40 pixels height; larger ones are found on the scene at a half and a quarter of its size.
+Its image tower has two parts. A locator, small and fully convolutional, predicts a word's box in each cell of the scene
+(FCOS, Tian et al. 2019); it knows words of about 10 to 40 pixels height, and larger ones on the scene at a half and a
+quarter of its size. Each box is cut out as a window of 32x128 pixels, which a convolutional trunk and a small
+transformer read; a gate says how much each window looks like one well-framed word, and averages their features. A crop
+of 32x128 pixels is exactly one window, so that crops and whole scenes go through the same weights.
+
+The tower is registered with timm, and the architecture with open_clip, which build it by name.
 """
 
 from __future__ import annotations
@@ -8,7 +14,6 @@ from __future__ import annotations
 import gzip
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -19,6 +24,12 @@ from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss, nms, roi_align, sigmoid_focal_loss
 
 from odits.core.files import cache_home, write_atomically
+from odits.models.reference import CLIP_CONFIGS, EMBEDDED_ARCHITECTURE
+
+ARCHITECTURE = EMBEDDED_ARCHITECTURE
+"""Its name among open_clip's architectures."""
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+IMAGE_MEAN = IMAGE_STD = (0.5, 0.5, 0.5)
 
 STRIDE = 8  # pixels between cells
 SCALES = (1.0, 0.5, 0.25)
@@ -26,9 +37,14 @@ HEIGHTS = (9.0, 42.0)  # pixels of the words that a scale answers for
 TOO_TALL = 60.0
 MARGIN = 0.04  # share of a box's height added on every side; chosen on SVT's training images
 
+CROP_HEIGHT, CROP_WIDTH = 32, 128
+"""Pixels of one window: the size of a tight word crop."""
+WINDOW_TOKENS = 32  # feature columns of one window (stride 4)
+SEGMENTS = 4  # the window's features are averaged in this many segments, so that the order of letters survives pooling
+
 
 def _layer(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """Convolution, normalisation, ReLU; dilated along the line of text only."""
+    """Build a convolution, normalisation and ReLU, dilated along the line of text only."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, (1, dilation), (1, dilation), bias=False),
         nn.BatchNorm2d(outputs),
@@ -37,7 +53,7 @@ def _layer(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.
 
 
 class WordLocator(nn.Module):
-    """Normalised images (B, 3, H, W) -> per cell of 8x8 pixels a logit (B, h, w) and a box (B, h, w, 4) in pixels."""
+    """Finds words in scenes: for each cell of 8x8 pixels a logit and a box (FCOS, Tian et al. 2019)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +71,14 @@ class WordLocator(nn.Module):
         nn.init.constant_(self.head.bias[:1], -4.0)  # words are rare: the focal loss starts quietly
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits that a word's middle lies in a cell, and the word's box x0, y0, x1, y1 seen from there."""
+        """Predict a word for each cell.
+
+        Args:
+            image: normalised images (B, 3, H, W).
+
+        Returns:
+            Logits (B, h, w) that a word's middle lies in the cell, and its box (B, h, w, 4): x0, y0, x1, y1 in pixels.
+        """
         found = self.head(self.layers(image))
         distance = found[:, 1:].clamp(-4, 5).exp() * STRIDE
         centres = _centres(found.shape[-2], found.shape[-1], image.device)
@@ -65,9 +88,14 @@ class WordLocator(nn.Module):
 
     @torch.no_grad()
     def find(self, image: Tensor, count: int) -> Tensor:
-        """The `count` likeliest word boxes (B, count, 4) of each image, x0, y0, x1, y1 in pixels, best first.
+        """Find the `count` likeliest word boxes of each image.
 
-        Where fewer are found, the whole image fills the places that are left.
+        Args:
+            image: normalised images (B, 3, H, W).
+            count: boxes of each image.
+
+        Returns:
+            (B, count, 4): x0, y0, x1, y1 in pixels, best first; where fewer are found, the whole image fills the rest.
         """
         batch, _, height, width = image.shape
         whole = torch.tensor([0.0, 0.0, width, height], device=image.device)
@@ -84,24 +112,32 @@ class WordLocator(nn.Module):
         for index in range(batch):
             best = all_logits[index].topk(min(300, all_logits.shape[1])).indices
             candidates = all_boxes[index, best]
-            kept = nms(candidates, all_logits[index, best], 0.35)[:count]
-            pad = MARGIN * (candidates[kept, 3] - candidates[kept, 1])
-            grown = candidates[kept] + torch.stack([-pad, -pad, pad, pad], dim=1)
-            found[index, : len(kept)] = grown.clamp(min=0).minimum(limits)
+            selected = candidates[nms(candidates, all_logits[index, best], 0.35)[:count]]
+            pad = MARGIN * (selected[:, 3] - selected[:, 1])
+            grown = selected + torch.stack([-pad, -pad, pad, pad], dim=1)
+            found[index, : len(selected)] = grown.clamp(min=0).minimum(limits)
         return found
 
 
 def _centres(rows: int, columns: int, device: torch.device) -> Tensor:
-    """Centres (rows, columns, 2) of the cells, x and y in pixels."""
+    """Return the centres (rows, columns, 2) of the cells, x and y in pixels."""
     y, x = torch.meshgrid(torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij")
     return torch.stack([x, y], dim=-1) * STRIDE + STRIDE / 2
 
 
 def locator_loss(locator: WordLocator, images: Tensor, boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Focal loss of the cells and GIoU loss of the boxes, for normalised images (B, 3, H, W) and their words' boxes.
+    """Compute the focal loss of the cells and the GIoU loss of the boxes.
 
     The cells in the middle of a word are positive, the rest of its box counts neither way. Words a little outside the
     heights that this scale answers for count neither way; the letters of far larger ones must not be taken for words.
+
+    Args:
+        locator: the locator in training.
+        images: normalised images (B, 3, H, W).
+        boxes: of each image the boxes (n, 4) of its words, x0, y0, x1, y1 in pixels.
+
+    Returns:
+        The focal loss (Lin et al. 2017) of the cells and the GIoU loss (Rezatofighi et al. 2019) of the boxes.
     """
     logits, found = locator(images)
     centres = _centres(logits.shape[1], logits.shape[2], images.device).flatten(0, 1)
@@ -121,28 +157,10 @@ def locator_loss(locator: WordLocator, images: Tensor, boxes: list[Tensor]) -> t
                 middle = (offset[:, 0].abs() <= reach_x) & (offset[:, 1].abs() <= reach_y)
                 target[index, middle] = 1
                 counted[index, middle] = 1
-                seen = found[index].flatten(0, 1)[middle]
-                losses.append(generalized_box_iou_loss(seen, word.expand_as(seen), reduction="mean"))
+                predicted = found[index].flatten(0, 1)[middle]
+                losses.append(generalized_box_iou_loss(predicted, word.expand_as(predicted), reduction="mean"))
     cells = (sigmoid_focal_loss(logits.flatten(1), target) * counted).sum() / target.sum().clamp(min=1)
     return cells, torch.stack(losses).mean() if losses else found.sum() * 0
-
-
-# The image tower of the embedded sign-reading model, registered with timm so that open_clip builds it by name.
-#
-# A scene is searched for words by a small locator (`odits.models.clip.embedded`); each place found is cut out as a
-# window of
-# 32x128 pixels; a convolutional trunk and a small transformer read the windows; a gate says how much each looks like
-# one
-# well-framed word, and averages their features. A 32x128 crop is exactly one window, so crops and whole scenes go
-# through
-# the same weights.
-
-
-CROP_HEIGHT, CROP_WIDTH = 32, 128
-"""Pixels of one window: the size of a tight word crop."""
-
-WINDOW_TOKENS = 32  # feature columns of one window (stride 4)
-SEGMENTS = 4  # the window's features are averaged in this many parts, so that the order of letters survives pooling
 
 
 def _conv(inputs: int, outputs: int, stride: int | tuple[int, int] = 1) -> nn.Sequential:
@@ -158,12 +176,12 @@ class _Residual(nn.Module):
         self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same channels (B, C, H, W) after two convolutions and the way around them."""
+        """Add two convolutions to `x` (B, C, H, W)."""
         return F.relu(x + self.second(self.first(x)), inplace=True)
 
 
 class SignTower(nn.Module):
-    """Image (B, 3, H, W), normalised, H and W multiples of 32 and at least 32x128 -> features (B, num_features).
+    """Encodes normalised images (B, 3, H, W), H and W multiples of 32 and at least 32x128, as (B, num_features).
 
     Args:
         widths: channels after strides 2, 4 and 8.
@@ -199,43 +217,43 @@ class SignTower(nn.Module):
         nn.init.normal_(self.position, std=0.02)
 
     def reset_classifier(self, num_classes: int, **_: object) -> None:
-        """Part of timm's interface: the tower never has a classifier of its own."""
+        """Do nothing: part of timm's interface, and the tower never has a classifier of its own."""
 
     def read(self, windows: Tensor) -> Tensor:
-        """Token features (N, 32, width) of windows (N, 32, width): what the word looks like at each column."""
+        """Read windows (N, 32, width): token features (N, 32, width), what the word looks like at each column."""
         return self.norm(self.reader(windows + self.position))
 
     def gate_logits(self, windows: Tensor) -> Tensor:
-        """Log-odds (N,) that each window (N, 32, width) holds one well-framed word."""
+        """Return the log-odds (N,) that each window (N, 32, width) holds one well-framed word."""
         return self.gate(windows.unflatten(1, (8, -1)).mean(2).flatten(1)).squeeze(1)
 
     def windows(self, image: Tensor) -> Tensor:
-        """The windows of a batch of images before reading: (B, windows, 32, width); one for 32x128 crops."""
+        """Return the windows of images before reading: (B, windows, 32, width); one for a crop of 32x128 pixels."""
         if image.shape[-2:] == (CROP_HEIGHT, CROP_WIDTH):
             return self._columns(image).unsqueeze(1)
         crops = self.crops(image)
         return self._columns(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
 
     def crops(self, image: Tensor) -> Tensor:
-        """The places that the locator chooses in scenes (B, 3, H, W), cut out: (B, windows, 3, 32, 128)."""
+        """Cut out of scenes (B, 3, H, W) the boxes that the locator finds: (B, windows, 3, 32, 128)."""
         boxes = self.locator.find(image, self.windows_per_scene)
         cut = roi_align(image, list(boxes), (CROP_HEIGHT, CROP_WIDTH), sampling_ratio=3, aligned=True)
         return cut.unflatten(0, boxes.shape[:2])
 
     def _columns(self, crops: Tensor) -> Tensor:
-        """Features (N, 32, width) of the columns of crops (N, 3, 32, 128)."""
+        """Return features (N, 32, width) of the columns of crops (N, 3, 32, 128)."""
         return self.column(self.trunk(crops)).squeeze(2).transpose(1, 2)
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """Features (N, num_features) of read windows (N, 32, width)."""
+        """Pool read windows (N, 32, width) to features (N, num_features)."""
         return tokens.unflatten(1, (SEGMENTS, -1)).mean(2).flatten(1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Features (B, num_features) of normalised images (B, 3, H, W)."""
+        """Encode normalised images (B, 3, H, W) as features (B, num_features)."""
         return self.average(self.windows(image))
 
     def average(self, windows: Tensor) -> Tensor:
-        """Features (B, num_features) of windows (B, n, 32, width), read and averaged by the gate."""
+        """Read windows (B, n, 32, width) and average their features by the gate: (B, num_features)."""
         batch, count = windows.shape[:2]
         flat = windows.flatten(0, 1)
         features = self.pool(self.read(flat)).view(batch, count, self.num_features)
@@ -245,29 +263,19 @@ class SignTower(nn.Module):
 
 @register_model
 def odits_sign_tower(pretrained: bool = False, **kwargs: object) -> SignTower:
-    """timm's entry point; weights come with the whole model, never through timm."""
+    """Build the tower: timm's entry point; weights come with the whole model, never through timm."""
     known = {"widths", "width", "layers", "windows_per_scene"}
     return SignTower(**{name: value for name, value in kwargs.items() if name in known})  # type: ignore[arg-type]
 
 
-# The embedded model: a small open_clip model that reads words on signs, trained from scratch by `odits pretrain`.
-
-
-ARCHITECTURE = "odits-signs"
-"""Its name among open_clip's architectures."""
-
-CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-IMAGE_MEAN = IMAGE_STD = (0.5, 0.5, 0.5)
-
-
 def register_architecture() -> None:
-    """Makes the architecture known to open_clip by its name."""
+    """Make the architecture known to open_clip by its name."""
     if ARCHITECTURE not in open_clip.list_models():
-        open_clip.add_model_config(Path(__file__).parent / "configs")
+        open_clip.add_model_config(CLIP_CONFIGS)
 
 
 def create_untrained(architecture: str, **options: Any) -> Any:
-    """open_clip's model of that architecture with random weights, without its warning that they are random."""
+    """Create open_clip's model of an architecture with random weights, without its warning that they are random."""
     logging.disable(logging.WARNING)
     try:
         return open_clip.create_model(architecture, **options)
@@ -276,13 +284,13 @@ def create_untrained(architecture: str, **options: Any) -> Any:
 
 
 def new_model() -> Any:
-    """An untrained open_clip `CLIP` of the embedded architecture, on the CPU."""
+    """Create an untrained open_clip `CLIP` of the embedded architecture, on the CPU."""
     register_architecture()
     return create_untrained(ARCHITECTURE, force_preprocess_cfg={"mean": IMAGE_MEAN, "std": IMAGE_STD})
 
 
 def tokenizer() -> Callable[[list[str]], Tensor]:
-    """open_clip's tokenizer on single characters, lower case: texts -> ids (B, 32).
+    """Return open_clip's tokenizer on single characters, lower case: texts -> ids (B, 32).
 
     open_clip reads its byte pair merges from a file; one without a single merge leaves every character on its own.
     """
@@ -294,5 +302,5 @@ def tokenizer() -> Callable[[list[str]], Tensor]:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 RGB (B, H, W, 3) -> float (B, 3, H, W) in -1..1, as the image tower expects it."""
+    """Convert RGB images uint8 (B, H, W, 3) to what the image tower takes: float (B, 3, H, W) in -1..1."""
     return images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1

@@ -53,7 +53,12 @@ def _hub_repository(architecture: str, tag: str) -> str:
 
 
 def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = None) -> Path:
-    """The local file of open_clip's weights `tag` for `architecture`, downloaded into the hub's cache if need be.
+    """Return the local file of open_clip's weights, downloaded into the hub's cache if need be.
+
+    Args:
+        architecture: of open_clip, such as "ViT-B-32".
+        tag: which of its weights, such as "openai".
+        progress: called with (bytes here, bytes in all) during the download.
 
     Raises:
         OditsError: they are neither in the cache nor to be had.
@@ -78,7 +83,7 @@ def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = No
 
 
 def hub_answers() -> bool:
-    """Whether the hub can be reached at all: the library itself would try for most of a minute."""
+    """Return whether the hub can be reached at all: the library itself would try for most of a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -93,7 +98,7 @@ def hub_answers() -> bool:
 
 
 def _attempt(download: Callable[..., str], repository: str, name: str, **options: Any) -> Path | None:
-    """The file, or None where it is not there, not reachable, or does not fit on the disk."""
+    """Try a download: None where the file is not there, not reachable, or does not fit on the disk."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
@@ -103,7 +108,7 @@ def _attempt(download: Callable[..., str], repository: str, name: str, **options
 
 
 def _reporting_bar(progress: Progress | None) -> type:
-    """A tqdm class that also tells `progress` how far the download is."""
+    """Make a tqdm class that also tells `progress` how far the download is."""
     from huggingface_hub.utils import tqdm
 
     class Bar(tqdm):  # type: ignore[misc, valid-type]
@@ -143,12 +148,12 @@ def load_clip(reference: ModelRef | str | Path, device: str = "auto", progress: 
 
 
 def recorded_preprocessing(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The preprocessing that a fine-tuned checkpoint's header hands on; nothing where it is unusable."""
+    """Read the preprocessing that a fine-tuned checkpoint's header hands on: nothing where it is unusable."""
     try:
-        found = json.loads(metadata.get("preprocess", "{}"))
+        recorded = json.loads(metadata.get("preprocess", "{}"))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def clip_from_state(
@@ -159,10 +164,14 @@ def clip_from_state(
     device: str,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> ClipModel:
-    """A CLIP model with these weights, on the device and ready to predict.
+    """Make a CLIP model of its weights, on the device and ready to predict.
 
     Args:
+        state: the weights by name.
+        architecture: open_clip's, or the embedded one.
+        name: as shown to users.
         checkpoint: digest of the weights.
+        device: "auto", "cpu", "cuda" or "mps".
         options: preprocessing: mean, std, interpolation, resize_mode, quick_gelu.
 
     Raises:
@@ -190,7 +199,7 @@ def clip_from_state(
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a safetensors file, or of a pickle that holds nothing but tensors.
+    """Read the tensors of a safetensors file, or of a pickle that holds nothing but tensors.
 
     Raises:
         OditsError: the file is absent, damaged, or a pickle with code in it.

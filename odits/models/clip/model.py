@@ -20,8 +20,11 @@ from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH, SignTower, normalise
 
+Transform = Callable[[Image.Image], Tensor]
+
 TEXT_BATCH = 256
 IMAGE_BATCH = 8
+_PADDING = (127, 127, 127)
 
 
 def _unpack(data: bytes) -> Tensor:
@@ -38,9 +41,15 @@ TEXT_EMBEDDINGS: Store[Tensor] = Store(
 
 
 def encode_vocabulary(model: Any, tokenize: Callable[[list[str]], Tensor], words: Sequence[str]) -> Tensor:
-    """Normalised text embeddings float32 (n, d) of the words, exact, on the CPU.
+    """Embed words, in batches of similar length, each at the context its longest word needs (`encode_tokens`).
 
-    Words are encoded in batches of similar length, each at the context its longest word needs (`encode_tokens`).
+    Args:
+        model: the open_clip model.
+        tokenize: its tokenizer: texts -> ids (B, context).
+        words: the n words.
+
+    Returns:
+        Normalised text embeddings float32 (n, d), exact, on the CPU.
     """
     device = model.logit_scale.device
     tokens = tokenize(list(words))
@@ -51,9 +60,9 @@ def encode_vocabulary(model: Any, tokenize: Callable[[list[str]], Tensor], words
         for start in range(0, len(order), TEXT_BATCH):
             batch = tokens[order[start : start + TEXT_BATCH]].to(device)
             features.append(F.normalize(encode_tokens(model, batch), dim=-1).float().cpu())
-    found = torch.empty(len(order), features[0].shape[1])
-    found[order] = torch.cat(features)
-    return found
+    embeddings = torch.empty(len(order), features[0].shape[1])
+    embeddings[order] = torch.cat(features)
+    return embeddings
 
 
 class ClipModel:
@@ -63,6 +72,17 @@ class ClipModel:
         name: as shown to users.
         checkpoint: hexadecimal digest of the weights.
         model: the open_clip model, in evaluation mode.
+        transforms: from an RGB image to a tensor (3, H, W), one for each view.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from odits.core.files import asset
+        >>> from odits.data.vocabulary import Vocabulary
+        >>> from odits.models.clip.loading import load_clip
+        >>> words = Vocabulary.from_words(["BAKERY", "CAFE", "HOTEL"], "signs")
+        >>> with Image.open(asset("demo/cafe.jpg")) as image:
+        ...     load_clip("embedded", "cpu").predict(image.convert("RGB"), words).top(1)[0].word
+        'CAFE'
     """
 
     def __init__(
@@ -85,7 +105,15 @@ class ClipModel:
         return self.model.logit_scale.device
 
     def encode_images(self, images: Sequence[Image.Image], view: View = "scene") -> Tensor:
-        """Normalised image embeddings float32 (m, d) of RGB images, on the CPU."""
+        """Embed RGB images.
+
+        Args:
+            images: m images.
+            view: whole scenes, or crops of one object each.
+
+        Returns:
+            Normalised image embeddings float32 (m, d), on the CPU.
+        """
         features: list[Tensor] = []
         transform = self.transforms[view]
         batch_size = IMAGE_BATCH if view == "scene" else 16 * IMAGE_BATCH
@@ -98,7 +126,11 @@ class ClipModel:
         return torch.cat(features)
 
     def encode_vocabulary(self, vocabulary: Vocabulary) -> Tensor:
-        """Normalised text embeddings float32 (n, d), computed once per (weights, vocabulary) and kept on disk."""
+        """Embed the words of a vocabulary, once per weights and vocabulary; they are stored.
+
+        Returns:
+            Normalised text embeddings float32 (n, d), on the CPU.
+        """
         key = vocabulary.digest
         with self._lock:
             if key not in self._embeddings:
@@ -115,7 +147,7 @@ class ClipModel:
         )
 
     def logits(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> Tensor:
-        """Scaled cosine similarities float32 (m, n)."""
+        """Compute the scaled cosine similarities float32 (m, n) of images and words."""
         features = self.encode_images(images, view)
         with torch.inference_mode():
             logits = float(self.model.logit_scale.exp()) * features @ self.encode_vocabulary(vocabulary).T
@@ -123,19 +155,25 @@ class ClipModel:
             return logits if bias is None else logits + float(bias)
 
     def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
-        """float32 (m, n): row i is softmax over the vocabulary of the scaled similarities of image i (thesis 2.2.1)."""
+        """Compute word probabilities: softmax over the vocabulary of the scaled similarities (thesis, 2.2.1).
+
+        Args:
+            images: m RGB images.
+            vocabulary: n words.
+            view: whole scenes, or crops of one object each.
+
+        Returns:
+            float32 (m, n) in 0..1; each row sums to 1.
+        """
         return self.logits(images, vocabulary, view).softmax(dim=1).numpy()
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
-        """The prediction for one RGB image."""
+        """Predict the words of one RGB image."""
         return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
 
 
-# Text embeddings at the shortest context that loses nothing.
-
-
 def is_causal(model: nn.Module) -> bool:
-    """Whether a text's embedding depends only on its tokens up to the end-of-text token.
+    """Return whether a text's embedding depends only on its tokens up to the end-of-text token.
 
     True for open_clip's causal text towers pooled at the end-of-text token: their padding can be left out.
     """
@@ -153,10 +191,17 @@ def _pool_type(tower: Any) -> str:
 
 
 def encode_tokens(model: nn.Module, tokens: Tensor) -> Tensor:
-    """Text features (B, d) of token ids (B, context), unnormalised, as `model.encode_text` returns them.
+    """Encode token ids (B, context) at the shortest context that loses nothing.
 
     A causal tower never looks beyond the end-of-text token, so the columns after the longest text are not computed.
     Gradients flow. Other towers are called as they are.
+
+    Args:
+        model: the open_clip model.
+        tokens: ids (B, context), padded with zeros.
+
+    Returns:
+        Text features (B, d), unnormalised, as `model.encode_text` returns them.
     """
     if not is_causal(model):
         return model.encode_text(tokens)  # type: ignore[operator]
@@ -178,19 +223,11 @@ def encode_tokens(model: nn.Module, tokens: Tensor) -> Tensor:
     return projection(x) if isinstance(projection, nn.Linear) else x @ projection
 
 
-# How an image is brought to the size a model looks at: as a whole scene, or as the crop of one object.
-
-
-Transform = Callable[[Image.Image], Tensor]
-
-_PADDING = (127, 127, 127)
-
-
 def view_transforms(model: Any, preprocess: Transform) -> dict[View, Transform]:
-    """A transform from an RGB image to a tensor (3, H, W) for each view of the model.
+    """Return a transform from an RGB image to a tensor (3, H, W) for each view of the model.
 
-    Ordinary CLIP models have one input size and see both alike, through open_clip's own `preprocess`. The embedded
-    model's tower reads words of up to some 100 pixels anywhere in a scene, or one word that fills a 32x128 crop.
+    Ordinary CLIP models have one input size for both, through open_clip's own `preprocess`. The embedded model's tower
+    reads words of up to some 100 pixels anywhere in a scene, or one word that fills a 32x128 crop.
     """
     if not isinstance(getattr(model.visual, "trunk", None), SignTower):
         return {"scene": preprocess, "crop": preprocess}
@@ -203,7 +240,7 @@ def _tensor(image: Image.Image) -> Tensor:
 
 
 def _scene(image: Image.Image, height: int, width: int) -> Tensor:
-    """The whole image inside height x width, shrunk where it must be, never enlarged, padded with grey."""
+    """Fit the whole image into height x width, shrunk where it must be, never enlarged, padded with grey."""
     scale = min(height / image.height, width / image.width, 1.0)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     canvas = Image.new("RGB", (width, height), _PADDING)
@@ -212,5 +249,5 @@ def _scene(image: Image.Image, height: int, width: int) -> Tensor:
 
 
 def _crop(image: Image.Image) -> Tensor:
-    """The image stretched to one window of the tower."""
+    """Stretch the image to one window of the tower."""
     return _tensor(image.resize((CROP_WIDTH, CROP_HEIGHT), Image.Resampling.BILINEAR))
