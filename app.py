@@ -4,9 +4,7 @@ import streamlit as st
 
 from odits.core.files import asset
 
-ICON = asset("icon.svg")
-
-st.set_page_config(page_title="ODITS Explorer", page_icon=str(ICON), layout="wide")
+st.set_page_config(page_title="ODITS Explorer", page_icon=str(asset("icon.svg")), layout="wide")
 st.navigation(
     [
         st.Page("pages/words.py", title="Words", icon=":material/text_fields:", default=True),

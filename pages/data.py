@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from odits.data import Dataset
-from odits.data.facts import dataset_facts, image_sizes, split_facts, word_frequencies
+from odits.data import Dataset, ImageError, image_size
+from odits.data.facts import dataset_facts, split_facts, word_frequencies
 from odits.figures.dataset import (
     frequent_words_figure,
     image_sizes_figure,
@@ -18,44 +18,42 @@ from odits.figures.dataset import (
 )
 from odits.figures.theme import SPLIT_TITLES
 from pages._shared import state
-from pages._shared.layout import chart, chart_download, page, plain, table_download
-from pages._shared.pictures import GET_SVT, demo_dataset, find_dataset
+from pages._shared.datasets import GET_SVT, choose_dataset, demo_dataset
+from pages._shared.jobs import show_problems
+from pages._shared.layout import bullets, chart, chart_download, count_of, escape_markdown, page, table_download
+
+TABS = {"overview": "Overview", "words": "Words", "images": "Images"}
 
 
-@st.cache_data(max_entries=4, show_spinner="Counting words …")
-def facts_of(root: str, images: int, _dataset: Dataset) -> dict[str, Any]:
-    """Table 2.1, the overlap counts and one row a split."""
-    return {**dataset_facts(_dataset), "splits": split_facts(_dataset)}
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def word_table(root: str, images: int, _dataset: Dataset) -> pd.DataFrame:
-    """How often each word occurs in each split, the most frequent first."""
-    columns = {
-        SPLIT_TITLES[split].lower(): word_frequencies(_dataset.split(split)) for split in (*_dataset.splits, "all")
-    }
-    table = pd.DataFrame(columns).fillna(0).astype(int).rename_axis("word").reset_index()
-    return table.sort_values("both", ascending=False, kind="stable", ignore_index=True)
-
-
-@st.cache_data(max_entries=4, show_spinner="Measuring images …")
-def image_table(root: str, images: int, _dataset: Dataset) -> pd.DataFrame:
-    """One row an image: its split, its size in pixels, and how many words it has."""
-    sizes = image_sizes(_dataset.records)
-    return pd.DataFrame(
-        {
-            "image": [record.name for record in _dataset.records],
-            "split": [record.split for record in _dataset.records],
-            "width": [width for width, _ in sizes],
-            "height": [height for _, height in sizes],
-            "lexicon words": [len(set(record.lexicon)) for record in _dataset.records],
-            "visible words": [", ".join(item.word for item in record.boxed) for record in _dataset.records],
-        }
-    )
+def main() -> None:
+    """Draw the page."""
+    with page("Data", "What the images and their words look like before any model sees them."):
+        found = choose_dataset()
+        dataset = found or demo_dataset()
+        if found is None:
+            st.info(GET_SVT.replace("type its folder here", "type its folder on the left"), icon=":material/database:")
+        if dataset is None:
+            st.caption("There is nothing else to show: the demo images are missing too.")
+            return
+        if found is None:
+            st.caption("Until then, this page shows the demo images.")
+        tab = state.choose_part("Part", TABS, "tab")
+        state.publish("tab")
+        name = dataset.name.lower().replace(" ", "-")
+        key = (str(dataset.root), len(dataset.records))
+        if tab == "words":
+            words(dataset, key, name)
+        elif tab == "images":
+            images(dataset, key, name)
+        else:
+            overview(facts_of(*key, dataset), name)
+        if dataset.warnings:
+            with st.expander(f"{count_of(len(dataset.warnings), 'remark')} from reading it", icon=":material/info:"):
+                st.markdown(bullets(dataset.warnings))
 
 
 def show(figure: go.Figure, caption: str, name: str, alt: str) -> None:
-    """A figure with its caption and its download."""
+    """Show a figure with its caption and its download."""
     chart(figure, name, alt)
     with st.container(horizontal=True, vertical_alignment="center", key=f"under-{name}"):
         chart_download(figure, name, name)
@@ -63,7 +61,7 @@ def show(figure: go.Figure, caption: str, name: str, alt: str) -> None:
 
 
 def overview(facts: dict[str, Any], name: str) -> None:
-    """The numbers of images and words, and the frequencies of Table 2.1."""
+    """Show the numbers of images and words, and the frequencies of Table 2.1."""
     with st.container(horizontal=True, key="numbers"):
         st.metric("Images", f"{facts['splits'][-1]['images']:,}")
         st.metric("Different words", f"{facts['all_unique']:,}")
@@ -92,24 +90,14 @@ def overview(facts: dict[str, Any], name: str) -> None:
     common = ", ".join(f"{word} ({number})" for word, number in facts["most_common"])
     st.caption(
         f"{facts['at_most_20']:,} of the {facts['all_unique']:,} words occur at most 20 times. "
-        f"The most frequent are {plain(common)}. Every occurrence counts, repeats in one lexicon too."
+        f"The most frequent are {escape_markdown(common)}. Every occurrence counts, repeats in one lexicon too."
     )
     table_download(words, f"{name}-frequencies", "frequencies")
 
 
 def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
-    """The figures of lexicons and words."""
-    density = (
-        st.segmented_control(
-            "Scale",
-            ["frequency", "density"],
-            default="frequency",
-            required=True,
-            label_visibility="collapsed",
-            key="scale",
-        )
-        == "density"
-    )
+    """Show the figures of lexicons and words."""
+    density = state.choose_part("Scale", {"frequency": "frequency", "density": "density"}, "scale") == "density"
     st.subheader("The most frequent words", anchor=False)
     show(
         frequent_words_figure(dataset, density),
@@ -138,8 +126,9 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
 
 
 def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
-    """The figure of image sizes, and the table of images."""
-    table = image_table(*key, dataset)
+    """Show the figure of image sizes, the table of images, and the images that can't be opened."""
+    table, problems = image_table(*key, dataset)
+    show_problems(problems)
     sizes = {
         split: list(zip(rows["width"], rows["height"], strict=True))
         for split, rows in table.groupby("split", sort=False)
@@ -154,36 +143,36 @@ def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     table_download(table, f"{name}-images", "images")
 
 
-TABS = {"overview": "Overview", "words": "Words", "images": "Images"}
+@st.cache_data(max_entries=4, show_spinner="Counting words …")
+def facts_of(root: str, images: int, _dataset: Dataset) -> dict[str, Any]:
+    """Return Table 2.1, the overlap counts and one row a split."""
+    return {**dataset_facts(_dataset), "splits": split_facts(_dataset)}
 
-with page("Data", "What the images and their words look like before any model sees them."):
-    found = find_dataset()
-    dataset = found or demo_dataset()
-    if found is None:
-        st.info(GET_SVT, icon=":material/database:")
-    if dataset is None:
-        st.caption("There is nothing else to show: the demo images are missing too.")
-    else:
-        if found is None:
-            st.caption("Until then, this page shows the demo images.")
-        with st.container(horizontal=True):
-            tab = st.segmented_control(
-                "Part",
-                list(TABS),
-                format_func=TABS.__getitem__,
-                required=True,
-                label_visibility="collapsed",
-                **state.bind("tab", state.get("tab") if state.get("tab") in TABS else "overview"),
-            )
-        state.publish("tab")
-        name = dataset.name.lower().replace(" ", "-")
-        key = (str(dataset.root), len(dataset.records))
-        if tab == "words":
-            words(dataset, key, name)
-        elif tab == "images":
-            images(dataset, key, name)
-        else:
-            overview(facts_of(*key, dataset), plain(name))
-        if dataset.warnings:
-            with st.expander(f"{len(dataset.warnings)} things were mended or left out", icon=":material/info:"):
-                st.markdown("\n".join(f"- {plain(warning)}" for warning in dataset.warnings))
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def word_table(root: str, images: int, _dataset: Dataset) -> pd.DataFrame:
+    """Count how often each word occurs in each split, the most frequent first."""
+    columns = {
+        SPLIT_TITLES[split].lower(): word_frequencies(_dataset.split(split)) for split in (*_dataset.splits, "all")
+    }
+    table = pd.DataFrame(columns).fillna(0).astype(int).rename_axis("word").reset_index()
+    return table.sort_values("both", ascending=False, kind="stable", ignore_index=True)
+
+
+@st.cache_data(max_entries=4, show_spinner="Measuring images …")
+def image_table(root: str, images: int, _dataset: Dataset) -> tuple[pd.DataFrame, list[str]]:
+    """Return one row an image, with split, size in pixels and words, and a sentence for each that can't be opened."""
+    rows, problems = [], []
+    for record in _dataset.records:
+        try:
+            width, height = image_size(record.path)
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        words = len(set(record.lexicon))
+        rows.append((record.name, record.split, width, height, words, ", ".join(record.visible)))
+    columns = ["image", "split", "width", "height", "lexicon words", "visible words"]
+    return pd.DataFrame(rows, columns=columns), problems
+
+
+main()

@@ -5,39 +5,50 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages._explain.asking import ask, contributions
-from pages._explain.capabilities import show_capabilities
-from pages._explain.models import choose_odits, load, odits_checkpoints, offer_training
-from pages._explain.showing import TOP, choose_view, choose_word, show_changes, show_matrix, show_picture, show_words
+from pages._explain.answers import answer_for, contributions
+from pages._explain.models import choose_odits, load, offer_training
+from pages._explain.results import (
+    TOP,
+    choose_view,
+    choose_word,
+    show_capabilities,
+    show_changes,
+    show_matrix,
+    show_picture,
+    show_words,
+)
 from pages._shared import state
+from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
 from pages._shared.layout import guarded, page
-from pages._shared.pictures import choose_collection, choose_picture, dataset_or_none, open_picture, pictures_of
+from pages._shared.pictures import choose_picture, open_picture
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 
-with page("Explain", "Which object makes which word likely, and what ODITS changes against CLIP."):
-    with st.sidebar:
-        dataset = dataset_or_none()
-        collection = choose_collection(dataset)
-        reference = choose_odits()
-        kind = choose_vocabulary(dataset)
-    if not odits_checkpoints():
+
+def main() -> None:
+    """Draw the page."""
+    with page("Explain", "Which object makes which word likely, and what ODITS changes against CLIP."):
+        with st.sidebar:
+            dataset = choose_dataset()
+            collection = choose_collection(dataset)
+            reference = choose_odits()
+            kind = choose_vocabulary(dataset)
         with guarded():
             offer_training(dataset)
-    picture = choose_picture(pictures_of(collection, dataset))
-    link = ["images", "image", "odits", "vocabulary", *(["words"] if kind == "typed" else [])]
-    if picture is None:
-        state.publish(*link)
-    else:
+        picture = choose_picture(pictures_of(collection, dataset))
+        link = ["images", "image", "odits", "vocabulary", *(["words"] if kind == "typed" else [])]
+        if picture is None:
+            state.publish(*link)
+            return
         vocabulary = vocabulary_of(kind, dataset, picture)
         opened = open_picture(picture)
-        with st.spinner("Looking at the objects …", show_time=True):
+        with st.spinner("Encoding the objects …", show_time=True):
             model = load(reference)
-            answer = ask(model, picture, opened, vocabulary)
-            best = np.argsort(-answer.odits.probabilities, kind="stable")[:TOP].tolist()
-            told = contributions(opened.digest, model.checkpoint, tuple(best), vocabulary.digest, answer)
+            answer = answer_for(model, picture, opened, vocabulary)
+            best = tuple(np.argsort(-answer.odits.probabilities, kind="stable")[:TOP].tolist())
+            contributed = contributions(opened.digest, model.checkpoint, best, vocabulary.digest, answer)
         with guarded():
             show_words(answer, picture)
-            show_changes(answer, picture, told)
+            show_changes(answer, picture, contributed)
         st.subheader("Which object carries a word?", anchor=False)
         with guarded():
             with st.container(horizontal=True, key="explain-choices"):
@@ -49,3 +60,6 @@ with page("Explain", "Which object makes which word likely, and what ODITS chang
             show_matrix(answer, picture)
         with guarded():
             show_capabilities(model)
+
+
+main()

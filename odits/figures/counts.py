@@ -1,4 +1,4 @@
-"""Object counts over images: their histogram, density curve and marked statistics (Figs. 3.4 and 3.5)."""
+"""Object counts over images: their histogram with marked statistics (Figs. 3.4 and 3.5), and their Q-Q plot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from odits.counting.statistics import CountStatistics, StatisticsError, density_curve, describe_counts
+from odits.counting.quantiles import BAND, quantiles
+from odits.counting.statistics import DISTRIBUTIONS, CountStatistics, StatisticsError, density_curve, describe_counts
 from odits.figures.theme import AMBER, BLUE, GREEN, GREY, PURPLE, SMALL_SIZE, VERMILION, faded, styled
 
 ROW = 20
@@ -35,7 +36,7 @@ class Label(NamedTuple):
 
 
 def object_counts_figure(counts: Sequence[int], density: bool = False) -> go.Figure:
-    """Fig. 3.4 (frequency) or 3.5 (density): the histogram of object counts with its KDE, mean, median, mode and sd.
+    """Draw Fig. 3.4 (frequency) or 3.5 (density): object counts as a histogram with KDE, mean, median, mode and sd.
 
     Args:
         counts: objects of each image, at least one image.
@@ -46,7 +47,7 @@ def object_counts_figure(counts: Sequence[int], density: bool = False) -> go.Fig
     """
     summary = describe_counts(counts)
     values = np.asarray(summary.counts)
-    edges = _edges(values)
+    edges = _bin_edges(values)
     width = float(edges[1] - edges[0])
     numbers, _ = np.histogram(values, edges)
     scale = 1 / (len(values) * width) if density else 1.0
@@ -78,7 +79,7 @@ def object_counts_figure(counts: Sequence[int], density: bool = False) -> go.Fig
 
 
 def place_labels(marks: Sequence[Mark], low: float, high: float) -> list[Label]:
-    """The marks' labels, each in a row of its own, so that none covers another or is crossed by another's line.
+    """Place the marks' labels, each in a row of its own, so that none covers another or is crossed by another's line.
 
     A label stands beside its line, which goes up to the label's row and no further. Among labels that stand to the
     right of their lines the leftmost is in the highest row; among those to the left, the rightmost. Labels turn left
@@ -114,7 +115,7 @@ def _add_bars(figure: go.Figure, numbers: np.ndarray, edges: np.ndarray, scale: 
 
 
 def _mark(figure: go.Figure, summary: CountStatistics, span: tuple[float, float]) -> None:
-    """Adds the lines of mean, median and mode with their labels, and the band of one standard deviation."""
+    """Add the lines of mean, median and mode with their labels, and the band of one standard deviation."""
     marks = (
         Mark("mean", summary.mean, GREEN, "solid"),
         Mark("median", summary.median, PURPLE, "dash"),
@@ -146,7 +147,7 @@ def _mark(figure: go.Figure, summary: CountStatistics, span: tuple[float, float]
 
 
 def _mark_deviation(figure: go.Figure, summary: CountStatistics, span: tuple[float, float]) -> None:
-    """Adds a band from mean − sd to mean + sd, cut at the plot's edge, and its bracket and label above all others."""
+    """Add a band from mean − sd to mean + sd, cut at the plot's edge, and its bracket and label above all others."""
     low, high = max(summary.mean - summary.std, span[0]), min(summary.mean + summary.std, span[1])
     figure.add_shape(
         type="rect", x0=low, x1=high, y0=0, y1=1, yref="paper", fillcolor=faded(GREY, 0.14), line_width=0, layer="below"
@@ -170,8 +171,8 @@ def _mark_deviation(figure: go.Figure, summary: CountStatistics, span: tuple[flo
     )
 
 
-def _edges(values: np.ndarray) -> np.ndarray:
-    """Edges of bins of equal whole width, half an object off the counts."""
+def _bin_edges(values: np.ndarray) -> np.ndarray:
+    """Return the edges of bins of equal whole width, half an object off the counts."""
     low, high = int(values.min()), int(values.max())
     spread = float(np.subtract(*np.percentile(values, (75, 25))))
     freedman_diaconis = 2 * spread / len(values) ** (1 / 3)
@@ -179,3 +180,39 @@ def _edges(values: np.ndarray) -> np.ndarray:
     # the finer of the two, as NumPy's "auto" has it, but at most 40 bars, for counts with a few far from the rest
     width = max(1, round(min(freedman_diaconis, sturges)), -(-(high - low + 1) // 40))
     return np.arange(low, high + width + 1, width) - 0.5
+
+
+def quantile_figure(counts: Sequence[int], distribution: str = "norm") -> go.Figure:
+    """Draw the Q-Q plot of object counts: points near the line, and within its band, speak for the distribution.
+
+    Raises:
+        StatisticsError: fewer than two different counts, or counts for which the distribution leaves no room.
+    """
+    found = quantiles(counts, distribution)
+    title = DISTRIBUTIONS[distribution].title.split(" ", 1)[1]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=np.concatenate([found.expected, found.expected[::-1]]),
+        y=np.concatenate([found.high, found.low[::-1]]),
+        fill="toself",
+        fillcolor=faded(GREY, 0.18),
+        line={"width": 0},
+        mode="lines",
+        name=f"{BAND:.0%} of the points, if it is the right one",
+        hoverinfo="skip",
+    )
+    ends = [float(found.expected[0]), float(found.expected[-1])]
+    figure.add_scatter(
+        x=ends, y=ends, mode="lines", name="as expected", line={"color": VERMILION, "width": 2}, hoverinfo="skip"
+    )
+    figure.add_scatter(
+        x=found.expected,
+        y=found.observed,
+        mode="markers",
+        name="images",
+        marker={"color": BLUE, "size": 7},
+        hovertemplate="%{y:.0f} objects, where %{x:.1f} are expected<extra></extra>",
+    )
+    figure.update_xaxes(title=f"objects expected by the {title}")
+    figure.update_yaxes(title="objects counted", rangemode="tozero")
+    return styled(figure, 430)

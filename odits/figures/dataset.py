@@ -12,13 +12,13 @@ from odits.core.errors import OditsError
 from odits.counting.statistics import StatisticsError, density_curve
 from odits.data import Dataset
 from odits.data.facts import lexicon_lengths, word_frequencies
-from odits.figures.theme import FONT_SIZE, SPLIT_COLORS, SPLIT_TITLES, faded, plain, styled
+from odits.figures.theme import FONT_SIZE, SPLIT_COLORS, SPLIT_TITLES, escape_html, faded, styled
 
 MAX_LABEL = 16
 
 
 def lexicon_lengths_figure(dataset: Dataset, density: bool = False, splits: Sequence[str] | None = None) -> go.Figure:
-    """Fig. 2.1: how many different words a lexicon has, one panel each for train, eval and both.
+    """Draw Fig. 2.1: how many different words a lexicon has, one panel each for train, eval and both.
 
     Args:
         dataset: any data set with images.
@@ -43,7 +43,7 @@ def lexicon_lengths_figure(dataset: Dataset, density: bool = False, splits: Sequ
 def frequent_words_figure(
     dataset: Dataset, density: bool = False, splits: Sequence[str] | None = None, count: int = 20
 ) -> go.Figure:
-    """Fig. 2.2: the most frequent words of the lexicons, one panel each for train, eval and both.
+    """Draw Fig. 2.2: the most frequent words of the lexicons, one panel each for train, eval and both.
 
     Args:
         dataset: any data set with images.
@@ -62,7 +62,7 @@ def frequent_words_figure(
             x=[number / total if density else number for _, number in top],
             y=list(range(len(top))),
             marker={"color": SPLIT_COLORS[split], "cornerradius": 2},
-            customdata=[[plain(word), number, number / total] for word, number in top],
+            customdata=[[escape_html(word), number, number / total] for word, number in top],
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:,} occurrences, %{customdata[2]:.2%} of all"
             f"<extra>{SPLIT_TITLES[split]}</extra>",
             row=1,
@@ -71,7 +71,7 @@ def frequent_words_figure(
         figure.update_yaxes(
             tickmode="array",
             tickvals=list(range(len(top))),
-            ticktext=[plain(_short(word)) for word, _ in top],
+            ticktext=[escape_html(_short(word)) for word, _ in top],
             range=[max(len(top), 1) - 0.5, -0.5],
             showgrid=False,
             ticklabelstandoff=4,
@@ -83,7 +83,7 @@ def frequent_words_figure(
 
 
 def word_frequency_figure(dataset: Dataset) -> go.Figure:
-    """Fig. 2.3: the density of word frequencies, as one line each for train, eval and both; both axes logarithmic.
+    """Draw Fig. 2.3: the density of word frequencies, a line each for train, eval and both; both axes logarithmic.
 
     A point is the share of the words whose number of occurrences lies in a bin, divided by the bin's width. The bins
     grow with the frequency, since most words occur once or twice and a few a hundred times.
@@ -95,17 +95,18 @@ def word_frequency_figure(dataset: Dataset) -> go.Figure:
         edges = _growing_edges(int(occurrences.max()) if len(occurrences) else 1)
         numbers, _ = np.histogram(occurrences, edges)
         low, high = edges[:-1] + 0.5, edges[1:] - 0.5
-        kept = numbers > 0
-        shares = numbers[kept] / max(len(occurrences), 1)
-        spans = [f"{a:.0f}" if a == b else f"{a:.0f} to {b:.0f}" for a, b in zip(low[kept], high[kept], strict=True)]
+        occupied = numbers > 0
+        shares = numbers[occupied] / max(len(occurrences), 1)
+        ends = zip(low[occupied], high[occupied], strict=True)
+        spans = [f"{a:.0f}" if a == b else f"{a:.0f} to {b:.0f}" for a, b in ends]
         figure.add_scatter(
-            x=np.sqrt(low * high)[kept],
-            y=shares / np.diff(edges)[kept],
+            x=np.sqrt(low * high)[occupied],
+            y=shares / np.diff(edges)[occupied],
             mode="lines+markers",
             name=SPLIT_TITLES[split],
             line={"color": SPLIT_COLORS[split], "width": 2},
             marker={"color": SPLIT_COLORS[split], "size": 8, "symbol": symbols[split]},
-            customdata=list(zip(spans, numbers[kept].tolist(), shares.tolist(), strict=True)),
+            customdata=list(zip(spans, numbers[occupied].tolist(), shares.tolist(), strict=True)),
             hovertemplate="%{customdata[0]} occurrences: %{customdata[1]:,} words, %{customdata[2]:.2%} of all",
         )
     figure.update_xaxes(type="log", title="occurrences of a word", tickvals=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000])
@@ -120,7 +121,7 @@ def word_frequency_figure(dataset: Dataset) -> go.Figure:
 
 
 def image_sizes_figure(sizes: Mapping[str, Sequence[tuple[int, int]]]) -> go.Figure:
-    """Fig. 2.4: histograms of image widths and heights, the splits stacked.
+    """Draw Fig. 2.4: histograms of image widths and heights, the splits stacked.
 
     Args:
         sizes: width and height in pixels of each image, for each split ("train", "eval").
@@ -145,7 +146,7 @@ def image_sizes_figure(sizes: Mapping[str, Sequence[tuple[int, int]]]) -> go.Fig
 
 
 def _shown(dataset: Dataset, splits: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The panels: those asked for, else each split that has images, and all of them together where there are two."""
+    """Return the panels asked for, else each split that has images, and "all" where there are two."""
     present = (*dataset.splits, "all") if len(dataset.splits) > 1 else dataset.splits
     chosen = tuple(splits) if splits else present
     if not chosen or not all(dataset.split(split) for split in chosen):
@@ -154,7 +155,7 @@ def _shown(dataset: Dataset, splits: Sequence[str] | None = None) -> tuple[str, 
 
 
 def _panels(splits: Sequence[str], x_title: str, y_title: str | None, shared_y: bool = True) -> go.Figure:
-    """A row of panels, one for each split, each titled with it."""
+    """Make a row of panels, one for each split, each titled with it."""
     figure = make_subplots(
         rows=1,
         cols=len(splits),
@@ -179,7 +180,7 @@ def _histogram(
     units: tuple[str, str],
     legend: bool = False,
 ) -> None:
-    """Adds the histogram of whole numbers to a panel; `units` are those of the values and of what is counted."""
+    """Add the histogram of whole numbers to a panel; `units` are those of the values and of what is counted."""
     numbers, _ = np.histogram(values, edges)
     widths = np.diff(edges)
     low, high = edges[:-1] + 0.5, edges[1:] - 0.5
@@ -201,7 +202,7 @@ def _histogram(
 
 
 def _curve(figure: go.Figure, values: Sequence[int], split: str, column: int) -> None:
-    """Adds the kernel density curve to a panel; nothing where all values are equal."""
+    """Add the kernel density curve to a panel; nothing where all values are equal."""
     try:
         x, y = density_curve(values)
     except StatisticsError:
@@ -212,14 +213,14 @@ def _curve(figure: go.Figure, values: Sequence[int], split: str, column: int) ->
 
 
 def _edges(values: np.ndarray, most: int = 16) -> np.ndarray:
-    """Edges of at most `most` bins of equal whole width over whole numbers, each half a unit off the numbers."""
+    """Return edges of at most `most` bins of equal whole width over whole numbers, each half a unit off the numbers."""
     low, high = int(values.min()), int(values.max())
     width = max(1, -(-(high - low + 1) // most))
     return np.arange(low, high + width + 1, width) - 0.5
 
 
 def _growing_edges(largest: int) -> np.ndarray:
-    """Edges of bins over 1..largest whose widths are 1, 1, 1, then double at every second bin."""
+    """Return edges of bins over 1..largest whose widths are 1, 1, 1, then double at every second bin."""
     starts = [1, 2, 3, 4, 6]
     while starts[-1] <= largest:
         starts.append(2 * starts[-2])

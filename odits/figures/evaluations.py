@@ -9,7 +9,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from odits.figures.theme import BLUE, FONT_SIZE, GREY, SMALL_SIZE, VERMILION, plain, styled
+from odits.figures.theme import BLUE, FONT_SIZE, GREY, SMALL_SIZE, VERMILION, escape_html, styled
 
 ROW_HEIGHT = 26
 LONGEST_NAME = 34
@@ -18,7 +18,7 @@ GAP, TOP, BOTTOM = 62, 28, 84
 """Pixels between rows of plots, above the first and below the last: ticks, titles and the legend stand there."""
 
 
-class Standing(NamedTuple):
+class Origin(NamedTuple):
     """How the rows of one origin are drawn: by colour and by shape."""
 
     title: str
@@ -26,23 +26,23 @@ class Standing(NamedTuple):
     symbol: str
 
 
-MEASURED = Standing("measured here", BLUE, "circle")
-BEST = Standing("best by the rule", VERMILION, "star")
-WITHOUT_IMAGE = Standing("sees no image", GREY, "line-ns")
-THESIS = Standing("printed in the thesis", GREY, "diamond-open")
-STANDINGS = (BEST, MEASURED, WITHOUT_IMAGE, THESIS)
+MEASURED = Origin("measured here", BLUE, "circle")
+BEST = Origin("best by the rule", VERMILION, "star")
+WITHOUT_IMAGE = Origin("sees no image", GREY, "line-ns")
+PUBLISHED = Origin("published", GREY, "diamond-open")
+ORIGINS = (BEST, MEASURED, WITHOUT_IMAGE, PUBLISHED)
 
 
 class Row(NamedTuple):
     """A model with its metrics by title; one that it has not is left out or None."""
 
     name: str
-    standing: Standing
+    origin: Origin
     values: dict[str, float | None]
 
 
 def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
-    """Dots of each metric, a model a line, the first model on top.
+    """Draw the dots of each metric, a model a line, the first model on top.
 
     Args:
         rows: the models; names should differ.
@@ -57,17 +57,17 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
         shared_yaxes=True,
         horizontal_spacing=0.05,
         vertical_spacing=GAP / (lines * (ROW_HEIGHT * len(rows) + GAP) - GAP) if lines > 1 else 0,
-        subplot_titles=[f"<b>{plain(name)}</b>" for name in shown],
+        subplot_titles=[f"<b>{escape_html(name)}</b>" for name in shown],
     )
-    told: set[str] = set()
+    in_legend: set[str] = set()
     labels = [_label(row) for row in rows]
     for place, name in enumerate(shown):
         line, column = place // columns + 1, place % columns + 1
-        for standing in STANDINGS:
+        for origin in ORIGINS:
             found = [
                 (label, row)
                 for label, row in zip(labels, rows, strict=True)
-                if row.standing is standing and _known(row.values.get(name))
+                if row.origin is origin and _known(row.values.get(name))
             ]
             if not found:
                 continue
@@ -78,19 +78,20 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
                 y=[label for label, _ in found],
                 mode="markers",
                 cliponaxis=False,
-                name=standing.title,
-                legendgroup=standing.title,
-                showlegend=standing.title not in told,
+                name=origin.title,
+                legendgroup=origin.title,
+                showlegend=origin.title not in in_legend,
                 marker={
-                    "color": standing.color,
-                    "symbol": standing.symbol,
-                    "size": 13 if standing is BEST else 10,
-                    "line": {"color": standing.color, "width": 2},
+                    "color": origin.color,
+                    "symbol": origin.symbol,
+                    "size": 13 if origin is BEST else 10,
+                    "line": {"color": origin.color, "width": 2},
                 },
-                customdata=[plain(row.name) for _, row in found],
-                hovertemplate=f"<b>%{{customdata}}</b><br>{plain(name)} %{{x:.4f}}<br>{standing.title}<extra></extra>",
+                customdata=[escape_html(row.name) for _, row in found],
+                hovertemplate=f"<b>%{{customdata}}</b><br>{escape_html(name)} %{{x:.4f}}"
+                f"<br>{origin.title}<extra></extra>",
             )
-            told.add(standing.title)
+            in_legend.add(origin.title)
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=labels[::-1],
@@ -100,7 +101,7 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
     )
     figure.update_xaxes(showgrid=True, nticks=4, rangemode="tozero", tickformat=".3~g")
     height = lines * (ROW_HEIGHT * len(rows) + GAP) - GAP + TOP + BOTTOM
-    styled(figure, height, legend=len(told) > 1)
+    styled(figure, height, legend=len(in_legend) > 1)
     figure.update_annotations(font={"size": FONT_SIZE})
     return figure.update_layout(margin={"t": TOP, "b": BOTTOM, "r": 20})
 
@@ -110,6 +111,6 @@ def _known(value: float | None) -> bool:
 
 
 def _label(row: Row) -> str:
-    """The name beside the axis: the end of a long one is kept, since it tells the epoch."""
+    """Shorten the name beside the axis at its beginning: the end tells the epoch."""
     short = row.name if len(row.name) <= LONGEST_NAME else "…" + row.name[1 - LONGEST_NAME :]
-    return ("★ " if row.standing is BEST else "") + plain(short)
+    return ("★ " if row.origin is BEST else "") + escape_html(short)

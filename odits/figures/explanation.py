@@ -9,8 +9,7 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.colors import sample_colorscale
 
-from odits.figures.picture import lay_out_picture, note
-from odits.figures.theme import BLUE, VERMILION, faded, plain, styled
+from odits.figures.theme import BLUE, VERMILION, escape_html, faded, lay_out_picture, note, styled
 
 DIVERGING = [[0.0, "#2166AC"], [0.5, "#F7F7F7"], [1.0, "#D6604D"]]
 """Blue takes away, red adds; told apart by colour-blind eyes, pale in the middle."""
@@ -27,9 +26,10 @@ def contributions_figure(
     diverging: bool = True,
     selected: int | None = None,
 ) -> go.Figure:
-    """The image with its objects coloured by a value; hovering tells it, a click selects.
+    """Draw the image with its objects coloured by a value; hovering tells it, a click selects.
 
     Args:
+        image: RGB.
         outlines: x and y of each object in pixels, closed; None parts separate rings.
         labels: what is said of each object when it is hovered over.
         values: (P,) contributions to a word's logit, or attention.
@@ -72,9 +72,9 @@ def contributions_figure(
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
             customdata=[[index]],
-            hovertemplate=f"{plain(labels[index])}<br><b>{values[index]:+.3f}</b><extra></extra>"
+            hovertemplate=f"{escape_html(labels[index])}<br><b>{values[index]:+.3f}</b><extra></extra>"
             if diverging
-            else f"{plain(labels[index])}<br><b>{values[index]:.1%}</b><extra></extra>",
+            else f"{escape_html(labels[index])}<br><b>{values[index]:.1%}</b><extra></extra>",
             showlegend=False,
         )
     _add_bar(figure, scale, (-largest if diverging else 0.0, largest), title)
@@ -86,7 +86,7 @@ def contributions_figure(
 
 
 def _add_bar(figure: go.Figure, scale: object, ends: tuple[float, float], title: str) -> None:
-    """A colour bar below the picture, hung on a trace without points."""
+    """Add a colour bar below the picture, hung on a trace without points."""
     figure.add_scatter(
         x=[None],
         y=[None],
@@ -113,11 +113,12 @@ def _add_bar(figure: go.Figure, scale: object, ends: tuple[float, float], title:
 
 
 def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequence[str]) -> go.Figure:
-    """The object-text similarity matrix (thesis 3.1) as a heat map: rows are objects, columns words.
+    """Draw the object-text similarity matrix (thesis 3.1) as a heat map: rows are objects, columns words.
 
     Args:
         similarity: (P, q) in 0..1.
-        objects, words: names of rows and columns.
+        objects: names of the rows.
+        words: names of the columns.
     """
     figure = go.Figure(
         go.Heatmap(
@@ -129,7 +130,7 @@ def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequenc
             zmax=max(float(similarity.max(initial=0.0)), 1e-6),
             xgap=1,
             ygap=1,
-            customdata=[[[plain(name), plain(word)] for word in words] for name in objects],
+            customdata=[[[escape_html(name), escape_html(word)] for word in words] for name in objects],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}: <b>%{z:.2%}</b><extra></extra>",
             colorbar={"title": {"text": "probability"}, "thickness": 12, "tickformat": ".0%"},
         )
@@ -148,7 +149,7 @@ def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequenc
 
 
 def contribution_bars(labels: Sequence[str], values: np.ndarray) -> go.Figure:
-    """Horizontal bars of contributions, in the order given, the first on top; red adds, blue takes away."""
+    """Draw horizontal bars of contributions, in the order given, the first on top; red adds, blue takes away."""
     figure = go.Figure(
         go.Bar(
             x=values,
@@ -158,7 +159,7 @@ def contribution_bars(labels: Sequence[str], values: np.ndarray) -> go.Figure:
                 "color": [VERMILION if value >= 0 else BLUE for value in values],
                 "pattern": {"shape": ["" if value >= 0 else "/" for value in values]},
             },
-            customdata=[[plain(label)] for label in labels],
+            customdata=[[escape_html(label)] for label in labels],
             hovertemplate="%{customdata[0]}: <b>%{x:+.3f}</b><extra></extra>",
         )
     )
@@ -175,4 +176,4 @@ def contribution_bars(labels: Sequence[str], values: np.ndarray) -> go.Figure:
 
 
 def _short(text: str, longest: int = 16) -> str:
-    return plain(text if len(text) <= longest else text[: longest - 1] + "…")
+    return escape_html(text if len(text) <= longest else text[: longest - 1] + "…")

@@ -13,8 +13,7 @@ from PIL import Image
 from plotly.colors import sample_colorscale
 
 from odits.core.errors import OditsError
-from odits.figures.picture import SHOWN_SIDE, lay_out_picture, note
-from odits.figures.theme import faded, plain
+from odits.figures.theme import SHOWN_SIDE, escape_html, faded, lay_out_picture, note
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
@@ -39,19 +38,35 @@ KINDS = {
 OTHER_KIND = KindStyle("Object", "#CC79A7")
 
 
+class ObjectStyle(NamedTuple):
+    """How objects are drawn over an image.
+
+    Attributes:
+        opacity: of the fill, 0 (none) to 1.
+        outline: whether outlines are drawn.
+        color_by: "object" (neighbours differ), "kind" (with a legend), "area" or "confidence" (with a colour bar).
+        overlay: whether anything is drawn; hovering and clicking work without it, too.
+    """
+
+    opacity: float = 0.45
+    outline: bool = True
+    color_by: ColorBy = "object"
+    overlay: bool = True
+
+
+DEFAULT_STYLE = ObjectStyle()
+
+
 def objects_figure(
     image: Image.Image,
     detections: sv.Detections,
+    style: ObjectStyle = DEFAULT_STYLE,
     *,
-    opacity: float = 0.45,
-    outline: bool = True,
-    color_by: ColorBy = "object",
     selected: int | None = None,
     shown: Sequence[int] | None = None,
     names: Sequence[str] = (),
-    overlay: bool = True,
 ) -> go.Figure:
-    """The image with its objects over it, filled and outlined; hovering names the object.
+    """Draw the image with its objects over it, filled and outlined; hovering names the object.
 
     Axes are the image's pixels, y downwards. Clicks: a chart selects points, not areas, so each object carries a grid
     of invisible points; their `customdata` is `[index]`. With `event = st.plotly_chart(figure, on_select="rerun",
@@ -60,17 +75,15 @@ def objects_figure(
     Args:
         image: RGB, of the size of the masks.
         detections: as `odits.data.predictions.Segmenter` gives them; may be empty.
-        opacity: of the fill, 0 (none) to 1.
-        outline: whether outlines are drawn.
-        color_by: "object" (neighbours differ), "kind" (with a legend), "area" or "confidence" (with a colour bar).
+        style: colours, fill and outlines.
         selected: index of an object to bring out; the others step back.
         shown: indices of the objects to draw, all by default; numbers and colours stay what they are among all.
         names: what each object is called, "" for nothing; hovering tells it.
-        overlay: whether anything is drawn; hovering and clicking work without it, too.
     """
+    color_by = style.color_by
     if color_by not in COLOR_BY:
         raise OditsError(f"Objects can be coloured by {', '.join(COLOR_BY)}, but not by {color_by!r}.")
-    opacity = float(np.clip(opacity, 0, 1))
+    opacity = float(np.clip(style.opacity, 0, 1))
     figure = go.Figure()
     kinds, colors = kinds_of(detections), object_colors(detections, color_by)
     named: set[str] = set()
@@ -78,9 +91,9 @@ def objects_figure(
     selected = selected if selected in indices else None
     # Large ones first, so that small ones lie on them; the selected one above all.
     area = areas_of(detections)
-    order = sorted(indices, key=lambda index: -area[index]) if overlay else []
+    order = sorted(indices, key=lambda index: -area[index]) if style.overlay else []
     for index in sorted(order, key=lambda index: index == selected):
-        style, is_selected = KINDS.get(kinds[index], OTHER_KIND), index == selected
+        kind, is_selected = KINDS.get(kinds[index], OTHER_KIND), index == selected
         quiet = selected is not None and not is_selected
         x, y = mask_outline(masks_of(detections)[index])
         figure.add_scatter(
@@ -91,16 +104,16 @@ def objects_figure(
             fillcolor=faded(colors[index], opacity * (0.35 if quiet else 1) if not is_selected else max(opacity, 0.6)),
             line={
                 "color": "#FFFFFF" if is_selected else faded(colors[index], 0.5 if quiet else 1),
-                "width": 4 if is_selected else (1.5 if outline else 0),
+                "width": 4 if is_selected else (1.5 if style.outline else 0),
             },
             hoverinfo="skip",
-            name=f"{style.title} ({sum(kinds[other] == kinds[index] for other in indices)})",
+            name=f"{kind.title} ({sum(kinds[other] == kinds[index] for other in indices)})",
             legendgroup=kinds[index],
             showlegend=color_by == "kind" and kinds[index] not in named,
         )
         named.add(kinds[index])
     _add_hit_points(figure, detections, indices, colors, names)
-    if overlay and color_by in ("area", "confidence") and indices:
+    if style.overlay and color_by in ("area", "confidence") and indices:
         _add_color_bar(figure, detections, color_by)
     lay_out_picture(figure, image)
     if not len(detections):
@@ -111,7 +124,7 @@ def objects_figure(
 
 
 def selected_object(points: Sequence[Mapping[str, Any]]) -> int | None:
-    """The index of the object that was clicked, from the points of Streamlit's selection; None where none was."""
+    """Return the index of the object clicked, from the points of Streamlit's selection; None where none was."""
     for point in points:
         data = point.get("customdata")
         # Plotly's own JSON has a list; arrays that came through JavaScript's typed ones are a dict {"0": …}.
@@ -122,7 +135,7 @@ def selected_object(points: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def object_colors(detections: sv.Detections, color_by: ColorBy) -> list[str]:
-    """A colour "#RRGGBB" for each object."""
+    """Return a colour "#RRGGBB" for each object."""
     if color_by == "object":
         return [PALETTE[index % len(PALETTE)] for index in range(len(detections))]
     if color_by == "kind" or len(detections) == 0:
@@ -133,7 +146,7 @@ def object_colors(detections: sv.Detections, color_by: ColorBy) -> list[str]:
 
 
 def _values(detections: sv.Detections, color_by: ColorBy) -> tuple[np.ndarray, tuple[float, float]]:
-    """What the colour says, and the ends of its scale; areas by their logarithm, for they span decades."""
+    """Return what the colour says, and the ends of its scale; areas by their logarithm, for they span decades."""
     if color_by == "confidence":
         confidence = detections.confidence
         return (np.zeros(len(detections)) if confidence is None else np.asarray(confidence, float)), (0.0, 1.0)
@@ -144,7 +157,7 @@ def _values(detections: sv.Detections, color_by: ColorBy) -> tuple[np.ndarray, t
 def _add_hit_points(
     figure: go.Figure, detections: sv.Detections, indices: list[int], colors: list[str], names: Sequence[str]
 ) -> None:
-    """Invisible points inside each object of `indices`, at least one, which answer to hovering and clicking."""
+    """Add invisible points inside each object of `indices`, at least one, which answer to hovering and clicking."""
     if not indices:
         return
     part = part_of(detections, indices)
@@ -176,18 +189,18 @@ def _add_hit_points(
 
 
 def _hover(detections: sv.Detections, index: int, name: str) -> str:
-    """What hovering says of an object."""
+    """Write what hovering says of an object."""
     title = KINDS.get(kinds_of(detections)[index], OTHER_KIND).title
     area, pixels = areas_of(detections)[index], max(1, masks_of(detections)[index].size)
     confidence = None if detections.confidence is None else detections.confidence[index]
     # plotly reads what stands in %{} of a template
-    called = f"<b>{plain(name).replace('%{', '% {')}</b><br>" if name else ""
+    called = f"<b>{escape_html(name).replace('%{', '% {')}</b><br>" if name else ""
     sure = "" if confidence is None else f"<br>confidence {confidence:.3f}"
     return f"{called}<b>Object {index + 1}</b> · {title}<br>area {area:,} px ({area / pixels:.1%}){sure}<extra></extra>"
 
 
 def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: ColorBy) -> None:
-    """A colour bar, hung on a trace without points."""
+    """Add a colour bar, hung on a trace without points."""
     _, (low, high) = _values(detections, color_by)
     bar: dict[str, Any] = {"title": {"text": "Confidence"}, "thickness": 14, "len": 0.9}
     if color_by == "area":
@@ -208,7 +221,7 @@ def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: Color
 
 
 def mask_outline(mask: np.ndarray) -> tuple[list[float | None], list[float | None]]:
-    """x and y of the mask's simplified outlines, holes included, each closed and parted from the next by None."""
+    """Return x and y of the mask's simplified outlines, holes included, each closed and parted by None."""
     scale = max(1.0, max(mask.shape) / SHOWN_SIDE)
     small = mask.astype(np.uint8)
     if scale > 1:
@@ -229,7 +242,7 @@ def mask_outline(mask: np.ndarray) -> tuple[list[float | None], list[float | Non
 
 
 def _deepest(mask: np.ndarray) -> tuple[int, int]:
-    """(x, y) of the mask's pixel that is farthest from its border."""
+    """Return (x, y) of the mask's pixel that is farthest from its border."""
     inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     row, column = divmod(int(inside.argmax()), mask.shape[1])
     return column, row

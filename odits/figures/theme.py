@@ -1,10 +1,17 @@
-"""The look that all figures share, legible on light and on dark backgrounds and to colour-blind eyes."""
+"""The look that all figures share, legible on light and dark backgrounds and to colour-blind eyes, and a canvas.
+
+The canvas is a picture that other things are drawn on: its axes are the picture's pixels, y downwards.
+"""
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 
+import numpy as np
 import plotly.graph_objects as go
+from PIL import Image
 
 # Okabe and Ito's hues, shaded so that each has at least 3:1 against white and against the dark theme's background, and
 # that any two are well apart (CIE76 above 15) for ordinary eyes and under protanopia, deuteranopia and tritanopia.
@@ -29,7 +36,7 @@ SPLIT_COLORS = {"train": BLUE, "eval": VERMILION, "all": GREEN}
 
 
 def template() -> go.layout.Template:
-    """The plotly template of all figures: transparent, quiet grid, readable sizes, the legend below."""
+    """Return the plotly template of all figures: transparent, quiet grid, readable sizes, the legend below."""
     axis = {
         "gridcolor": GRID,
         "linecolor": GRID,
@@ -57,7 +64,7 @@ def template() -> go.layout.Template:
 
 
 def styled(figure: go.Figure, height: int = 400, legend: bool = True) -> go.Figure:
-    """The same figure, with the shared template, a height in pixels and, if wanted, its legend below the plot."""
+    """Give a figure the shared template, a height in pixels and, if wanted, its legend below the plot; return it."""
     return figure.update_layout(
         template=template(),
         height=height,
@@ -75,12 +82,75 @@ def styled(figure: go.Figure, height: int = 400, legend: bool = True) -> go.Figu
     )
 
 
-def plain(text: str) -> str:
-    """The text as plotly shows it literally: its labels are read as HTML otherwise."""
+def escape_html(text: str) -> str:
+    """Return the text as plotly shows it literally: its labels are read as HTML otherwise."""
     return html.escape(text, quote=False)
 
 
 def faded(color: str, opacity: float) -> str:
-    """A colour "#rrggbb" as "rgba(...)" with an opacity in 0..1."""
+    """Return a colour "#rrggbb" as "rgba(...)" with an opacity in 0..1."""
     red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
+
+
+SHOWN_SIDE = 1280
+
+
+def lay_out_picture(figure: go.Figure, image: Image.Image) -> None:
+    """Put the image below what a figure draws, with its pixels as axes, and a legend above if there is one."""
+    width, height = image.size
+    hidden = {"visible": False, "constrain": "domain"}
+    figure.update_layout(
+        template=template(),
+        images=[
+            {
+                "source": data_uri(jpeg(image, SHOWN_SIDE, quality=85)),
+                "xref": "x",
+                "yref": "y",
+                "x": 0,
+                "y": 0,
+                "sizex": width,
+                "sizey": height,
+                "sizing": "stretch",
+                "layer": "below",
+            }
+        ],
+        xaxis={**hidden, "range": [0, width]},
+        yaxis={**hidden, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
+        height=int(np.clip(900 * height / width, 320, 760)),
+        margin={"l": 0, "r": 0, "t": 34, "b": 0},
+        hovermode="closest",
+        hoverdistance=14,
+        clickmode="event+select",
+        dragmode="pan",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1, "x": 0, "itemsizing": "constant"},
+    )
+
+
+def note(figure: go.Figure, text: str) -> None:
+    """Write a text in the middle of the picture."""
+    figure.add_annotation(
+        x=0.5,
+        y=0.5,
+        xref="paper",
+        yref="paper",
+        text=text,
+        showarrow=False,
+        font={"size": 18, "color": "#FFFFFF"},
+        bgcolor="rgba(0,0,0,0.65)",
+        borderpad=8,
+    )
+
+
+def jpeg(image: Image.Image, side: int, quality: int = 84) -> bytes:
+    """Return the image as a JPEG, reduced to `side` pixels on its longer side where it is larger."""
+    small = image.convert("RGB") if image.mode != "RGB" else image.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def data_uri(content: bytes) -> str:
+    """Return a JPEG as an address that holds its content."""
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii")

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from odits.figures.theme import FONT_SIZE, PALETTE, plain, styled
+from odits.figures.theme import FONT_SIZE, PALETTE, escape_html, styled
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up")
@@ -73,7 +73,7 @@ LOADS = (
 
 
 def losses_figure(runs: Mapping[str, Curves]) -> go.Figure | None:
-    """The image, text and total losses by epoch, a line a run; None where no run has any.
+    """Draw the image, text and total losses by epoch, a line a run; None where no run has any.
 
     Args:
         runs: the curves of each run by its name.
@@ -90,7 +90,7 @@ def losses_figure(runs: Mapping[str, Curves]) -> go.Figure | None:
 
 
 def load_figure(runs: Mapping[str, Curves]) -> go.Figure | None:
-    """Processor, memory and, where there is one, GPU by minutes since the run's first sample; None without samples.
+    """Draw processor, memory and, if any, GPU by minutes since the run's first sample; None without samples.
 
     Args:
         runs: the curves of each run by its name.
@@ -107,7 +107,7 @@ def load_figure(runs: Mapping[str, Curves]) -> go.Figure | None:
 
 
 def _chosen(panel: Panel, panels: Sequence[Panel], curves: Curves) -> Iterable[tuple[str, Sequence[Point]]]:
-    """The curves that belong into a panel and into none before it."""
+    """Yield the curves that belong into a panel and into none before it."""
     for name, points in curves.items():
         first = next((one for one in panels if re.fullmatch(one.names, name, re.IGNORECASE)), None)
         if first is panel and points:
@@ -115,7 +115,7 @@ def _chosen(panel: Panel, panels: Sequence[Panel], curves: Curves) -> Iterable[t
 
 
 def _minutes(points: Sequence[Point], start: datetime | None) -> list[float]:
-    """Minutes since the start, or the steps where no time was logged.
+    """Return the minutes since the start, or the steps where no time was logged.
 
     Samples that were sent together carry the time of sending: they are spread over the time since what was sent before.
     """
@@ -130,7 +130,7 @@ def _minutes(points: Sequence[Point], start: datetime | None) -> list[float]:
 
 
 def _figure(lines: Mapping[Panel, list[Line]], names: Sequence[str], x: str, hover: str) -> go.Figure | None:
-    """The panels that have lines, one below the other over one axis; a run has one look and one place in the legend."""
+    """Draw the panels that have lines, one below the other; a run has one look and one place in the legend."""
     panels = [panel for panel, found in lines.items() if found]
     if not panels:
         return None
@@ -142,7 +142,7 @@ def _figure(lines: Mapping[Panel, list[Line]], names: Sequence[str], x: str, hov
     for row, panel in enumerate(panels, 1):
         for line in lines[panel]:
             name = names[line.run]
-            short = plain(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…")
+            short = escape_html(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…")
             color = PALETTE[line.run % len(PALETTE)]
             few = len(line.x) <= MARKED
             figure.add_scatter(

@@ -1,21 +1,25 @@
-"""The most probable words of an image as a bar chart (Fig. 2.7 of the thesis)."""
+"""The words of an image: the most probable as a bar chart (Fig. 2.7), and those that were read, over the picture."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
+from PIL import Image
 
 from odits.data.predictions import WordProbability
-from odits.figures.theme import BLUE, GREY, VERMILION, plain, styled
+from odits.data.records import BoxedWord
+from odits.figures.theme import BLUE, GREY, VERMILION, escape_html, lay_out_picture, note, styled
+from odits.models.reading.spotter import FoundWord
 
 MAX_LABEL = 18
 """Characters of a word shown beside its bar; the hover text has all of it."""
 
 
 class WordMark(NamedTuple):
-    """How words of one standing are drawn: by colour, by pattern, and by a sign before the word."""
+    """How words of one kind are drawn: by colour, by pattern, and by a sign before the word."""
 
     title: str
     sign: str
@@ -23,16 +27,16 @@ class WordMark(NamedTuple):
     pattern: str
 
 
-BOXED = WordMark("visible in the picture", "■", VERMILION, "")
+VISIBLE = WordMark("visible in the picture", "■", VERMILION, "")
 LEXICON = WordMark("in its lexicon", "◆", BLUE, "/")
 OTHER = WordMark("other", "", GREY, "")
 
 
 def word_mark(word: str, lexicon: Collection[str] = (), boxed: Collection[str] = ()) -> WordMark:
-    """The standing of a word: boxed before lexicon before other; case makes no difference."""
+    """Return how a word is marked: visible before lexicon before other; case makes no difference."""
     key = word.casefold()
     if key in {other.casefold() for other in boxed}:
-        return BOXED
+        return VISIBLE
     return LEXICON if key in {other.casefold() for other in lexicon} else OTHER
 
 
@@ -42,7 +46,7 @@ def top_words_figure(
     boxed: Collection[str] = (),
     limit: float | None = None,
 ) -> go.Figure:
-    """Horizontal bars of words and their probabilities, the most probable on top.
+    """Draw horizontal bars of words and their probabilities, the most probable on top.
 
     Args:
         words: words with probabilities in 0..1, best first.
@@ -52,9 +56,9 @@ def top_words_figure(
     """
     marks = [word_mark(item.word, lexicon, boxed) for item in words]
     known = bool(lexicon) or bool(boxed)
-    shown = {BOXED: bool(boxed), LEXICON: bool(lexicon), OTHER: known}
+    shown = {VISIBLE: bool(boxed), LEXICON: bool(lexicon), OTHER: known}
     figure = go.Figure()
-    for mark in (BOXED, LEXICON, OTHER):
+    for mark in (VISIBLE, LEXICON, OTHER):
         rows = [row for row, found in enumerate(marks) if found is mark]
         if rows or shown[mark]:
             _add_bars(figure, words, rows, mark, known)
@@ -76,15 +80,15 @@ def top_words_figure(
 
 
 def percent(probability: float) -> str:
-    """A probability to three digits, however small: "61.4 %", "0.0312 %"."""
+    """Return a probability to three digits, however small: "61.4 %", "0.0312 %"."""
     return f"{100 * probability:.3g} %" if probability >= 1e-6 or not probability else f"{100 * probability:.1e} %"
 
 
 def _add_bars(
     figure: go.Figure, words: Sequence[WordProbability], rows: Sequence[int], mark: WordMark, known: bool
 ) -> None:
-    """Adds the bars of one standing; an empty set still gets its place in the legend."""
-    standing = f", {mark.title}" if known else ""
+    """Add the bars of one kind of word; an empty set still gets its place in the legend."""
+    kind = f", {mark.title}" if known else ""
     y: list[int | None] = list(rows)
     x: list[float | None] = [words[row].probability for row in rows]
     figure.add_bar(
@@ -101,12 +105,84 @@ def _add_bars(
             "line": {"width": 1.5, "color": mark.color},
             "pattern": {"shape": mark.pattern, "fillmode": "replace", "size": 6, "solidity": 0.45},
         },
-        customdata=[[row + 1, plain(words[row].word)] for row in rows],
+        customdata=[[row + 1, escape_html(words[row].word)] for row in rows],
         hovertemplate="<b>%{customdata[1]}</b><br>probability %{x:.7f}<br>rank %{customdata[0]}"
-        f"{standing}<extra></extra>",
+        f"{kind}<extra></extra>",
     )
 
 
 def _label(word: str, mark: WordMark) -> str:
-    short = plain(word if len(word) <= MAX_LABEL else word[: MAX_LABEL - 1] + "…")
+    short = escape_html(word if len(word) <= MAX_LABEL else word[: MAX_LABEL - 1] + "…")
     return f"{mark.sign} {short}" if mark.sign else short
+
+
+FOUND_COLOR, UNMATCHED_COLOR, BOXED_COLOR = "#56B4E9", "#F0E442", "#D55E00"
+"""Okabe and Ito's: told apart by colour-blind eyes, and on dark and bright pictures; the lines differ too."""
+
+
+def read_words_figure(
+    image: Image.Image,
+    found: Sequence[FoundWord],
+    boxed: Sequence[BoxedWord] = (),
+    unmatched: Sequence[FoundWord] = (),
+) -> go.Figure:
+    """Draw the image with found words outlined and labelled; hovering tells the probability and what was read.
+
+    Args:
+        image: RGB.
+        found: words that were found; solid.
+        boxed: words that people boxed; dashed.
+        unmatched: found words that people did not box; dotted.
+    """
+    figure = go.Figure()
+    _add_outlines(figure, [one.corners for one in found], f"found ({len(found)})", FOUND_COLOR, "solid")
+    if unmatched:
+        _add_outlines(
+            figure, [one.corners for one in unmatched], f"found, not boxed ({len(unmatched)})", UNMATCHED_COLOR, "dot"
+        )
+    if boxed:
+        corners = [np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) for x0, y0, x1, y1 in (box.box for box in boxed)]
+        _add_outlines(figure, corners, f"boxed by people ({len(boxed)})", BOXED_COLOR, "dash")
+    for one in (*found, *unmatched):
+        _add_label(figure, one)
+    lay_out_picture(figure, image)
+    if not found and not unmatched:
+        note(figure, "None of the words was found in this picture")
+    return figure
+
+
+def _add_outlines(figure: go.Figure, outlines: Sequence[np.ndarray], title: str, color: str, dash: str) -> None:
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for corners in outlines:
+        closed = np.vstack([corners, corners[:1]]).astype(float)
+        x += [*closed[:, 0].round(1).tolist(), None]
+        y += [*closed[:, 1].round(1).tolist(), None]
+    line = {"color": color, "width": 3, "dash": dash}
+    figure.add_scatter(x=x or [None], y=y or [None], mode="lines", line=line, name=title, hoverinfo="skip")
+
+
+def _add_label(figure: go.Figure, one: FoundWord) -> None:
+    """Write the word above its place, and add an invisible point in it to hover over."""
+    x0, y0, x1, _ = one.box
+    figure.add_annotation(
+        x=x0,
+        y=y0,
+        text=escape_html(one.word),
+        showarrow=False,
+        xanchor="left",
+        yanchor="bottom",
+        font={"size": 12, "color": "#FFFFFF"},
+        bgcolor="rgba(0,0,0,0.7)",
+        borderpad=2,
+    )
+    middle = one.corners.mean(0)
+    figure.add_scatter(
+        x=[float(middle[0])],
+        y=[float(middle[1])],
+        mode="markers",
+        marker={"size": max(12.0, min(60.0, (x1 - x0) / 4)), "opacity": 0},
+        showlegend=False,
+        customdata=[[escape_html(one.word), percent(one.probability), escape_html(one.line.text)]],
+        hovertemplate="<b>%{customdata[0]}</b>, %{customdata[1]}<br>read: %{customdata[2]}<extra></extra>",
+    )

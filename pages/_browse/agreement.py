@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+
 from odits.core.errors import OditsError
 from odits.data.annotations import VERDICTS, ImageWord, Mark, annotators, import_marks, marks_csv, read_marks
 from odits.metrics.agreement import Agreement, agreement
 from pages._shared import state
-from pages._shared.layout import complain, count_of, file_stem, guarded, escape_markdown, table_download
-
+from pages._shared.layout import complain, count_of, escape_markdown, file_stem, guarded, table_download
 
 _TAKEN, _REFUSED, _ROUND = "odits-marks-taken", "odits-marks-refused", "odits-marks-round"
 
@@ -25,8 +25,8 @@ def show_agreement() -> None:
         )
     elif len(names) == 1:
         st.info(
-            f"Only {escape_markdown(names[0])} has marked words so far. A second person marks the same images under a name of "
-            "their own, here or on another machine; then this page says how far the two agree.",
+            f"Only {escape_markdown(names[0])} has marked words so far. A second person marks the same images under "
+            "their own name, here or on another machine; then this page says how far the two agree.",
             icon=":material/group:",
         )
     else:
@@ -65,7 +65,9 @@ def _tables(
     found: Agreement[ImageWord], first_marks: dict[ImageWord, Mark], second_marks: dict[ImageWord, Mark]
 ) -> None:
     first, second = found.names
-    st.caption(f"How often each pair of verdicts was given: rows {escape_markdown(first)}, columns {escape_markdown(second)}")
+    st.caption(
+        f"How often each pair of verdicts was given: rows {escape_markdown(first)}, columns {escape_markdown(second)}"
+    )
     counts = pd.DataFrame(found.table, [f"{first}: {verdict}" for verdict in VERDICTS], [*VERDICTS])
     st.table(counts)
     table_download(counts, file_stem(f"agreement-{first}-{second}"), "confusion", "This table", index=True)

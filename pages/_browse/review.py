@@ -9,17 +9,17 @@ import numpy as np
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.data import ImageRecord
 from odits.data.annotations import MAX_NOTE, VERDICTS, ImageWord, Mark, read_marks, set_mark, undo
 from odits.evaluation.results import StoredEvaluation
 from odits.figures.words import LEXICON, VISIBLE, percent, word_mark
 from pages._browse.filters import TOP
-from pages._browse.gallery import words_html
 from pages._shared import state
 from pages._shared.evaluations import title_of
-from pages._shared.words import words_in_a_row
 from pages._shared.keyboard import keys
 from pages._shared.layout import complain, escape_markdown, guarded, panes
-from pages._shared.pictures import Picture, open_picture, short_name, show_picture
+from pages._shared.pictures import open_picture, short_name, show_picture
+from pages._shared.words import words_in_a_row
 
 ICONS = {"right": ":material/check:", "wrong": ":material/close:", "unsure": ":material/question_mark:"}
 KEYS = {
@@ -84,7 +84,9 @@ class Review:
     def image_word(self, name: str, word: str) -> ImageWord:
         """Return what a mark of this word is about."""
         evaluation = self.evaluation
-        return ImageWord(evaluation.data, name, evaluation.model, evaluation.checkpoint, evaluation.vocabulary.digest, word)
+        return ImageWord(
+            evaluation.data, name, evaluation.model, evaluation.checkpoint, evaluation.vocabulary.digest, word
+        )
 
     def opened(self) -> str:
         """Return the name of the image in view."""
@@ -164,7 +166,7 @@ def _write_note(review: Review, name: str, word: str, verdict: str, key: str) ->
             st.session_state[_PROBLEM] = str(error)
 
 
-def show_opened(review: Review, pictures: Sequence[Picture], other: StoredEvaluation | None) -> None:
+def show_opened(review: Review, pictures: Sequence[ImageRecord], other: StoredEvaluation | None) -> None:
     """Show the image in view with its words, and everything that can be done with it."""
     name = review.opened()
     state.put("opened", name)
@@ -187,10 +189,12 @@ def _stepper(review: Review, name: str) -> None:
         st.button("All images", icon=":material/grid_view:", key="close", on_click=act, args=(review, "close"))
         for title, action, end in (("Previous", "previous", 0), ("Next", "next", len(review.order) - 1)):
             st.button(title, key=f"go-{action}", disabled=place == end, on_click=act, args=(review, action))
-        st.markdown(f"**{escape_markdown(short_name(name))}** :small[{place + 1:,} of {len(review.order):,}]", width="content")
+        st.markdown(
+            f"**{escape_markdown(short_name(name))}** :small[{place + 1:,} of {len(review.order):,}]", width="content"
+        )
 
 
-def _facts(review: Review, name: str, picture: Picture, other: StoredEvaluation | None) -> None:
+def _facts(review: Review, name: str, picture: ImageRecord, other: StoredEvaluation | None) -> None:
     """Show how right the model was on this image, and what another one says."""
     place = review.evaluation.images.index(name)
     right, *others = (review.evaluation.per_image[key][place] for key in _SCORES)
@@ -214,7 +218,7 @@ def _percent(probability: float) -> str:
     return percent(probability) if probability >= 1e-5 else r"\< 0.001 %"
 
 
-def _show_words(review: Review, name: str, picture: Picture) -> None:
+def _show_words(review: Review, name: str, picture: ImageRecord) -> None:
     words = review.words(name)
     marks = marks_by_image(review.evaluation, review.annotator).get(name, {})
     chosen = row_of(len(words))
@@ -231,7 +235,7 @@ def _show_words(review: Review, name: str, picture: Picture) -> None:
 
 
 def _show_row(
-    review: Review, name: str, picture: Picture, row: int, word: str, probability: float, mark: Mark | None
+    review: Review, name: str, picture: ImageRecord, row: int, word: str, probability: float, mark: Mark | None
 ) -> None:
     known = word_mark(word, picture.lexicon, picture.visible)
     color = {VISIBLE: "orange", LEXICON: "blue"}.get(known)

@@ -13,14 +13,14 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.evaluation.results import KeptEvaluation
-from pages._checkpoints.groups import choose_group, dataset_of, groups, nothing_yet
-from pages._checkpoints.names import evaluation_names
-from pages._shared import several, state
-from pages._shared.kept import disagreement_of
+from odits.evaluation.results import StoredEvaluation
+from pages._checkpoints.compare import choose_group
+from pages._shared import state
+from pages._shared.datasets import demo_dataset
+from pages._shared.evaluations import dataset_of, disagreement_of, evaluation_names, groups
 from pages._shared.layout import table_download
-from pages._shared.pictures import demo_dataset
-from pages._shared.thumbnails import legend, small_picture, word_list
+from pages._shared.pictures import thumbnail_html
+from pages._shared.words import STYLE, legend, word_list
 
 PER_PAGE = 10
 TOP = 10
@@ -34,28 +34,27 @@ _STYLE = """
 .odits-row figcaption, .odits-row h4 {font-size: .85rem; margin: 0; padding: 0; font-weight: 600;
   overflow-wrap: anywhere}
 .odits-row figcaption span {font-weight: 400; opacity: .8; display: block}
-.odits-top {columns: 2; column-gap: 1rem; list-style: none; margin: .2rem 0 0; padding: 0; font-size: .85rem}
-.odits-top li {display: grid; grid-template-columns: 1.1rem minmax(0, auto) 1fr; gap: .15rem; margin: 0;
-  break-inside: avoid; line-height: 1.45; overflow-wrap: anywhere}
-.odits-row li {margin: 0 !important; padding: 0}
 .odits-row a {color: inherit}
-.odits-top small {opacity: .75; padding-left: .3rem; white-space: nowrap}
 @media (max-width: 900px) {.odits-row {grid-template-columns: 1fr}}
 </style>
 """
 
 
 def view() -> None:
-    """The whole part of the page."""
+    """Draw this part of the page."""
     found = groups()
     if not found:
         state.publish("tab")
-        nothing_yet()
+        st.info(
+            "Nothing has been evaluated yet. Choose checkpoints and images under *Compare* and evaluate them: the "
+            "results are stored and compared there.",
+            icon=":material/query_stats:",
+        )
         return
     group = choose_group(found)
     names = evaluation_names(group)
-    chosen = several.choose("Checkpoints", list(names), "side", lambda key: names.get(key, key), _default(group))
-    shown = [kept for kept in group if kept.key in chosen]
+    chosen = state.choose_several("Checkpoints", list(names), "side", lambda key: names.get(key, key), _default(group))
+    shown = [evaluation for evaluation in group if evaluation.key in chosen]
     if len(shown) < 2:
         state.publish("tab", "question", "side")
         st.info(
@@ -67,24 +66,24 @@ def view() -> None:
         return
     dataset = dataset_of(shown[0])
     if dataset is None:
-        raise OditsError(f"The images of {shown[0].data} are not here, so they can't be shown.")
+        raise OditsError(f"The images of {shown[0].data} are not here: open that data set on the left.")
     values = disagreement(shown)
     order = choose_order(values, shown[0].images)
     show_pages(order, values, shown, names, dataset)
 
 
-def _default(group: Sequence[KeptEvaluation]) -> list[str]:
-    """At first: the unmodified model and the last of the fine-tuned ones."""
-    return [group[0].key, group[-1].key] if len(group) > 1 else [kept.key for kept in group]
+def _default(group: Sequence[StoredEvaluation]) -> list[str]:
+    """Return what is chosen at first: the unmodified model and the last of the fine-tuned ones."""
+    return [group[0].key, group[-1].key] if len(group) > 1 else [evaluation.key for evaluation in group]
 
 
-def disagreement(shown: Sequence[KeptEvaluation]) -> np.ndarray:
-    """How differently the checkpoints describe each image, 0..1 (m,): the average over all pairs."""
+def disagreement(shown: Sequence[StoredEvaluation]) -> np.ndarray:
+    """Return how differently the checkpoints describe each image, 0..1 (m,): the average over all pairs."""
     return np.mean([disagreement_of(one, other) for one, other in combinations(shown, 2)], axis=0)
 
 
 def choose_order(values: np.ndarray, images: Sequence[str]) -> list[int]:
-    """The images in the order chosen."""
+    """Ask for the order of the images, and return their indices in it."""
     by = state.choose("Order", list(ORDERS), "order", ORDERS.__getitem__, width=280)
     if by == "name":
         return sorted(range(len(images)), key=images.__getitem__)
@@ -94,33 +93,33 @@ def choose_order(values: np.ndarray, images: Sequence[str]) -> list[int]:
 def show_pages(
     order: Sequence[int],
     values: np.ndarray,
-    shown: Sequence[KeptEvaluation],
+    shown: Sequence[StoredEvaluation],
     names: Mapping[str, str],
     dataset: Dataset,
 ) -> None:
-    """One page of rows, and how to get to the others."""
+    """Show one page of rows, and how to get to the others."""
     pages = -(-len(order) // PER_PAGE)
     page = state.number("page", pages)
     state.put("page", page)
     state.publish("tab", "question", "side", "order", "page")
-    part = order[(page - 1) * PER_PAGE : page * PER_PAGE]
+    shown_here = order[(page - 1) * PER_PAGE : page * PER_PAGE]
     with st.container(horizontal=True, vertical_alignment="center", key="by-image-head"):
         pager(page, pages, "top")
         st.caption(
-            f"{(page - 1) * PER_PAGE + 1:,} to {(page - 1) * PER_PAGE + len(part):,} of {len(order):,} images. "
+            f"{(page - 1) * PER_PAGE + 1:,} to {(page - 1) * PER_PAGE + len(shown_here):,} of {len(order):,} images. "
             f"{legend()}. Disagreement goes from 0 (the same "
             "probabilities) to 1 (no word in common).",
             width="stretch",
         )
         table_download(all_rows(order, values, shown, names), "disagreement", "disagreement", "All images")
-    tops = [kept.top(TOP) for kept in shown]
-    rows = [row_of(place, float(values[place]), shown, tops, names, dataset) for place in part]
-    st.html(_STYLE + "".join(rows))
+    tops = [evaluation.top(TOP) for evaluation in shown]
+    rows = [row_of(place, float(values[place]), shown, tops, names, dataset) for place in shown_here]
+    st.html(STYLE + _STYLE + "".join(rows))
     pager(page, pages, "bottom")
 
 
 def pager(page: int, pages: int, key: str) -> None:
-    """Buttons to the previous and the next page."""
+    """Draw buttons to the previous and the next page."""
     if pages == 1:
         return
     with st.container(horizontal=True, key=f"pager-{key}", width="content"):
@@ -137,46 +136,48 @@ def pager(page: int, pages: int, key: str) -> None:
 def row_of(
     place: int,
     value: float,
-    shown: Sequence[KeptEvaluation],
+    shown: Sequence[StoredEvaluation],
     tops: Sequence[tuple[np.ndarray, np.ndarray]],
     names: Mapping[str, str],
     dataset: Dataset,
 ) -> str:
-    """One image with each checkpoint's most probable words, as HTML."""
+    """Return one image with each checkpoint's most probable words, as HTML."""
     name = shown[0].images[place]
     record = dataset.find(name)
     boxed = [item.word for item in record.boxed]
     cells = []
-    for kept, (top, probabilities) in zip(shown, tops, strict=True):
-        words = [kept.vocabulary.words[index] for index in top[place]]
+    for evaluation, (top, probabilities) in zip(shown, tops, strict=True):
+        words = [evaluation.vocabulary.words[index] for index in top[place]]
         listed = word_list(words, probabilities[place].tolist(), record.lexicon, boxed)
-        cells.append(f"<div><h4>{html.escape(names[kept.key])}</h4>{listed}</div>")
+        cells.append(f"<div><h4>{html.escape(names[evaluation.key])}</h4>{listed}</div>")
     link = html.escape("/?" + urlencode({"images": _collection(shown[0], dataset), "image": name}), quote=True)
     return (
-        f'<div class="odits-row"><figure>{small_picture(record.path, name)}<figcaption><a href="{link}" target="_self">'
+        f'<div class="odits-row"><figure>{thumbnail_html(record)}<figcaption><a href="{link}" target="_self">'
         f"{html.escape(name)}</a><span>disagreement {value:.3f}</span></figcaption></figure>{''.join(cells)}</div>"
     )
 
 
-def _collection(kept: KeptEvaluation, dataset: Dataset) -> str:
-    """What the page "Words" calls these images."""
+def _collection(evaluation: StoredEvaluation, dataset: Dataset) -> str:
+    """Return what the page "Words" calls these images."""
     demo = demo_dataset()
-    return "demo" if demo is not None and dataset.root == demo.root else kept.split
+    return "demo" if demo is not None and dataset.root == demo.root else evaluation.split
 
 
 def all_rows(
-    order: Sequence[int], values: np.ndarray, shown: Sequence[KeptEvaluation], names: Mapping[str, str]
+    order: Sequence[int], values: np.ndarray, shown: Sequence[StoredEvaluation], names: Mapping[str, str]
 ) -> pd.DataFrame:
-    """The disagreement on each image and each checkpoint's most probable words."""
-    tops = {kept.key: kept.top(TOP)[0] for kept in shown}
+    """Tabulate the disagreement on each image and each checkpoint's most probable words."""
+    tops = {evaluation.key: evaluation.top(TOP)[0] for evaluation in shown}
     return pd.DataFrame(
         [
             {
                 "image": shown[0].images[place],
                 "disagreement": float(values[place]),
                 **{
-                    names[kept.key]: " ".join(kept.vocabulary.words[index] for index in tops[kept.key][place])
-                    for kept in shown
+                    names[evaluation.key]: " ".join(
+                        evaluation.vocabulary.words[index] for index in tops[evaluation.key][place]
+                    )
+                    for evaluation in shown
                 },
             }
             for place in order

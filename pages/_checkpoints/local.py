@@ -10,26 +10,31 @@ import pandas as pd
 import streamlit as st
 
 from odits.core.files import cache_home
-from odits.models.registry import CheckpointInfo, find_checkpoints
-from pages._checkpoints.names import local_names
+from odits.models.registry import EMBEDDED, ModelRef
 from pages._shared import state
-from pages._shared.layout import plain, table_download
+from pages._shared.evaluations import local_names
+from pages._shared.layout import escape_markdown, table_download
+from pages._shared.word_models import word_models
 
 _HEAD = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
-def overview(found: list[CheckpointInfo]) -> pd.DataFrame:
-    """One row a checkpoint."""
+def overview(found: list[ModelRef]) -> pd.DataFrame:
+    """Tabulate checkpoints, a row each."""
     names = local_names(found)
     return pd.DataFrame(
         {
-            "name": [names[info.reference] for info in found],
-            "architecture": [info.architecture or "not named" for info in found],
-            "loss": [_number(info.metadata.get("total_loss")) for info in found],
-            "size (MiB)": [round(info.path.stat().st_size / 2**20, 1) for info in found],
-            "digest (SHA-256)": [info.digest for info in found],
+            "name": [names[ref.reference] for ref in found],
+            "architecture": [ref.architecture or ("none" if ref.path is None else "not named") for ref in found],
+            "loss": [_number(ref.header.get("total_loss")) for ref in found],
+            "size (MiB)": [_megabytes(ref) for ref in found],
+            "digest (SHA-256)": [ref.digest for ref in found],
         }
     )
+
+
+def _megabytes(ref: ModelRef) -> float | None:
+    return round(ref.path.stat().st_size / 2**20, 1) if ref.path is not None and ref.path.is_file() else None
 
 
 def _number(text: str | None) -> float | None:
@@ -39,41 +44,47 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def model_card(info: CheckpointInfo) -> str | None:
-    """The card beside the weights without its YAML head, its headings made bold lines; None where there is none."""
-    for path in (info.path.with_suffix(".md"), info.path.parent / "README.md"):
+def model_card(ref: ModelRef) -> str | None:
+    """Return the card beside the weights without its YAML head, headings made bold lines; None where there is none."""
+    if ref.path is None:
+        return None
+    for path in (ref.path.with_suffix(".md"), ref.path.parent / "README.md"):
         if path.is_file():
             text = _HEAD.sub("", path.read_text(encoding="utf-8", errors="replace"))
             return re.sub(r"(?m)^#+ (.*)$", r"**\1**", text)  # the page's own headings stay above the card's
     return None
 
 
-def show(info: CheckpointInfo, name: str) -> None:
-    """Everything known about one checkpoint."""
-    st.subheader(plain(name), anchor=False)
+def show(ref: ModelRef, name: str) -> None:
+    """Show everything known about one checkpoint."""
+    st.subheader(escape_markdown(name), anchor=False)
     with st.container(horizontal=True):
         st.link_button(
             "Read words with it",
-            "/?" + urlencode({"model": info.architecture, "checkpoint": info.reference}),
+            "/?" + urlencode({"model": ref.reference}),
             icon=":material/text_fields:",
         )
-        st.download_button(
-            "Weights",
-            info.path.read_bytes,
-            file_name=info.path.name,
-            mime="application/octet-stream",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        if ref.path is not None:
+            st.download_button(
+                "Weights",
+                ref.path.read_bytes,
+                file_name=ref.path.name,
+                mime="application/octet-stream",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    if ref.path is None:
+        st.caption(ref.note)
+        return
     facts = {
-        "architecture": info.architecture,
-        "digest (SHA-256)": info.digest,
-        "file": info.path.name,
-        **info.metadata,
+        "architecture": ref.architecture,
+        "digest (SHA-256)": ref.digest,
+        "file": ref.path.name,
+        **ref.header,
     }
     table = pd.DataFrame({"property": list(facts), "value": [str(value) for value in facts.values()]})
     st.dataframe(table, hide_index=True, column_config={"property": st.column_config.TextColumn(width="small")})
-    card = model_card(info)
+    card = model_card(ref)
     if card:
         with st.container(border=True):
             st.markdown(card)
@@ -81,11 +92,12 @@ def show(info: CheckpointInfo, name: str) -> None:
         st.caption("There is no model card beside these weights.")
 
 
-def choose(found: list[CheckpointInfo]) -> CheckpointInfo:
-    """The checkpoint clicked in the table, or the one that the link names; at first the embedded one."""
-    references = [info.reference for info in found]
+def choose(found: list[ModelRef]) -> ModelRef:
+    """Ask for a checkpoint in a table: the one clicked, or that the link names; at first the embedded one."""
+    references = [ref.reference for ref in found]
     asked = state.get("shown")
-    place = references.index(asked) if asked in references else 0
+    first = EMBEDDED if EMBEDDED in references else references[0]
+    place = references.index(asked if asked in references else first)
     table = overview(found)
     event = st.dataframe(
         table if table["loss"].notna().any() else table.drop(columns="loss"),
@@ -101,13 +113,13 @@ def choose(found: list[CheckpointInfo]) -> CheckpointInfo:
 
 
 def view() -> None:
-    """The list, and the one chosen."""
-    found = find_checkpoints()
+    """Draw this part of the page."""
+    found = word_models()
     chosen = choose(found)
     state.put("shown", chosen.reference)
     state.publish("tab", "shown")
     table_download(overview(found), "checkpoints", "checkpoints")
-    if len(found) == 1:
+    if not any(ref.path is not None and ref.reference != EMBEDDED for ref in found):
         folder = str(cache_home() / "checkpoints").replace(str(Path.home()), "~", 1)
         st.caption(
             f"Safetensors files in `{folder}` appear here too: what `python -m odits finetune` makes, and what you "

@@ -1,4 +1,4 @@
-"""The rows of a comparison: what was measured here, what sees no image, and what the thesis printed."""
+"""The rows of a comparison: what was measured here, what sees no image, and what the thesis published."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from odits.evaluation.published import TABLE_2_6
-from odits.evaluation.results import KeptEvaluation
+from odits.evaluation.results import StoredEvaluation
 from odits.evaluation.selection import Candidate, Choice, choose_best
-from odits.figures.evaluations import BEST, MEASURED, THESIS, WITHOUT_IMAGE, Row
+from odits.figures.evaluations import BEST, MEASURED, PUBLISHED, WITHOUT_IMAGE, Row
 
 BASELINES = {"prior": "frequent words (prior)", "uniform": "chance (uniform)"}
 ORIGINS = {"best by the rule": "measured here"}
@@ -34,7 +34,7 @@ FAMILIES = {
             "Accuracy": ("confidence", "accuracy"),
             "Uniformity": ("uniformity",),
         },
-        "The thesis's own metrics (Table 2.6); the best checkpoint is chosen by precision and F1. They do not ask how "
+        "The thesis's metrics (Table 2.6); the best checkpoint is chosen by precision and F1. They do not ask how "
         "much of the probability goes to true words: look at the ranking too.",
     ),
     "rank": Family(
@@ -46,7 +46,7 @@ FAMILIES = {
             "Recall at 50": ("rank", "recall_at_50"),
             "Mass on true words": ("rank", "lexicon_mass"),
         },
-        "What one sees in a list of words: how many of the ten most probable are true, how early true words come, how "
+        "A list of words as one sees it: how many of the ten most probable are true, how early true words come, how "
         "many of them are among the first 10 and 50, and how much of the probability they get.",
     ),
     "threshold": Family(
@@ -62,46 +62,47 @@ FAMILIES = {
 }
 
 
-def candidate(kept: KeptEvaluation, name: str) -> Candidate:
-    """The evaluation as the rule for the best checkpoint takes it."""
-    confidence = kept.groups["confidence"]
+def candidate(evaluation: StoredEvaluation, name: str) -> Candidate:
+    """Return the evaluation as the rule for the best checkpoint takes it."""
+    confidence = evaluation.groups["confidence"]
     return Candidate(
-        kept.key,
+        evaluation.key,
         name,
-        kept.checkpoint,
-        kept.metadata.get("parent_digest", ""),
+        evaluation.checkpoint,
+        evaluation.metadata.get("parent_digest", ""),
         confidence["precision"],
         confidence["f1"],
     )
 
 
-def choose(found: Sequence[KeptEvaluation], names: Mapping[str, str]) -> Choice:
-    """The best of the evaluated checkpoints by SPEC's rule, and why."""
-    return choose_best([candidate(kept, names[kept.key]) for kept in found])
+def choose(found: Sequence[StoredEvaluation], names: Mapping[str, str]) -> Choice:
+    """Choose the best of the evaluated checkpoints by confidence precision and F1, and say why."""
+    return choose_best([candidate(evaluation, names[evaluation.key]) for evaluation in found])
 
 
 def rows_of(
-    found: Sequence[KeptEvaluation], names: Mapping[str, str], best: str | None, family: Family, thesis: bool
+    found: Sequence[StoredEvaluation], names: Mapping[str, str], best: str | None, family: Family, published: bool
 ) -> list[Row]:
-    """The rows of one family of metrics, each with where it comes from.
+    """Return the rows of one family of metrics, each with where it comes from.
 
     Args:
         found: evaluations of one question.
         names: of the models, by the evaluations' keys.
         best: the key of the best one, if there is one.
         family: which metrics.
-        thesis: whether Table 2.6 stands beside them.
+        published: whether Table 2.6 stands beside them.
     """
     rows = [
-        Row(names[kept.key], BEST if kept.key == best else MEASURED, _values(kept.groups, family)) for kept in found
+        Row(names[evaluation.key], BEST if evaluation.key == best else MEASURED, _values(evaluation.groups, family))
+        for evaluation in found
     ]
     baselines = found[0].groups["baselines"]
     rows += [Row(title, WITHOUT_IMAGE, _values(baselines[name], family)) for name, title in BASELINES.items()]
-    if thesis and family is FAMILIES["confidence"]:
+    if published and family is FAMILIES["confidence"]:
         rows += [
             Row(
                 row.name,
-                THESIS,
+                PUBLISHED,
                 {
                     "Precision": row.precision,
                     "F1": row.f1,
@@ -126,12 +127,12 @@ def _values(groups: Mapping[str, Any], family: Family) -> dict[str, float | None
 
 
 def table_of(rows: Sequence[Row], family: Family) -> pd.DataFrame:
-    """The rows as a table: model, where it comes from, and the metrics."""
+    """Tabulate the rows: model, where it comes from, and the metrics."""
     return pd.DataFrame(
         [
             {
-                "Model": ("★ " if row.standing is BEST else "") + row.name,
-                "From": ORIGINS.get(row.standing.title, row.standing.title),
+                "Model": ("★ " if row.origin is BEST else "") + row.name,
+                "From": ORIGINS.get(row.origin.title, row.origin.title),
                 **{title: row.values.get(title) for title in family.metrics},
             }
             for row in rows
@@ -140,11 +141,11 @@ def table_of(rows: Sequence[Row], family: Family) -> pd.DataFrame:
 
 
 def everything(
-    found: Sequence[KeptEvaluation], names: Mapping[str, str], best: str | None, thesis: bool
+    found: Sequence[StoredEvaluation], names: Mapping[str, str], best: str | None, published: bool
 ) -> pd.DataFrame:
-    """All metrics of all families side by side, for the download."""
+    """Tabulate all metrics of all families side by side, for the download."""
     parts = []
     for family in FAMILIES.values():
-        table = table_of(rows_of(found, names, best, family, thesis), family).set_index(["Model", "From"])
+        table = table_of(rows_of(found, names, best, family, published), family).set_index(["Model", "From"])
         parts.append(table.add_prefix(f"{family.title}: "))
     return pd.concat(parts, axis=1).reset_index()

@@ -1,18 +1,18 @@
-"""What the counts show: their summary, histogram, and which distribution they follow."""
+"""What the counts show: their summary, histogram, and which distribution they may come from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from odits.core.errors import OditsError
-from odits.counting.statistics import AndersonDarling, all_tests, describe_counts
-from odits.figures.counts import object_counts_figure
-from odits.figures.quantiles import quantile_figure
+from odits.counting.statistics import AndersonDarling, describe_counts, stored_tests
+from odits.figures.counts import object_counts_figure, quantile_figure
 from pages._shared import state
-from pages._shared.layout import chart, chart_download, panes, plain, table_download
+from pages._shared.layout import chart, chart_download, escape_markdown, panes, table_download
 
 TITLES = {
     "norm": "Normal",
@@ -22,11 +22,11 @@ TITLES = {
     "gumbel_r": "Gumbel",
 }
 LINK = ("distribution", "scale")
-_SCALES = ("frequency", "density")
+_SCALES = {"frequency": "frequency", "density": "density"}
 
 
 def show_summary(counts: Sequence[int], before: Sequence[int]) -> None:
-    """The numbers of the counts, each with how far it moved from what it was before the filters."""
+    """Show the numbers of the counts, each with how far the filters moved it."""
     now, then = describe_counts(counts), describe_counts(before)
     with st.container(horizontal=True, key="numbers"):
         st.metric("Images", f"{len(counts):,}")
@@ -43,15 +43,8 @@ def show_summary(counts: Sequence[int], before: Sequence[int]) -> None:
 
 
 def show_histogram(names: Sequence[str], counts: Sequence[int]) -> None:
-    """The histogram, and downloads of it and of the counts."""
-    kept = state.get("scale")
-    scale = st.segmented_control(
-        "Scale",
-        list(_SCALES),
-        required=True,
-        label_visibility="collapsed",
-        **state.bind("scale", kept if kept in _SCALES else "frequency"),
-    )
+    """Show the histogram, and downloads of it and of the counts."""
+    scale = state.choose_part("Scale", _SCALES, "scale")
     figure = object_counts_figure(counts, scale == "density")
     mean = sum(counts) / len(counts)
     chart(figure, "counts-chart", f"Histogram of the objects in {len(counts)} images, on average {mean:.1f}")
@@ -62,23 +55,23 @@ def show_histogram(names: Sequence[str], counts: Sequence[int]) -> None:
 
 
 def choose_distribution() -> str:
-    """The distribution that the counts are compared with."""
+    """Ask for the distribution that the counts are compared with."""
     return state.choose("Compare with", list(TITLES), "distribution", TITLES.__getitem__)
 
 
 def show_tests(counts: Sequence[int], chosen: str) -> None:
-    """The verdict on the chosen distribution with its Q-Q plot, and those on all at every significance level."""
-    tests, reason = all_tests(counts)
+    """Show the test of the chosen distribution with its Q-Q plot, and all tests at every significance level."""
+    tests, reason = tests_of(tuple(counts))
     if reason:
-        st.info(plain(reason), icon=":material/info:")
+        st.info(escape_markdown(reason), icon=":material/info:")
         return
     with panes("tests") as row:
         with row.container(key="pane-quantiles"):
-            st.markdown(plain(tests[chosen].sentence))
+            st.markdown(escape_markdown(tests[chosen].sentence))
             try:
-                figure = quantile_figure(counts, chosen)
+                figure = _quantile_figure(tuple(counts), chosen)
             except OditsError as error:
-                st.info(plain(str(error)), icon=":material/info:")
+                st.info(escape_markdown(str(error)), icon=":material/info:")
             else:
                 title = TITLES[chosen].lower()
                 chart(figure, "quantiles-chart", f"Counts against the quantiles of a {title} distribution")
@@ -94,6 +87,17 @@ def show_tests(counts: Sequence[int], chosen: str) -> None:
             with st.expander("Every significance level"):
                 st.dataframe(table, hide_index=True, key="anderson-table", height=330)
             table_download(table, "anderson-darling", "anderson", "Tests")
+
+
+@st.cache_data(max_entries=256, show_spinner="Testing the distributions …")
+def tests_of(counts: tuple[int, ...]) -> tuple[dict[str, AndersonDarling], str]:
+    """Return the tests of counts against all distributions, or a sentence why there are none: once for each counts."""
+    return stored_tests(counts)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _quantile_figure(counts: tuple[int, ...], distribution: str) -> go.Figure:
+    return quantile_figure(counts, distribution)
 
 
 def _verdict_row(name: str, test: AndersonDarling) -> dict[str, object]:

@@ -1,126 +1,119 @@
-"""Which ODITS checkpoint speaks on the page Explain, and how one comes to be."""
+"""Which ODITS checkpoint the page Explain uses, and the offer to train one."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import streamlit as st
 
 from odits.core.files import cache_home
 from odits.data import Dataset
+from odits.models import registry
 from odits.models.fusion.inputs import ObjectEncoder
-from odits.models.fusion.model import OditsModel, load_odits, untrained
-from odits.models.registry import EMBEDDED, CheckpointInfo
+from odits.models.fusion.model import OditsModel, untrained
+from odits.models.registry import EMBEDDED, ModelRef, available
 from pages._shared import jobs, state
-from pages._shared.layout import plain
+from pages._shared.layout import count_of, escape_markdown
 from pages._shared.segmenters import load as load_segmenter
-from pages._shared.word_models import checkpoints
 from pages._shared.word_models import load as load_clip
 
 UNTRAINED = "untrained"
-_JOB = "train-odits"
-_ASKED = "odits-explain-train"
 
 
-def odits_checkpoints() -> list[CheckpointInfo]:
-    """Trained ODITS checkpoints on this machine, newest first."""
-    found = [
-        info for info in checkpoints() if info.metadata.get("kind") == "odits" and info.metadata.get("epoch") != "0"
-    ]
-    return sorted(found, key=lambda info: -info.path.stat().st_mtime)
+def odits_checkpoints() -> list[ModelRef]:
+    """List the trained ODITS checkpoints on this machine, newest first."""
+    found = [ref for ref in available("odits") if ref.header.get("epoch") != "0"]
+    return sorted(found, key=lambda ref: -ref.weights.stat().st_mtime)
 
 
 def choose_odits() -> str:
-    """The reference of the ODITS checkpoint that is to speak, or "untrained"."""
+    """Ask for an ODITS checkpoint; return its reference, or "untrained"."""
     found = odits_checkpoints()
-    titles = {info.reference: _title(info) for info in found} | {UNTRAINED: "Before training (says what CLIP says)"}
+    titles = {ref.reference: _title(ref) for ref in found} | {UNTRAINED: "Before training (predicts as CLIP)"}
     return state.choose("ODITS checkpoint", list(titles), "odits", lambda key: titles.get(key, key))
 
 
-def _title(info: CheckpointInfo) -> str:
-    reads = ", reads signs too" if info.metadata.get("reads") == "True" else ""
-    left_out = info.metadata.get("without", "")
+def _title(ref: ModelRef) -> str:
+    reads = ", reads signs too" if ref.header.get("reads") == "True" else ""
+    left_out = ref.header.get("without", "")
     without = f", without {left_out.replace('_', ' ').replace(',', ', ')}" if left_out else ""
-    return f"{info.name.replace(' (embedded)', '')}{reads}{without} ({info.digest[:8]})"
+    return f"{ref.name.replace(' (embedded)', '')}{reads}{without} ({ref.digest[:8]})"
 
 
 def load(reference: str) -> OditsModel:
-    """The model, loaded once and kept.
+    """Load the model, once.
 
     Raises:
         OditsError: the checkpoint can't be used, or its segmenter's weights are not here.
     """
     if reference == UNTRAINED:
         return _untrained()
-    digest = next((info.digest for info in odits_checkpoints() if info.reference == reference), "")
-    return _load(reference, digest)
+    ref = registry.parse(reference, "odits")
+    return _load(ref.reference, ref.digest)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load(reference: str, digest: str) -> OditsModel:
-    return load_odits(Path(reference).expanduser())
+    return registry.load(reference, kind="odits")
 
 
 @st.cache_resource(show_spinner=False)
 def _untrained() -> OditsModel:
     from odits.models.clip.model import ClipModel
-    from odits.models.fusion.inputs import OditsEyes
+    from odits.models.fusion.inputs import InputEncoder
 
     clip = load_clip(EMBEDDED)
     if not isinstance(clip, ClipModel):  # for the type checker: this reference has no other model
         raise TypeError(type(clip))
-    return untrained(OditsEyes(ObjectEncoder(clip, load_segmenter(EMBEDDED, None))))
+    return untrained(InputEncoder(ObjectEncoder(clip, load_segmenter(EMBEDDED, None))))
 
 
 def offer_training(dataset: Dataset | None) -> None:
-    """A button that trains ODITS on the data set's training images, with progress and a way to stop."""
+    """Offer to train ODITS on the data set's training images; say what is needed where there are none."""
+    needed = not odits_checkpoints()
     if dataset is None or not dataset.split("train"):
-        st.info(
-            "No trained ODITS is on this machine, and no training images to train one on: the page *Data* says how "
-            "to get SVT. Until then this page shows ODITS before training, which says what CLIP says.",
-            icon=":material/school:",
-        )
+        if needed:
+            st.info(
+                "No trained ODITS is on this machine, and there are no training images to train one on: open a data "
+                "set on the left. Until then this page shows ODITS before training, which predicts what CLIP predicts.",
+                icon=":material/school:",
+            )
         return
-    if st.session_state.pop(_ASKED, None) is not None:
-        reads = st.session_state.get("explain-reads", False)
-        jobs.start(_JOB, "Looking at the training images", lambda job: _train(job, dataset, bool(reads)))
-    jobs.show(
-        _JOB, "Stopped. The button goes on from the last finished epoch.", "ODITS is trained: choose it on the left."
+    count = count_of(len(dataset.split("train")), "image")
+    reads = bool(st.session_state.get("explain-reads", False))
+    task = jobs.Task(
+        key="train-odits",
+        button=f"Train ODITS on {count}",
+        title="Encoding the training images",
+        run=lambda job: _train(job, dataset, reads),
+        note=f"{escape_markdown(dataset.name)}. A few minutes; you can stop at any time and go on later.",
+        done="ODITS is trained: choose it on the left.",
+        stopped="Stopped. The button goes on from the last finished epoch.",
+        icon=":material/school:",
     )
-    if jobs.running(_JOB):
-        return
-    with st.container(horizontal=True, vertical_alignment="center", key="offer-training"):
-        st.button(
-            f"Train ODITS on {len(dataset.split('train')):,} images",
-            type="primary",
-            icon=":material/school:",
-            key="train",
-            on_click=lambda: st.session_state.__setitem__(_ASKED, True),
-        )
+    jobs.offer(task, needed=needed)
+    if needed and not jobs.running(task.key):
         st.toggle("Read signs too", key="explain-reads", help="Lines that the spotter reads count as objects. Slower.")
-        st.caption(f"{plain(dataset.name)}. A few minutes; you can stop at any time and go on later.")
 
 
 def _train(job: jobs.Job, dataset: Dataset, reads: bool) -> None:
     from odits.training.finetune import Listener
     from odits.training.odits_config import OditsTraining
-    from odits.training.odits_runs import make_eyes, origin_of, run_folder
+    from odits.training.odits_runs import make_input_encoder, origin_of, run_folder
     from odits.training.train_odits import train_odits
 
     config = OditsTraining()
-    eyes = make_eyes(EMBEDDED, EMBEDDED, read=reads)
+    input_encoder = make_input_encoder(EMBEDDED, EMBEDDED, read=reads)
 
     def epoch(line: dict[str, float]) -> None:
-        if line["epoch"] == 1 or job.title.startswith("Looking"):
+        if line["epoch"] == 1 or job.title.startswith("Encoding"):
             job.begin("Training")
         job.report(int(line["epoch"]), config.epochs)
 
-    folder = run_folder(cache_home() / "checkpoints", eyes, dataset, config)
+    folder = run_folder(cache_home() / "checkpoints", input_encoder, dataset, config)
     train_odits(
-        eyes,
+        input_encoder,
         dataset,
         folder,
         config,
-        origin_of(EMBEDDED, EMBEDDED, eyes),
+        origin_of(EMBEDDED, EMBEDDED, input_encoder),
         listener=Listener(epoch=epoch, prepared=job.report),
     )

@@ -1,22 +1,21 @@
-"""Which images are searched, and whether their index is there and up to date."""
+"""Which images are searched, and the jobs that index them and embed them with CLIP."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
 import streamlit as st
+
 from odits.core.errors import OditsError
 from odits.data import Dataset
 from odits.data.records import Collection, collection_of_dataset, collection_of_folder
 from odits.models.reading.reader import TextReader
-from odits.search.index import DESCRIPTION, build_index, index_folder, is_current, open_index
+from odits.search.index import DESCRIPTION, Index, build_index, index_folder, is_current, open_index
 from odits.search.ranking import Searcher
 from pages._shared import jobs, state
-from pages._shared.layout import complain, escape_markdown
-from pages._shared.pictures import demo_dataset
-from typing import TYPE_CHECKING
-from odits.search.index import Index
-from pages._shared import jobs
-from pages._shared.layout import escape_markdown
+from pages._shared.datasets import collection_titles, split_of
+from pages._shared.layout import complain, count_of, escape_markdown
 from pages._shared.word_models import load
 
 if TYPE_CHECKING:
@@ -25,26 +24,18 @@ if TYPE_CHECKING:
 
 
 FOLDER = "folder"
-_ASKED = "odits-search-build"
 _FRESH = 20  # seconds that a look at the files of a collection is good for
 
 
 def choose_images(dataset: Dataset | None) -> Collection | None:
-    """The collection that the user chose; None, and what to do, where there is none yet."""
-    titles: dict[str, str] = {}
-    if dataset is not None:
-        names = {"train": "training", "eval": "evaluation"}
-        titles |= {"all": f"{dataset.name}, all images"}
-        titles |= {key: f"{dataset.name}, {names[key]} images" for key in dataset.splits}
-    titles |= {"demo": "Demo images", FOLDER: "A folder of mine"}
+    """Ask for the images to search; None, and what to do, where there are none yet."""
+    titles = collection_titles(dataset) | {FOLDER: "A folder of mine"}
+    titles = {key: titles[key] for key in ("all", *titles) if key in titles}
     chosen = state.choose("Images", list(titles), "searched", lambda key: titles.get(key, key))
     if chosen == FOLDER:
         return _typed_folder()
-    source = demo_dataset() if chosen == "demo" else dataset
-    if source is None:
-        complain("The demo images are missing from this installation.")
-        return None
-    return collection_of_dataset(source, "all" if chosen == "demo" else chosen)
+    found = split_of(chosen, dataset)
+    return collection_of_dataset(*found) if found is not None else None
 
 
 def _typed_folder() -> Collection | None:
@@ -69,8 +60,43 @@ def _listed(folder: str) -> Collection:
     return collection_of_folder(Path(folder))
 
 
-def searcher_of(collection: Collection) -> Searcher | None:
-    """The collection's index, opened once; None where there is none."""
+def offer_index(collection: Collection) -> Searcher | None:
+    """Offer to index the images that are new or changed; return the index as it is, None where there is none."""
+    searcher = _searcher(collection)
+    count = count_of(len(collection.records), "image")
+
+    def work(job: jobs.Job) -> None:
+        def progress(what: str, done: int, of: int) -> None:
+            if job.title != what:
+                job.begin(what)
+            job.report(done, of)
+
+        build_index(collection, progress=progress)
+
+    if searcher is None:
+        st.info(
+            f"Nothing is indexed yet. The {count} of “{escape_markdown(collection.title)}” are read once; then every "
+            "search takes a moment.",
+            icon=":material/manage_search:",
+        )
+    current = searcher is not None and _current(collection, str(searcher.index.folder), searcher)
+    task = jobs.Task(
+        key=f"index-{collection.key}",
+        button=f"Index {count}" if searcher is None else "Refresh the index",
+        title="Reading images",
+        run=work,
+        note="Some 2 seconds an image. You can stop at any time and go on later."
+        if searcher is None
+        else "Images were added, changed or removed since these were indexed.",
+        refresh=_current.clear,
+        primary=searcher is None,
+    )
+    jobs.offer(task, needed=not current)
+    return searcher
+
+
+def _searcher(collection: Collection) -> Searcher | None:
+    """Open the collection's index, once; None where there is none."""
     try:
         modified = (index_folder(collection.key) / DESCRIPTION).stat().st_mtime_ns
     except OSError:
@@ -84,100 +110,32 @@ def _opened(key: str, modified: int) -> Searcher | None:
     return None if index is None else Searcher(index)
 
 
-def offer_index(collection: Collection, searcher: Searcher | None) -> None:
-    """What the index still needs: a button that builds or refreshes it; while that runs, its progress and a Stop."""
-    key = f"index-{collection.key}"
-    count = len(collection.records)
-    images = f"{count:,} {'image' if count == 1 else 'images'}"
-    if st.session_state.pop(_ASKED, None) == key:
-
-        def work(job: jobs.Job) -> None:
-            def progress(what: str, done: int, of: int) -> None:
-                if job.title != what:
-                    job.begin(what)
-                job.report(done, of)
-
-            index = build_index(collection, progress=progress)
-            if index.problems:
-                left_out = len(index.problems)
-                job.message = f"{left_out} of {images} could not be read; they are named below the results."
-
-        jobs.start(key, "Reading images", work)
-        _current.clear()
-    if jobs.show(key, "Stopped. What was read stays, and the button goes on from there.") is not None:
-        _current.clear()
-        st.rerun()  # the index that is shown was looked for before the job ended
-    if jobs.running(key):
-        return
-    if searcher is None:
-        st.info(
-            f"Nothing is indexed yet. The {images} of “{escape_markdown(collection.title)}” are read once; then every search "
-            "takes a moment.",
-            icon=":material/manage_search:",
-        )
-        with st.container(horizontal=True, vertical_alignment="center", key="offer-index"):
-            _button(f"Index {images}", key, True)
-            st.caption("Some 2 seconds an image. You can stop at any time and go on later.")
-    elif not _current(collection, str(searcher.index.folder), searcher):
-        with st.container(horizontal=True, vertical_alignment="center", key="offer-index"):
-            _button("Refresh the index", key, False)
-            st.caption("Images were added, changed or removed since these were indexed.")
-
-
-def _button(title: str, key: str, first: bool) -> None:
-    kind = "primary" if first else "secondary"
-    st.button(title, type=kind, icon=":material/play_circle:", key="build-index", on_click=_ask, args=(key,))
-
-
-def _ask(key: str) -> None:
-    st.session_state[_ASKED] = key
-
-
 @st.cache_data(ttl=_FRESH, max_entries=8, show_spinner=False)
 def _current(collection: Collection, folder: str, _searcher: Searcher) -> bool:
     return is_current(collection, _searcher.index, TextReader())
 
 
-_ASKED = "odits-search-see"
+def clip_of(reference: str) -> ClipModel:
+    """Load the CLIP model behind a reference. Raises OditsError where it is not to be had."""
+    with st.spinner("Loading the model …", show_time=True):
+        model: Any = load(reference, "clip")
+    return cast("ClipModel", model)
 
 
-def clip_of(reference: str) -> ClipModel | None:
-    """The CLIP model behind a reference. Raises OditsError where it is not to be had."""
-    from odits.models.clip.model import ClipModel
-
-    with st.spinner("Getting the model ready …", show_time=True):
-        model = load(reference, "clip")
-    return model if isinstance(model, ClipModel) else None
-
-
-def seen_by(index: Index, model: ClipModel) -> Seen | None:
-    """How the model sees the images; None, and a button that has it look at them, where it has not yet."""
+def offer_embeddings(index: Index, model: ClipModel) -> Seen | None:
+    """Return the images' embeddings by the model; offer to compute them, and return None, where they are missing."""
     from odits.search.image_ranking import embed_images, kept_embeddings
 
-    key = f"see-{index.folder.name}-{model.checkpoint[:16]}"
-    count = len(index.images)
-    if st.session_state.pop(_ASKED, None) == key:
-
-        def work(job: jobs.Job) -> None:
-            embed_images(index, model, lambda _what, done, of: job.report(done, of))
-
-        jobs.start(key, f"{model.name} looks at the images", work)
-    jobs.show(key, "Stopped. What was looked at stays, and the button goes on from there.")
-    if jobs.running(key):
-        return None
     found = kept_embeddings(index, model.checkpoint)
-    if found is None:
-        with st.container(horizontal=True, vertical_alignment="center", key="offer-seeing"):
-            st.button(
-                f"Let it look at {count:,} images",
-                icon=":material/visibility:",
-                key="see-images",
-                on_click=_ask,
-                args=(key,),
-            )
-            st.caption(f"{escape_markdown(model.name)} has not seen these images yet. Once is enough; you can stop and go on.")
+    count = count_of(len(index.images), "image")
+    task = jobs.Task(
+        key=f"embed-{index.folder.name}-{model.checkpoint[:16]}",
+        button=f"Embed {count}",
+        title=f"Embedding images with {model.name}",
+        run=lambda job: embed_images(index, model, lambda _what, done, of: job.report(done, of)),
+        note=f"{escape_markdown(model.name)} has not embedded these images yet. Once is enough.",
+        icon=":material/visibility:",
+        primary=False,
+    )
+    jobs.offer(task, needed=found is None)
     return found
-
-
-def _ask(key: str) -> None:
-    st.session_state[_ASKED] = key

@@ -1,49 +1,96 @@
-"""Long work beside the page: it goes on whatever the user looks at, tells how far it is, and can be stopped."""
+"""Long work beside the page: `offer` draws its button, its progress with the time left, Stop, and what came of it.
+
+A job belongs to the server, not to the page that started it: it goes on whatever the user looks at, a reload or another
+tab shows it again, and it runs once however often it is started.
+"""
 
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.errors import OditsError
-from pages._shared.layout import plain
+from pages._shared.layout import bullets, count_of, escape_markdown
 
-Report = Callable[[int, int], None]
-"""Told (done, in all); raises `StoppedError` once the user has stopped the job."""
+RESUMES = "Stopped. What is done is stored: the button goes on from there."
+"""Said of a stopped job that repeats nothing when it is started again."""
+
+_ENDED = 64  # jobs that have ended are remembered with their results, the latest ones
+_WATCHED, _TO_REPORT, _ASKED, _BEGUN = "odits-jobs-watched", "odits-jobs-ended", "odits-job-asked-", "odits-jobs-begun"
+_serials = itertools.count()
 
 
 class StoppedError(OditsError):
     """The user stopped the job."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """Work that a page offers.
+
+    Attributes:
+        key: identifies the work: of all jobs with the same key one runs at a time.
+        button: label of the button that starts it.
+        title: what is being done, above the progress bar.
+        run: does the work in a thread of its own and returns its result. It must not draw; it calls `Job.report`.
+        note: beside the button.
+        done: said when it has ended well; by default what it made is all that shows.
+        stopped: said when the user has stopped it.
+        refresh: called once when the job has ended, before the page is drawn again: clears what was looked up before.
+        icon: of the button.
+        primary: whether the button stands out.
+    """
+
+    key: str
+    button: str
+    title: str
+    run: Callable[[Job], Any]
+    note: str = ""
+    done: str = ""
+    stopped: str = RESUMES
+    refresh: Callable[[], Any] | None = None
+    icon: str = ":material/play_circle:"
+    primary: bool = True
+
+
 class Job:
-    """One piece of work in a thread of its own. It must not touch Streamlit.
+    """One run of a task, in a thread of its own.
 
     Attributes:
         title: what is being done just now; the work may change it.
-        done, of: how far it is.
+        done: how many items are done.
+        of: how many there are; 0 while nobody knows.
         state: of the thread.
         message: what went wrong, or a remark about what went well.
+        problems: one sentence for each item that could not be done, while the others were.
+        result: what the work returned.
+        session: of the browser tab that started it.
     """
 
-    def __init__(self, title: str, work: Callable[[Job], None]) -> None:
-        self.title, self.done, self.of = title, 0, 0
+    def __init__(self, title: str, work: Callable[[Job], Any], session: str = "") -> None:
+        self.title, self.done, self.of, self.session = title, 0, 0, session
         self.state: Literal["running", "done", "stopped", "failed"] = "running"
         self.message = ""
+        self.problems: Sequence[str] = ()
+        self.result: Any = None
+        self.serial = next(_serials)
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(work,), name=title, daemon=True)
         self._thread.start()
 
-    def _run(self, work: Callable[[Job], None]) -> None:
+    def _run(self, work: Callable[[Job], Any]) -> None:
         try:
-            work(self)
+            self.result = work(self)
             self.state = "done"
         except StoppedError:
             self.state = "stopped"
@@ -59,12 +106,16 @@ class Job:
             gc.unfreeze()
 
     def begin(self, title: str) -> None:
-        """Nothing; another part of the work begins."""
+        """Begin another part of the work: its progress starts at nothing.
+
+        Raises:
+            StoppedError: the user has stopped the job.
+        """
         self.report(0, 0)
         self.title, self._began = title, time.monotonic()
 
     def report(self, done: int, of: int) -> None:
-        """Nothing; how far the work is.
+        """Note how far the work is; a `Progress` as the package's functions take it.
 
         Raises:
             StoppedError: the user has stopped the job.
@@ -77,7 +128,7 @@ class Job:
         gc.freeze()
 
     def stop(self) -> None:
-        """Nothing; the work ends at its next report."""
+        """Ask the work to end at its next report."""
         self._stop.set()
 
     @property
@@ -86,78 +137,176 @@ class Job:
         return self._stop.is_set()
 
     def line(self) -> str:
-        """What is shown over the progress bar: what is done, and how long it may still take."""
+        """Return what stands above the progress bar: what is done, and how long it may still take."""
         if self.stopping:
             return "Stopping …"
         spent = time.monotonic() - self._began
-        if not self.of or not self.done or spent < 3:
+        if not self.of or not self.done or spent < 3 or self.done >= self.of:
             return self.title
         left = spent * (self.of - self.done) / self.done
-        return f"{self.title}, about {duration(left)} left" if self.done < self.of else self.title
+        return f"{self.title}, about {duration(left)} left"
 
     def wait(self, seconds: float) -> None:
-        """Nothing; returns when the work has ended, or the time is over."""
+        """Wait until the work has ended, or the time is over."""
         self._thread.join(seconds)
 
 
 def duration(seconds: float) -> str:
-    """A time for people: "40 s", "3 min", "2 h"."""
+    """Return a time for people: "40 s", "3 min", "2 h"."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
-@st.cache_resource(show_spinner=False)
-def _jobs() -> dict[str, Job]:
-    """The jobs of this server by their key: they outlive the page that started them."""
-    return {}
+def offer(
+    task: Task, *, needed: bool = True, disabled: bool = False, help: str | None = None, by_itself: bool = False
+) -> Job | None:
+    """Draw a task as it stands: its button, or its progress with Stop while it runs, and then what came of it.
+
+    Args:
+        task: the work.
+        needed: whether there is anything to do; otherwise there is no button.
+        disabled: whether the button can't be pressed yet.
+        help: of the button.
+        by_itself: whether the work starts without the button, once a session. What fails or is stopped does not begin
+            again and again.
+
+    Returns:
+        The job that has ended since the page was last drawn; None otherwise. What it made is there since before this
+        run of the page began.
+    """
+    if st.session_state.pop(_ASKED + task.key, False) or (needed and by_itself and _first_time(task.key)):
+        start(task.key, task.title, task.run)
+    _note_end(task)
+    job = _jobs().get(task.key)
+    if job is not None and job.state == "running":
+        st.session_state.setdefault(_WATCHED, {})[task.key] = job.serial
+        _show_progress(task.key)
+        return None
+    ended: Job | None = st.session_state.get(_TO_REPORT, {}).pop(task.key, None)
+    if ended is not None:
+        _report(ended, task)
+    if needed:
+        with st.container(horizontal=True, vertical_alignment="center", key=f"offer-{task.key}"):
+            st.button(
+                task.button,
+                type="primary" if task.primary else "secondary",
+                icon=task.icon,
+                key=f"start-{task.key}",
+                on_click=_ask,
+                args=(task.key,),
+                disabled=disabled,
+                help=help,
+            )
+            if task.note:
+                st.caption(task.note)
+    return ended
 
 
-def start(key: str, title: str, work: Callable[[Job], None]) -> None:
-    """Nothing; the work is running afterwards, unless one with the same key is running already."""
-    if not running(key):
-        _jobs()[key] = Job(title, work)
+def start(key: str, title: str, work: Callable[[Job], Any]) -> Job:
+    """Run work under a key, unless one with the same key runs already; return the job that runs."""
+    with _lock():
+        job = _jobs().get(key)
+        if job is None or job.state != "running":
+            _forget_oldest()
+            job = _jobs()[key] = Job(title, work, _session())
+    st.session_state.setdefault(_WATCHED, {})[key] = job.serial
+    return job
 
 
 def running(key: str) -> bool:
-    """Whether a job of that key is at work."""
+    """Return whether a job of that key is at work."""
     job = _jobs().get(key)
     return job is not None and job.state == "running"
 
 
-def show(key: str, stopped: str, done: str = "") -> Job | None:
-    """The job that has ended since the page was last drawn, if any; one at work is shown with progress and a stop.
+def active(key: str) -> bool:
+    """Return whether `offer` has something to show of a job: its progress, or what came of it."""
+    return running(key) or key in st.session_state.get(_WATCHED, {}) or key in st.session_state.get(_TO_REPORT, {})
 
-    Args:
-        key: of the job.
-        stopped: said when the user has stopped it.
-        done: said when it has ended well.
-    """
+
+def result_of(key: str) -> Any:
+    """Return what the last job of that key made; None before, or where it was long ago."""
     job = _jobs().get(key)
-    if job is None:
-        return None
-    if job.state == "running":
-        _progress(key)
-        return None
-    _jobs().pop(key, None)
+    return job.result if job is not None and job.state == "done" else None
+
+
+@st.cache_resource(show_spinner=False)
+def _jobs() -> dict[str, Job]:
+    """Hold the jobs of this server by their key: they outlive the page that started them."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _lock() -> threading.Lock:
+    return threading.Lock()
+
+
+def _forget_oldest() -> None:
+    ended = [key for key, job in _jobs().items() if job.state != "running"]
+    for key in ended[:-_ENDED]:
+        _jobs().pop(key, None)
+
+
+def _session() -> str:
+    context = get_script_run_ctx(suppress_warning=True)
+    return context.session_id if context is not None else ""
+
+
+def _ask(key: str) -> None:
+    st.session_state[_ASKED + key] = True
+
+
+def _first_time(key: str) -> bool:
+    begun = st.session_state.setdefault(_BEGUN, set())
+    first = key not in begun
+    begun.add(key)
+    return first
+
+
+def _note_end(task: Task) -> None:
+    """Draw the page again where a job that this session watched has ended: the page began before its end."""
+    watched = st.session_state.get(_WATCHED, {})
+    job = _jobs().get(task.key)
+    if task.key not in watched or (job is not None and job.state == "running"):
+        return
+    serial = watched.pop(task.key)
+    if job is not None and job.serial == serial:
+        st.session_state.setdefault(_TO_REPORT, {})[task.key] = job
+        if task.refresh is not None:
+            task.refresh()
+        st.rerun()
+
+
+def _report(job: Job, task: Task) -> None:
+    """Say what came of a job."""
     if job.state == "failed":
-        st.error(plain(job.message), icon=":material/error:")
+        st.error(escape_markdown(job.message), icon=":material/error:")
     elif job.state == "stopped":
-        st.info(stopped, icon=":material/pause_circle:")
+        st.info(task.stopped, icon=":material/pause_circle:")
     elif job.message:
-        st.warning(plain(job.message), icon=":material/info:")
-    elif done:
-        st.success(done, icon=":material/check_circle:")
-    return job
+        st.warning(escape_markdown(job.message), icon=":material/info:")
+    elif task.done:
+        st.success(task.done, icon=":material/check_circle:")
+    show_problems(job.problems)
+
+
+def show_problems(problems: Sequence[str]) -> None:
+    """Name the images that were left out; nothing where there are none."""
+    if problems:
+        heading = f"{count_of(len(problems), 'image')} could not be read:"
+        st.warning(f"{heading}\n\n{bullets(problems)}", icon=":material/broken_image:")
 
 
 @st.fragment(run_every=1.0)
-def _progress(key: str) -> Any:
-    """The bar of a job at work, drawn anew every second; the whole page is, once it has ended."""
+def _show_progress(key: str) -> Any:
+    """Draw the bar of a job at work, anew every second; the whole page once it has ended."""
     job = _jobs().get(key)
     if job is None or job.state != "running":
         st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center", key=f"job-{key}"):
-        st.progress(min(job.done / job.of, 1.0) if job.of else 0.0, plain(job.line()))
+        st.progress(min(job.done / job.of, 1.0) if job.of else 0.0, escape_markdown(job.line()))
         st.button("Stop", key=f"stop-{key}", icon=":material/stop_circle:", on_click=job.stop, disabled=job.stopping)
+    if job.session != _session():
+        st.caption("This is running already: it was started in another tab, or before this page was loaded again.")

@@ -1,10 +1,10 @@
-"""What every page looks like: its heading, its panes, its downloads, and how a mistake is told."""
+"""What every page looks like: heading, panes, charts, downloads, and how a mistake is told."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,9 +34,13 @@ _STYLE = """
 """
 
 
+class NeededError(OditsError):
+    """Something that the user has to do first, such as a download: told as a hint, not as a mistake."""
+
+
 @contextmanager
 def page(title: str, lead: str) -> Iterator[None]:
-    """A page with its title and one sentence of what it is for; whatever goes wrong inside becomes one sentence."""
+    """Draw a page with its title and one sentence of what it is for; a mistake inside becomes one sentence."""
     _hand_over()
     st.html(_STYLE)
     st.title(title, anchor=False)
@@ -47,7 +51,7 @@ def page(title: str, lead: str) -> Iterator[None]:
 
 
 def _hand_over() -> None:
-    """Starts again through app.py where Streamlit ran the page without it.
+    """Start again through app.py where Streamlit ran the page without it.
 
     Streamlit routes a folder named pages/ by itself until an entry point has called st.navigation once; so the first
     visit of a fresh server would miss app.py if it came by a link to a page.
@@ -59,9 +63,12 @@ def _hand_over() -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """A part of a page whose mistakes are told in one sentence while the rest of the page goes on."""
+    """Tell the mistakes of a part of a page in one sentence while the rest of the page goes on."""
     try:
         yield
+    except NeededError as error:
+        if str(error):
+            st.info(escape_markdown(str(error)), icon=":material/info:")
     except OditsError as error:
         complain(str(error))
     except Exception as error:
@@ -72,30 +79,41 @@ def guarded() -> Iterator[None]:
 
 
 def complain(sentence: str) -> None:
-    """Shows a mistake."""
-    st.error(plain(sentence), icon=":material/error:")
+    """Show a mistake."""
+    st.error(escape_markdown(sentence), icon=":material/error:")
 
 
-def plain(text: str) -> str:
-    """Text in which Markdown finds nothing to format: for names of files and words that come from outside."""
+def bullets(sentences: Sequence[str], most: int = 100) -> str:
+    """Return sentences as a Markdown list; of very many the first, and how many more there are."""
+    more = [f"… and {len(sentences) - most:,} more"] if len(sentences) > most else []
+    return "\n".join(f"- {line}" for line in [*map(escape_markdown, sentences[:most]), *more])
+
+
+def count_of(number: int, thing: str) -> str:
+    """Return a number with its noun, such as "1 image" and "1,024 images"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def escape_markdown(text: str) -> str:
+    """Return text in which Markdown finds nothing to format: for names and words that come from outside."""
     return re.sub(r"([\\`*_{}\[\]()#+!|~$<>:])", r"\\\1", text)
 
 
 @contextmanager
 def panes(key: str) -> Iterator[DeltaGenerator]:
-    """A row whose children stand side by side and wrap on narrow screens; each child is a container of its own."""
+    """Open a row whose children, containers of their own, stand side by side and wrap on narrow screens."""
     row = st.container(horizontal=True, key=f"panes-{key}", gap="medium")
     with row:
         yield row
 
 
 def chart(figure: go.Figure, key: str, alt: str, **settings: Any) -> Any:
-    """A Plotly chart in the theme of the page; `alt` says in words what it shows."""
+    """Draw a Plotly chart in the theme of the page; `alt` says in words what it shows."""
     return st.plotly_chart(figure, key=key, config=CHART, alt=alt, **settings)
 
 
 def chart_download(figure: go.Figure, name: str, key: str) -> None:
-    """A button that saves a figure as a web page of its own that needs no network."""
+    """Draw a button that saves a figure as a web page of its own that needs no network."""
     st.download_button(
         "Chart",
         lambda: figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}),
@@ -110,7 +128,7 @@ def chart_download(figure: go.Figure, name: str, key: str) -> None:
 
 
 def table_download(table: pd.DataFrame, name: str, key: str, label: str = "Table", index: bool = False) -> None:
-    """A button that saves a table as CSV."""
+    """Draw a button that saves a table as CSV."""
     st.download_button(
         label,
         lambda: table.to_csv(index=index).encode("utf-8-sig"),
@@ -124,5 +142,5 @@ def table_download(table: pd.DataFrame, name: str, key: str, label: str = "Table
 
 
 def file_stem(name: str) -> str:
-    """A name that every file system takes."""
+    """Return a file name that every file system takes."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "odits"

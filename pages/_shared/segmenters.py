@@ -1,4 +1,4 @@
-"""Which segmenter finds the objects, and what it found: kept in memory and on disk, so that nothing is done twice."""
+"""Which segmenter finds the objects, and what it found: in memory for the last pictures, on disk for all."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from odits.core.errors import OditsError
+from odits.data import ImageRecord
 from odits.data.predictions import Segmenter
-from odits.models.segmentation.segmenters import SEGMENTERS, SegmenterChoice, SegmenterIdentity, identify_segmenter
+from odits.models.registry import EMBEDDED, available, fetch, parse
+from odits.models.segmentation.segmenters import SegmenterIdentity, identify_segmenter
 from pages._shared import jobs, state
-from pages._shared.layout import plain
-from pages._shared.pictures import Opened, Picture
+from pages._shared.layout import NeededError, escape_markdown
+from pages._shared.pictures import Opened
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -20,53 +21,49 @@ if TYPE_CHECKING:
     from odits.models.segmentation.parameters import SamParameters
 
 OWN_FILE = "sam:file"
-_BEGUN = "odits-segmenting"
-_SHOWN = {
+_TITLES = {
     "mode": "Exact or approximate",
     "points_per_side": "Points per side",
-    "pred_iou_thresh": "Least predicted quality",
-    "stability_score_thresh": "Least stability",
+    "pred_iou_thresh": "Predicted quality, at least",
+    "stability_score_thresh": "Stability, at least",
     "min_mask_region_area": "Smallest hole or island",
     "points_per_batch": "Points per batch",
     "stability_score_offset": "Stability offset",
-    "box_nms_thresh": "Overlap that counts as double",
+    "box_nms_thresh": "NMS threshold (IoU)",
     "crop_n_layers": "Crop layers",
-    "crop_nms_thresh": "Overlap between crops",
-    "crop_overlap_ratio": "How far crops overlap",
+    "crop_nms_thresh": "NMS threshold between crops",
+    "crop_overlap_ratio": "Overlap of crops",
     "crop_n_points_downscale_factor": "Fewer points in crops by",
-    "output_mode": "How masks are kept",
+    "output_mode": "How masks are stored",
 }
+_MOST = {float: 10.0, int: 1_048_576}
 
 
 def choose_segmenter() -> tuple[str, SamParameters | None]:
-    """The reference of the segmenter that is to work, and SAM's parameters where it is SAM."""
-    titles = {choice.reference: _title(choice) for choice in SEGMENTERS} | {OWN_FILE: "SAM, a weights file of mine"}
+    """Ask which segmenter is to work; return its reference, and SAM's parameters where it is SAM."""
+    found = {ref.reference: ref for ref in available("segmenter")}
+    titles = {
+        reference: ref.name if ref.ready else f"{ref.name} ({ref.megabytes:,} MB download)"
+        for reference, ref in found.items()
+    } | {OWN_FILE: "SAM, my own weights file"}
     kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key))
-    note = next((choice.note for choice in SEGMENTERS if choice.reference == kind), "")
-    if note:
-        st.caption(note)
-    reference = kind
     if kind == OWN_FILE:
         path = st.text_input("Path of the weights file", **state.bind("weights", state.get("weights") or ""))
-        reference = f"sam:{path.strip()}"
-    return reference, None if kind == "embedded" else _sam_parameters()
+        return f"sam:{path.strip()}", _choose_parameters()
+    if found[kind].note:
+        st.caption(found[kind].note)
+    return kind, None if kind == EMBEDDED else _choose_parameters()
 
 
-def _title(choice: SegmenterChoice) -> str:
-    return choice.title if choice.ready else f"{choice.title} ({choice.megabytes:,} MB download)"
-
-
-def _sam_parameters() -> SamParameters:
-    """SAM's parameters as set by the user; Table 3.2's at first."""
+def _choose_parameters() -> SamParameters:
+    """Ask for SAM's parameters; at first they are those of Table 3.2."""
     from odits.models.segmentation.parameters import MODES, OUTPUT_MODES, SamParameters
 
     choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
-    found = {item.name: item for item in fields(SamParameters)}
-    values: dict[str, Any] = {}
+    by_name = {item.name: item for item in fields(SamParameters)}
     with st.expander("SAM's parameters", icon=":material/tune:"):
-        for name, title in _SHOWN.items():
-            values[name] = _parameter(found[name], title, choices.get(name, ()))
-        st.button("Back to the thesis's values", on_click=_reset, type="tertiary")
+        values = {name: _parameter(by_name[name], title, choices.get(name, ())) for name, title in _TITLES.items()}
+        st.button("Back to the thesis's values", on_click=_reset_parameters, type="tertiary")
     return SamParameters(**values)
 
 
@@ -74,33 +71,25 @@ def _parameter(item: Field[Any], title: str, choices: tuple[str, ...]) -> Any:
     default = item.default if item.default is not MISSING else None
     help_text = item.metadata.get("help")
     name = f"sam-{item.name}"
-    kept = state.get(name, default)
     if choices:
-        return st.selectbox(title, choices, help=help_text, **state.bind(name, kept if kept in choices else default))
+        asked = state.get(name, default)
+        return st.selectbox(title, choices, help=help_text, **state.bind(name, asked if asked in choices else default))
     if isinstance(default, float):
-        value = _number(kept, float, default)
-        return st.number_input(title, 0.0, 10.0, step=0.01, format="%.3f", help=help_text, **state.bind(name, value))
-    value = _number(kept, int, default)
-    return st.number_input(title, 0, 1_048_576, step=1, help=help_text, **state.bind(name, value))
+        value = state.fraction(name, default, high=_MOST[float])
+        return st.number_input(
+            title, 0.0, _MOST[float], step=0.01, format="%.3f", help=help_text, **state.bind(name, value)
+        )
+    whole = int(state.fraction(name, default or 0, high=_MOST[int]))
+    return st.number_input(title, 0, _MOST[int], step=1, help=help_text, **state.bind(name, whole))
 
 
-def _number(kept: Any, kind: type, default: Any) -> Any:
-    """What a link says, where it is a number in range."""
-    try:
-        value = kind(kept)
-        return value if 0 <= value <= (10 if kind is float else 1_048_576) else default
-    except (TypeError, ValueError):
-        return default
-
-
-def _reset() -> None:
-    for name in _SHOWN:
+def _reset_parameters() -> None:
+    for name in _TITLES:
         state.act(f"sam-{name}", None)
-        st.session_state.pop(f"odits.sam-{name}", None)
 
 
 def link_names(parameters: SamParameters | None) -> list[str]:
-    """The names that a link needs to reopen the choice; parameters that are the thesis's own are left out."""
+    """Return the names that a link needs to reopen the choice; parameters at their defaults are left out."""
     if parameters is None:
         return ["segmenter"]
     changed = [item.name for item in fields(parameters) if getattr(parameters, item.name) != item.default]
@@ -108,27 +97,45 @@ def link_names(parameters: SamParameters | None) -> list[str]:
 
 
 def load(reference: str, parameters: SamParameters | None) -> Segmenter:
-    """The segmenter, loaded once and kept; downloads with a progress bar. Raises OditsError."""
-    _check_weights(reference)
-    if reference == "embedded":
+    """Load the segmenter, once; offer the download of weights that are not here.
+
+    Raises:
+        NeededError: the weights have to be downloaded first.
+        OditsError: there is no such segmenter.
+    """
+    _need_weights(reference)
+    if reference == EMBEDDED:
         return _load(reference)
     loaded: Any = _load(reference)
     return loaded.with_parameters(parameters)
 
 
 def identity_of(reference: str, parameters: SamParameters | None) -> SegmenterIdentity:
-    """The segmenter's name and key; it is not loaded if it is known. Downloads as `load`. Raises OditsError."""
-    _check_weights(reference)
-    with st.spinner("Looking at SAM's weights …", show_time=True):
+    """Return the segmenter's name and key; it is not loaded if they are known. Raises as `load`."""
+    _need_weights(reference)
+    with st.spinner("Checking the weights …", show_time=True):
         return identify_segmenter(reference, parameters)
 
 
-def _check_weights(reference: str) -> None:
+def _need_weights(reference: str) -> None:
     if reference == "sam:":
-        raise OditsError("Give the path of SAM's weights on the left.")
-    choice = next((choice for choice in SEGMENTERS if choice.reference == reference), None)
-    if choice is not None and not choice.ready:
-        _download(choice)
+        raise NeededError("Give the path of SAM's weights on the left.")
+    ref = parse(reference, "segmenter")
+    if ref.ready:
+        return
+    size = f"{ref.megabytes:,} MB"
+    jobs.offer(
+        jobs.Task(
+            key=f"download-{ref.reference}",
+            button=f"Download {ref.name} ({size})",
+            title=f"Downloading {ref.name} ({size})",
+            run=lambda job: fetch(ref, job.report),
+            note="Once; the file is checked and stored on this machine.",
+            stopped="Stopped. The button goes on with the download from there.",
+            icon=":material/download:",
+        )
+    )
+    raise NeededError(f"The weights of {ref.name} are not on this machine yet.")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -138,69 +145,37 @@ def _load(reference: str) -> Segmenter:
     return load_segmenter(reference)
 
 
-def _download(choice: SegmenterChoice) -> None:
-    """Fetches SAM's weights where the user asks for it, with progress."""
-    from pathlib import Path
-
-    from odits.core.downloads import fetch
-    from odits.models.segmentation.segmenters import SAM_URL
-
-    if not st.button(f"Download {choice.title} ({choice.megabytes:,} MB)", type="primary", icon=":material/download:"):
-        raise OditsError(f"The weights of {choice.title} are not on this machine yet. Download them, or choose others.")
-    bar = st.progress(0.0, f"Downloading {choice.file}")
-
-    def advance(done: int, total: int) -> None:
-        share = done / (total or choice.megabytes * 10**6)
-        bar.progress(min(share, 1.0), f"Downloading {choice.file}: {done / 10**6:,.0f} MB")
-
-    try:
-        fetch(f"{SAM_URL}/{choice.file}", choice.path or Path(choice.file), Path(choice.file).stem[-6:], advance)
-    finally:
-        bar.empty()
-
-
-def find_objects(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.Detections:
-    """The objects of a picture: kept in memory for the last few, on disk for all."""
-    from odits.objects.codec import stored_objects
-
-    kept = _shelf(opened.digest, segmenter.key)
-    if not kept:
-        kept.append(stored_objects(picture.source, segmenter))
-    return kept[0]
-
-
-def find_objects_shown(segmenter: Segmenter, picture: Picture, opened: Opened) -> sv.Detections | None:
-    """As `find_objects`; but SAM, which takes long, works beside the page, with progress and Stop: None until then."""
-    from odits.objects.codec import stored_count, stored_objects
-
-    kept = _shelf(opened.digest, segmenter.key)
-    if kept or segmenter.key.startswith("regions") or stored_count(picture.source, segmenter.key) is not None:
-        with st.spinner("Looking for objects …", show_time=True):
-            return find_objects(segmenter, picture, opened)
-    name = f"objects-{opened.digest}-{segmenter.key}"
-    begun = st.session_state.setdefault(_BEGUN, set())
-
-    def work(job: jobs.Job) -> None:
-        kept.append(stored_objects(picture.source, segmenter, job.report))
-
-    # once by itself, then only if the user asks: what fails or is stopped must not begin again and again
-    if name not in begun:
-        begun.add(name)
-        jobs.start(name, f"Looking for objects in {picture.name}", work)
-    jobs.show(name, "Stopped.")
-    if kept:
-        return kept[0]
-    if not jobs.running(name):
-        st.button("Look for objects", icon=":material/play_circle:", on_click=begun.discard, args=(name,))
-    return None
+def find_objects(segmenter: Segmenter, picture: ImageRecord, opened: Opened) -> sv.Detections:
+    """Find the objects of a picture, or take them from memory or disk."""
+    return _objects(opened.digest, segmenter.key, segmenter, picture)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _shelf(digest: str, key: str) -> list[sv.Detections]:
-    """Where the objects of a picture are kept: empty until they are found."""
-    return []
+def _objects(digest: str, key: str, _segmenter: Segmenter, _picture: ImageRecord) -> sv.Detections:
+    from odits.objects.codec import stored_objects
+
+    return stored_objects(_picture.source, _segmenter)
 
 
-def say_segmenter(name: str) -> None:
-    """The line that says who found the objects."""
-    st.caption(f"Objects by {plain(name)}")
+def offer_objects(segmenter: Segmenter, picture: ImageRecord, opened: Opened) -> sv.Detections | None:
+    """Find the objects of a picture as `find_objects`; SAM, which is slow, works beside the page: None until then."""
+    from odits.objects.codec import stored_count, stored_objects
+
+    slow = not segmenter.key.startswith("regions")
+    if slow and stored_count(picture.source, segmenter.key) is None:
+        task = jobs.Task(
+            key=f"objects-{opened.digest}-{segmenter.key}",
+            button="Find the objects",
+            title=f"Finding objects in {picture.name}",
+            run=lambda job: stored_objects(picture.source, segmenter, job.report),
+            stopped="Stopped.",
+        )
+        jobs.offer(task, by_itself=True)
+        return None
+    with st.spinner("Finding objects …", show_time=True):
+        return find_objects(segmenter, picture, opened)
+
+
+def show_segmenter(name: str) -> None:
+    """Say who found the objects."""
+    st.caption(f"Objects by {escape_markdown(name)}")

@@ -6,7 +6,7 @@ put back into the widget before it is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -14,34 +14,36 @@ import streamlit as st
 PREFIX = "odits."
 _PUBLISHED = "odits-url"
 _ACTED = "odits-acted"
+SEPARATOR = ","
+"""Stands between several options under one name."""
 LONGEST = 1500
 """Characters of one value that a link carries; browsers and proxies cut longer addresses."""
 
 
 def get(name: str, default: Any = None) -> Any:
-    """The value kept under a name, for every page of this session."""
+    """Return the value kept under a name, for every page of this session."""
     return st.session_state.get(PREFIX + name, default)
 
 
 def put(name: str, value: Any) -> None:
-    """Keeps a value for every page of this session."""
+    """Keep a value for every page of this session."""
     st.session_state[PREFIX + name] = value
 
 
 def act(name: str, value: Any) -> None:
-    """Keeps a value that the user just chose: it goes before what the URL says."""
+    """Keep a value that the user just chose: it goes before what the URL says."""
     st.session_state[_ACTED] = True
     put(name, value)
 
 
 def number(name: str, last: int) -> int:
-    """The number from 1 to `last` kept under a name: links hold text, and may hold nonsense, which counts as 1."""
+    """Return the number from 1 to `last` kept under a name: links hold text, and nonsense in them counts as 1."""
     asked = str(get(name) or "")
     return min(max(int(asked), 1), last) if asked.isdecimal() and len(asked) < 7 else 1
 
 
 def adopt_url() -> None:
-    """Takes over what the URL says where the user, and not this app, changed it: a link, or the browser's back."""
+    """Take over what the URL says where the user, and not this app, changed it: a link, or the browser's back."""
     address = st.query_params.to_dict()
     acted = st.session_state.pop(_ACTED, False)
     if acted or not address or address == st.session_state.get(_PUBLISHED):
@@ -51,7 +53,7 @@ def adopt_url() -> None:
 
 
 def publish(*names: str) -> None:
-    """Writes the named values into the URL; empty and very long ones are left out."""
+    """Write the named values into the URL; empty and very long ones are left out."""
     values = {name: str(get(name)) for name in names if get(name) not in (None, "")}
     values = {name: value for name, value in values.items() if len(value) <= LONGEST}
     if values != st.query_params.to_dict():
@@ -61,7 +63,7 @@ def publish(*names: str) -> None:
 
 
 def bind(name: str, value: Any, version: str = "") -> dict[str, Any]:
-    """Arguments `key`, `on_change` and `args` of a widget whose value is kept under a name and now is `value`.
+    """Return `key`, `on_change` and `args` for a widget whose value is kept under a name and now is `value`.
 
     A value that something else changes too, such as a button, needs a `version` that changes with it: otherwise a
     browser that has not heard of the change yet would report its old value as the user's choice.
@@ -84,7 +86,7 @@ def choose(
     default: str | None = None,
     **settings: Any,
 ) -> str:
-    """The option chosen in a select box that remembers, under a name, across pages and links.
+    """Draw a select box that remembers its option, under a name, across pages and links; return the option.
 
     Args:
         label: above the box.
@@ -101,3 +103,76 @@ def choose(
         else:
             chosen = default if default in options else options[0]
     return st.selectbox(label, options, format_func=title, **bind(name, chosen), **settings) or options[0]
+
+
+def choose_several(
+    label: str,
+    options: Sequence[str],
+    name: str,
+    title: Callable[[str], str] = str,
+    default: Sequence[str] = (),
+    **settings: Any,
+) -> list[str]:
+    """Draw a box that takes several options and remembers them, under a name, across pages and links.
+
+    Args:
+        label: above the box.
+        options: what can be chosen; none of them holds the separator.
+        name: where it is kept, and what it is called in the URL.
+        title: how an option is written.
+        default: chosen at first, and whenever nothing that was chosen is there any more.
+        settings: of `st.multiselect`.
+
+    Returns:
+        The options chosen, in the order of `options`.
+    """
+    asked = get(name)
+    chosen = [option for option in str(asked).split(SEPARATOR) if option in options] if asked is not None else []
+    if asked is None or (asked and not chosen):
+        chosen = list(default)
+    key = f"widget-{name}"
+    st.session_state[key] = chosen
+
+    def keep() -> None:
+        act(name, SEPARATOR.join(st.session_state[key]))
+
+    found = st.multiselect(label, options, format_func=title, key=key, on_change=keep, **settings)
+    return [option for option in options if option in found]
+
+
+def choose_part(label: str, titles: Mapping[str, str], name: str, default: str | None = None, **settings: Any) -> str:
+    """Draw buttons of which one is pressed, remembered under a name across pages and links; return its key.
+
+    Args:
+        label: for those who can't see it.
+        titles: how each option is written, by its key; the first is the default unless one is named.
+        name: where it is kept, and what it is called in the URL.
+        default: pressed at first.
+        settings: of `st.segmented_control`.
+    """
+    fallback = default if default is not None and default in titles else next(iter(titles))
+    asked = get(name)
+    chosen = st.segmented_control(
+        label,
+        list(titles),
+        format_func=titles.__getitem__,
+        required=True,
+        **{"label_visibility": "collapsed", **settings},
+        **bind(name, asked if asked in titles else fallback),
+    )
+    return str(chosen or fallback)
+
+
+def is_on(name: str, default: bool = False) -> bool:
+    """Return whether a switch kept under a name is on: links hold "True"."""
+    value = get(name)
+    return default if value is None else str(value) == "True"
+
+
+def fraction(name: str, default: float = 0.0, low: float = 0.0, high: float = 1.0) -> float:
+    """Return the number from `low` to `high` kept under a name; the default where a link holds nonsense."""
+    try:
+        value = float(str(get(name, default)))
+    except ValueError:
+        return default
+    return value if low <= value <= high else default

@@ -1,9 +1,8 @@
-"""Which model speaks, and what it said: models and results are kept, so that a second look costs nothing."""
+"""Which word model a page asks, and what it predicts: models and predictions stay in memory."""
 
 from __future__ import annotations
 
-import os
-from importlib.util import find_spec
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,144 +12,147 @@ from PIL import Image
 from odits.core.errors import OditsError
 from odits.data import Vocabulary
 from odits.data.predictions import WordPrediction
-from odits.models.registry import EMBEDDED, SHIPPED_NAME, SPOTTING, VITSTR, CheckpointInfo, find_checkpoints, load_any
-from pages._shared import state
-from pages._shared.layout import plain
+from odits.models import registry
+from odits.models.reference import EMBEDDED_NAME
+from odits.models.registry import (
+    CLIP_FORMS,
+    DEFAULT_MODEL,
+    EMBEDDED,
+    MODEL_FORMS,
+    SPOTTING,
+    WORD_MODELS,
+    Kind,
+    ModelRef,
+    available,
+    parse,
+)
+from pages._shared import jobs, state
+from pages._shared.layout import NeededError, count_of, escape_markdown
 
 if TYPE_CHECKING:
     from odits.data.predictions import View, WordModel
 
-SIGNS = "odits-signs"
-BY_NAME = {"ViT-B-32": ("openai", "laion2b_s34b_b79k"), "ViT-B-16": ("openai",), "ViT-L-14": ("openai",)}
-"""open_clip's architectures and weights offered by name; any other can be typed."""
+BY_NAME = ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-16/openai", "ViT-L-14/openai")
+"""open_clip's weights that are offered by name; any other can be typed."""
+_OLDER = {"odits-signs": EMBEDDED, **{name.partition("/")[0]: name for name in reversed(BY_NAME)}}
 
 
-def checkpoints() -> list[CheckpointInfo]:
-    """Checkpoints on this machine; none where not even the embedded one is there."""
-    try:
-        return find_checkpoints()
-    except OditsError:
-        return []
+def word_models(*kinds: Kind) -> list[ModelRef]:
+    """List the word models on this machine, of every kind by default, the default model first."""
+    return [ref for ref in available() if ref.kind in (kinds or WORD_MODELS)]
 
 
-def choose_model(suffix: str = "", default: str = SIGNS, spotting: bool = False) -> str:
-    """The reference of the checkpoint that is to speak.
+def choose_model(name: str = "model", default: str = DEFAULT_MODEL, kinds: Sequence[Kind] = WORD_MODELS) -> str:
+    """Ask for a word model, and return its reference.
 
     Args:
-        suffix: distinguishes the choice beside another one on the same page.
-        default: the architecture at first.
-        spotting: whether the model that reads can be chosen.
+        name: where the choice is kept, and what it is called in the URL; pages with the same name share it.
+        default: the reference at first.
+        kinds: what can be chosen.
     """
-    found = checkpoints()
-    reading = [SPOTTING, *([VITSTR] if find_spec("doctr") else [])] if spotting else []
-    others = (info.architecture for info in found if info.architecture)
-    architectures = list(dict.fromkeys([SIGNS, *reading, *BY_NAME, *others]))
-    architecture = state.choose(
+    _adopt_older_link(name)
+    found = {ref.reference: ref for ref in word_models(*kinds)}
+    titles = {reference: _title(ref) for reference, ref in found.items()}
+    titles |= {name: f"CLIP {name}" for name in BY_NAME if "clip" in kinds}
+    chosen = state.choose(
         "Model",
-        architectures,
-        f"model{suffix}",
-        _architecture_title,
+        list(titles),
+        name,
+        lambda reference: titles.get(reference, reference),
         default,
         accept_new_options=True,
-        help="Type any other architecture that open_clip knows.",
-    )
-    if architecture == SPOTTING:
-        return SPOTTING
-    if architecture == VITSTR:
-        file = st.text_input(
-            "ViTSTR's weights",
-            placeholder="docTR's own",
-            help="The path of a weights file; without one docTR's own are taken, or downloaded.",
-            **state.bind(f"recogniser{suffix}", str(state.get(f"recogniser{suffix}") or "")),
-        ).strip()
-        return f"{VITSTR}:{file}" if file else VITSTR
-    titles = {info.reference: _checkpoint_title(info) for info in found if info.architecture == architecture}
-    if architecture == SIGNS:
-        titles.setdefault(EMBEDDED, "embedded")
-    titles |= {f"{architecture}/{tag}": f"{tag} (by name)" for tag in BY_NAME.get(architecture, ())}
-    if not titles:
-        titles[f"{architecture}/openai"] = "openai (by name)"
-    asked = state.get(f"checkpoint{suffix}")
-    # a checkpoint of another architecture gives way when the architecture is changed
-    foreign = {info.reference for info in found if info.architecture != architecture} | {EMBEDDED} - set(titles)
-    if asked in foreign or (asked and "/" in asked and asked.split("/")[0] in set(architectures) - {architecture}):
-        state.put(f"checkpoint{suffix}", None)
-    chosen = state.choose(
-        "Checkpoint",
-        list(titles),
-        f"checkpoint{suffix}",
-        lambda key: titles.get(key, key),
-        accept_new_options=True,
-        help="Type another of open_clip's tags, or the path of a weights file.",
-    )
-    if chosen in titles or chosen.startswith(f"{architecture}/"):
-        return chosen
-    is_file = chosen.endswith((".safetensors", ".pt", ".pth", ".bin")) or os.sep in chosen
-    return f"{architecture}@{chosen}" if is_file else f"{architecture}/{chosen}"
+        help=f"Type any other reference that the commands take: {MODEL_FORMS if 'spotting' in kinds else CLIP_FORMS}.",
+    ).strip()
+    if chosen in found and found[chosen].note:
+        st.caption(found[chosen].note)
+    return chosen
+
+
+def _adopt_older_link(name: str) -> None:
+    """Read a link of before, which named a model's architecture and its checkpoint apart."""
+    older = name.replace("model", "checkpoint")
+    model, checkpoint = str(state.get(name) or ""), str(state.get(older) or "")
+    if checkpoint and not model.startswith(SPOTTING):
+        state.put(name, checkpoint)
+    elif model in _OLDER:
+        state.put(name, _OLDER[model])
+    if checkpoint:
+        state.put(older, None)
 
 
 def reads(reference: str) -> bool:
-    """Whether the model of a reference reads what is written."""
-    return reference == SPOTTING or reference.startswith(VITSTR)
+    """Return whether the model of a reference reads what is written."""
+    try:
+        return parse(reference).kind == "spotting"
+    except OditsError:  # told where the model is loaded
+        return False
 
 
-def _architecture_title(architecture: str) -> str:
-    titles = {SIGNS: "ODITS Signs", SPOTTING: "Word spotting", VITSTR: "Word spotting with ViTSTR"}
-    return titles.get(architecture, f"CLIP {architecture}")
+def _title(ref: ModelRef) -> str:
+    """Name a model, with the digest of its weights where it is a file."""
+    digest = f" ({ref.digest[:8]})" if ref.path is not None and ref.reference != EMBEDDED else ""
+    return f"{ref.name}{digest}"
 
 
-def _checkpoint_title(info: CheckpointInfo) -> str:
-    return f"embedded ({info.digest[:8]})" if info.reference == EMBEDDED else f"{info.name} ({info.digest[:8]})"
+def load(reference: str, *kinds: Kind) -> WordModel:
+    """Load the word model of a reference, once; offer the download of weights that are not here.
+
+    Raises:
+        NeededError: the weights have to be downloaded first.
+        OditsError: there is no such model, or it is none of these kinds.
+    """
+    need_weights(reference, *kinds)
+    return load_quietly(reference)
 
 
-def load(reference: str) -> WordModel:
-    """The model behind a reference, loaded once and kept. Raises OditsError where it is not to be had."""
-    digest = next((info.digest for info in checkpoints() if info.reference == reference), "")
-    if "/" in reference and "@" not in reference and reference not in _ready():
-        _fetch(reference)
-    model = _load(reference, digest)
-    _ready().add(reference)
-    return model
+def load_quietly(reference: str) -> WordModel:
+    """Load the word model of a reference, once, without drawing anything: for jobs."""
+    ref = parse(reference, *WORD_MODELS)
+    return _load(ref.reference, ref.digest)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _load(reference: str, digest: str) -> WordModel:
-    return load_any(reference)
+    return registry.load(reference)
+
+
+def need_weights(reference: str, *kinds: Kind) -> None:
+    """Offer the download of a model's weights where they are not on this machine.
+
+    Raises:
+        NeededError: they are not.
+        OditsError: there is no such model, or it is none of these kinds.
+    """
+    ref = parse(reference, *(kinds or WORD_MODELS))
+    if not ref.tag or ref.reference in _here():
+        return
+    if registry.is_here(ref):
+        _here().add(ref.reference)
+        return
+    jobs.offer(
+        jobs.Task(
+            key=f"download-{ref.reference}",
+            button=f"Download {ref.name}",
+            title=f"Downloading {ref.name}",
+            run=lambda job: registry.fetch(ref, job.report),
+            note="Once: open_clip's weights, some hundred megabytes, from the Hugging Face hub.",
+            stopped="Stopped. The button goes on with the download from there.",
+            icon=":material/download:",
+        )
+    )
+    raise NeededError(f"The weights of {ref.name} are not on this machine yet.")
 
 
 @st.cache_resource(show_spinner=False)
-def _ready() -> set[str]:
+def _here() -> set[str]:
+    """Hold the references whose weights were found: looking takes a moment."""
     return set()
-
-
-def _fetch(reference: str) -> None:
-    """Downloads open_clip's weights with a progress bar, unless they are on this machine."""
-    from odits.models.clip.loading import fetch_pretrained
-
-    architecture, _, tag = reference.partition("/")
-    try:
-        from open_clip import list_pretrained_tags_by_model
-    except ImportError as error:
-        raise OditsError("open_clip is not installed.") from error
-    if tag not in list_pretrained_tags_by_model(architecture):
-        return  # a file's path, or a tag that is not known: loading says which
-    place = st.empty()
-
-    def advance(done: int, total: int) -> None:
-        place.progress(
-            min(done / total, 1.0), f"Downloading {reference}: {done / 2**20:,.0f} of {total / 2**20:,.0f} MB"
-        )
-
-    try:
-        fetch_pretrained(architecture, tag, advance)
-    finally:
-        place.empty()
 
 
 def predict(
     reference: str, image: Image.Image, digest: str, vocabulary: Vocabulary, crop: bool = False
 ) -> WordPrediction:
-    """What a model says about an image, or about the crop of one object; the same question is computed once."""
+    """Predict the words of an image, or of the crop of one object; the same is computed once."""
     model = load(reference)
     view: View = "crop" if crop else "scene"
     found = _probabilities(digest, model.checkpoint, vocabulary.digest, view, model, image, vocabulary)
@@ -170,13 +172,13 @@ def _probabilities(
     return _model.probabilities([_image], _vocabulary, view)[0]
 
 
-def say_who(prediction: WordPrediction) -> None:
-    """The line under each chart: which model, checkpoint and vocabulary speak."""
-    name = plain(prediction.model.replace(" (embedded)", ""))
-    embedded = " (embedded)" if prediction.model == SHIPPED_NAME else ""
+def show_caption(prediction: WordPrediction) -> None:
+    """Say which model, checkpoint and vocabulary a chart is about."""
+    name = escape_markdown(prediction.model.replace(" (embedded)", ""))
+    embedded = " (embedded)" if prediction.model == EMBEDDED_NAME else ""
     kind = "settings" if prediction.model.startswith("Word spotting") else "checkpoint"
-    count = len(prediction.vocabulary)
+    words = count_of(len(prediction.vocabulary), "word")
     st.markdown(
         f"**{name}**{embedded}  \n:small[{kind} `{prediction.checkpoint[:12]}` · "
-        f"{plain(prediction.vocabulary.name)} ({count:,} {'word' if count == 1 else 'words'})]"
+        f"{escape_markdown(prediction.vocabulary.name)} ({words})]"
     )

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import streamlit as st
 
-from odits.data import Vocabulary
+from odits.core.errors import OditsError
+from odits.core.files import sha256_of
+from odits.data import ImageRecord, Vocabulary
 from odits.models.reading.ctc import Lexicon
 from pages._shared import state
-from pages._shared.layout import chart, chart_download, file_stem, guarded, panes, plain, table_download
-from pages._shared.pictures import Opened, Picture
+from pages._shared.layout import (
+    chart,
+    chart_download,
+    complain,
+    count_of,
+    escape_markdown,
+    file_stem,
+    guarded,
+    panes,
+    table_download,
+)
+from pages._shared.pictures import Opened
 from pages._shared.word_models import load
-from pages._words.results import choose_results
 
 if TYPE_CHECKING:
     from odits.data import BoxedWord
     from odits.models.reading.reader import TextLine
     from odits.models.reading.spotter import FoundWord, WordSpotter
+
 
 CHOICES = {"own": "The words of its lexicon", "all": "All words of the vocabulary"}
 
@@ -37,8 +50,8 @@ class Reader(NamedTuple):
     lines: list[TextLine]
 
 
-def show_reading(reference: str, opened: Opened, picture: Picture, vocabulary: Vocabulary) -> None:
-    """The picture with the words that were read, what was found and missed of the boxed ones, and all lines.
+def show_reading(reference: str, opened: Opened, picture: ImageRecord, vocabulary: Vocabulary) -> None:
+    """Show the picture with the words that were read, what was found and missed of the boxed ones, and all lines.
 
     Args:
         reference: of the word model that reads.
@@ -57,7 +70,11 @@ def show_reading(reference: str, opened: Opened, picture: Picture, vocabulary: V
     with st.container(horizontal=True, vertical_alignment="bottom", key="reading-options"):
         which = state.choose("Look for", list(CHOICES) if own else ["all"], "spot", CHOICES.__getitem__)
         threshold = st.slider(
-            "Least probability", 0.05, 0.95, step=0.05, **state.bind("sure", float(state.get("sure", 0.5)))
+            "Probability, at least",
+            0.05,
+            0.95,
+            step=0.05,
+            **state.bind("sure", state.fraction("sure", 0.5, 0.05, 0.95)),
         )
     words = lexicon_words(picture) if which == "own" else list(vocabulary.words)
     with st.spinner("Reading the picture …", show_time=True):
@@ -75,24 +92,24 @@ def show_reading(reference: str, opened: Opened, picture: Picture, vocabulary: V
 
 
 def _show_found(
-    reader: Reader, found: list[FoundWord], opened: Opened, picture: Picture, own: bool, key: str, beside: bool
+    reader: Reader, found: list[FoundWord], opened: Opened, picture: ImageRecord, own: bool, key: str, beside: bool
 ) -> None:
-    """One reader's words over the picture, beside the boxes that people drew, and as tables."""
+    """Show one reader's words over the picture, beside the boxes that people drew, and as tables."""
     from odits.evaluation.reading_tasks import match_words
-    from odits.figures.spotting import read_words_figure
+    from odits.figures.words import read_words_figure
 
     matched = bool(picture.boxed) and own
     if matched:
         matching = match_words(found, picture.boxed)
-        true, doubtful = [one for _, one in matching.found], matching.false
-        _say_matching(matching.missed, true, doubtful)
+        true, unmatched = [one for _, one in matching.found], matching.false
+        _show_matching(matching.missed, true, unmatched)
     else:
-        true, doubtful = found, []
-    figure = read_words_figure(opened.image, true, picture.boxed, doubtful)
+        true, unmatched = found, []
+    figure = read_words_figure(opened.image, true, picture.boxed, unmatched)
     if beside:  # half as wide: else there is more room above and below the picture than the picture has
         figure.update_layout(height=round(480 * opened.image.height / opened.image.width) + 60)
     chart(figure, key, "The picture with the words found: " + (", ".join(one.word for one in found) or "none"))
-    table = _table(found, {id(one) for one in doubtful}, matched)
+    table = _table(found, {id(one) for one in unmatched}, matched)
     stem = file_stem(f"read-{picture.name}" + ("" if key == "reading-0" else f"-{reader.name}"))
     with st.container(horizontal=True, key=f"{key}-downloads"):
         chart_download(figure, stem, f"{key}-chart")
@@ -127,17 +144,17 @@ def _found(
     return find_words(reading, words, threshold, _spotter.scoring)
 
 
-def _say_matching(missed: list[BoxedWord], true: list[FoundWord], doubtful: list[FoundWord]) -> None:
-    """In a sentence what was found, missed, and found beyond the boxes."""
+def _show_matching(missed: list[BoxedWord], true: list[FoundWord], unmatched: list[FoundWord]) -> None:
+    """Say what was found, missed, and found beyond the boxes."""
     parts = [f"**{len(true)}** of {len(true) + len(missed)} boxed words found"]
     if missed:
-        parts.append("missed: " + plain(", ".join(box.word for box in missed)))
-    if doubtful:
-        parts.append("found but not boxed: " + plain(", ".join(one.word for one in doubtful)))
+        parts.append("missed: " + escape_markdown(", ".join(box.word for box in missed)))
+    if unmatched:
+        parts.append("found but not boxed: " + escape_markdown(", ".join(one.word for one in unmatched)))
     st.markdown(" · ".join(parts))
 
 
-def _table(found: list[FoundWord], doubtful: set[int], known: bool) -> pd.DataFrame:
+def _table(found: list[FoundWord], unmatched: set[int], known: bool) -> pd.DataFrame:
     columns: dict[str, list[object]] = {
         "word": [one.word for one in found],
         "probability": [one.probability for one in found],
@@ -148,5 +165,75 @@ def _table(found: list[FoundWord], doubtful: set[int], known: bool) -> pd.DataFr
         },
     }
     if known:
-        columns["boxed by people"] = ["no" if id(one) in doubtful else "yes" for one in found]
+        columns["boxed by people"] = ["no" if id(one) in unmatched else "yes" for one in found]
     return pd.DataFrame(columns)
+
+
+_RESULTS, _ROUND = "odits-spotter-results", "odits-spotter-round"
+
+
+class Results(NamedTuple):
+    """A result file.
+
+    Attributes:
+        name: what the spotter is called.
+        digest: of the file; caches key on it.
+        lines: by the stem of the image's file name.
+    """
+
+    name: str
+    digest: str
+    lines: dict[str, list[TextLine]]
+
+    def of(self, picture: str) -> list[TextLine]:
+        """Return the lines of a picture; none where the file has none of it."""
+        return self.lines.get(Path(picture).stem, [])
+
+
+def choose_results() -> Results | None:
+    """Ask for the result file of another spotter; None where there is none."""
+    given: Results | None = st.session_state.get(_RESULTS)
+    with st.expander("Compare with another spotter", icon=":material/compare:", expanded=given is not None):
+        if given is None:
+            key = f"{_RESULTS}-{st.session_state.get(_ROUND, 0)}"
+            st.file_uploader(
+                "Result file of DeepSolo or ESTextSpotter (JSON with polys, rec and score)",
+                "json",
+                key=key,
+                on_change=_take_in,
+                args=(key,),
+                help="Each entry names its image by image_name, or by image_id with a COCO list of images.",
+            )
+            problem = st.session_state.pop(f"{_RESULTS}-problem", None)
+            if problem:
+                complain(problem)
+            return None
+        with st.container(horizontal=True, vertical_alignment="bottom", key="results-given"):
+            name = st.text_input("Name", given.name, key="results-name").strip() or given.name
+            st.button("Remove", icon=":material/delete:", key="results-remove", on_click=_remove)
+        st.caption(
+            f"It has words in {count_of(len(given.lines), 'image')}. A result file holds no probabilities of letters, "
+            "so its words are taken as written. Over all images: `python -m odits spot --results FILE`."
+        )
+        return given._replace(name=escape_markdown(name))
+
+
+def _take_in(key: str) -> None:
+    from odits.models.reading.result_files import read_results
+
+    file = st.session_state[key]
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+    if file is None:
+        return
+    content = file.getvalue()
+    try:
+        lines = read_results(content, file.name)
+    except OditsError as error:
+        st.session_state[f"{_RESULTS}-problem"] = str(error)
+        return
+    digest = sha256_of(content)
+    st.session_state[_RESULTS] = Results(Path(file.name).stem, digest, lines)
+
+
+def _remove() -> None:
+    st.session_state.pop(_RESULTS, None)

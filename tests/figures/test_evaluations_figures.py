@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from odits.figures.evaluations import BEST, MEASURED, THESIS, WITHOUT_IMAGE, Row, comparison_figure
+from odits.figures.evaluations import BEST, MEASURED, PUBLISHED, WITHOUT_IMAGE, Row, comparison_figure
 
 ROWS = [
     Row("Base", MEASURED, {"Precision": 0.2, "F1": 0.06}),
     Row("Base (+20)", BEST, {"Precision": 0.3, "F1": 0.07}),
     Row("chance", WITHOUT_IMAGE, {"Precision": 0.01, "F1": None}),
-    Row("ViT-B/32", THESIS, {"Precision": 0.19, "F1": 0.065}),
+    Row("ViT-B/32", PUBLISHED, {"Precision": 0.19, "F1": 0.065}),
 ]
 
 
@@ -29,7 +29,7 @@ def test_every_value_is_a_dot_beside_its_model() -> None:
 def test_where_a_row_comes_from_is_seen_by_shape_too() -> None:
     figure = comparison_figure(ROWS, ["Precision"])
     assert len({dots.marker.symbol for dots in figure.data}) == 4
-    assert {dots.name for dots in figure.data} == {row.standing.title for row in ROWS}
+    assert {dots.name for dots in figure.data} == {row.origin.title for row in ROWS}
     assert all(dots.showlegend for dots in figure.data)
 
 

@@ -13,8 +13,8 @@ import supervision as sv
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.figures.objects import COLOR_BY, object_colors, objects_figure, selected_object
-from odits.figures.picture import jpeg_uri
+from odits.figures.objects import COLOR_BY, ObjectStyle, object_colors, objects_figure, selected_object
+from odits.figures.theme import data_uri, jpeg
 from odits.objects.detections import make_detections, object_at
 
 SIZE = (400, 300)
@@ -69,7 +69,7 @@ def test_outlines_follow_the_masks_and_their_holes(image: Image.Image, found: sv
 
 
 def test_opacity_and_outline(image: Image.Image, found: sv.Detections) -> None:
-    figure = objects_figure(image, found, opacity=0.2, outline=False)
+    figure = objects_figure(image, found, ObjectStyle(opacity=0.2, outline=False))
     assert all(trace.fillcolor.replace(" ", "").endswith(",0.2)") and trace.line.width == 0 for trace in areas(figure))
     assert all(trace.line.width > 0 for trace in areas(objects_figure(image, found)))
 
@@ -83,7 +83,7 @@ def test_the_selected_object_stands_out(image: Image.Image, found: sv.Detections
 
 @pytest.mark.parametrize("color_by", COLOR_BY)
 def test_colours(image: Image.Image, found: sv.Detections, color_by: str) -> None:
-    figure = objects_figure(image, found, color_by=color_by)  # type: ignore[arg-type]
+    figure = objects_figure(image, found, ObjectStyle(color_by=color_by))  # type: ignore[arg-type]
     legend = [trace.name for trace in figure.data if trace.showlegend]
     bars = [trace for trace in figure.data if trace.marker.showscale]
     assert legend == (["Colour region (2)", "Text (1)"] if color_by == "kind" else [])
@@ -97,11 +97,11 @@ def test_colours(image: Image.Image, found: sv.Detections, color_by: str) -> Non
 
 def test_an_unknown_colouring_is_refused(image: Image.Image, found: sv.Detections) -> None:
     with pytest.raises(OditsError, match="area"):
-        objects_figure(image, found, color_by="mood")  # type: ignore[arg-type]
+        objects_figure(image, found, ObjectStyle(color_by="mood"))  # type: ignore[arg-type]
 
 
 def test_no_objects(image: Image.Image) -> None:
-    figure = objects_figure(image, make_detections([], [], [], SIZE), color_by="area")
+    figure = objects_figure(image, make_detections([], [], [], SIZE), ObjectStyle(color_by="area"))
     assert len(figure.data) == 0
     assert "No objects" in figure.layout.annotations[0].text
 
@@ -114,7 +114,7 @@ def test_axes_are_the_image_s_pixels(image: Image.Image, found: sv.Detections) -
 
 
 def test_the_background_is_a_small_jpeg() -> None:
-    uri = jpeg_uri(Image.new("RGB", (4000, 1000)))
+    uri = data_uri(jpeg(Image.new("RGB", (4000, 1000)), 1280))
     head, _, data = uri.partition(",")
     assert head == "data:image/jpeg;base64"
     shown = Image.open(io.BytesIO(base64.b64decode(data)))

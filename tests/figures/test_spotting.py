@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from odits.data.records import BoxedWord
-from odits.figures.spotting import read_words_figure
+from odits.figures.words import read_words_figure
 from odits.models.reading.ctc import Span
 from odits.models.reading.reader import TextLine
 from odits.models.reading.result_files import frames_of

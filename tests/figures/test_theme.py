@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from odits.figures.theme import INK, PALETTE, faded, plain, styled
+from odits.figures.theme import INK, PALETTE, escape_html, faded, styled
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB
 DEFICIENCIES = {
@@ -68,5 +68,5 @@ def test_styled_figures_are_transparent_with_the_legend_below() -> None:
 
 
 def test_helpers() -> None:
-    assert plain("A&B <b>") == "A&amp;B &lt;b&gt;"
+    assert escape_html("A&B <b>") == "A&amp;B &lt;b&gt;"
     assert faded("#0A14FF", 0.5) == "rgba(10, 20, 255, 0.5)"

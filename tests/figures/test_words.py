@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from odits.data.predictions import WordProbability
-from odits.figures.words import BOXED, LEXICON, OTHER, percent, top_words_figure, word_mark
+from odits.figures.words import LEXICON, OTHER, VISIBLE, percent, top_words_figure, word_mark
 
 TOP = [
     WordProbability("HOTEL", 0.5),
@@ -59,7 +59,7 @@ def test_no_words_give_an_empty_chart():
 
 
 def test_marks():
-    assert word_mark("Bar", ["BAR"], ["bar"]) is BOXED
+    assert word_mark("Bar", ["BAR"], ["bar"]) is VISIBLE
     assert word_mark("Bar", ["BAR"]) is LEXICON
     assert word_mark("Bar") is OTHER
 

@@ -1,4 +1,4 @@
-"""What the page Explain asks of a model about one picture; the same question is computed once."""
+"""Predictions of CLIP and ODITS for one picture, and what each object contributes; computed once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from odits.data import Vocabulary
+from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction
 from odits.models.fusion.explanation import Explainer
 from odits.models.fusion.inputs import OditsInput
 from odits.models.fusion.model import ObjectPrediction, OditsModel
-from pages._shared.pictures import Opened, Picture
+from pages._shared.pictures import Opened
 
 KINDS = {"text": "text", "line": "text read", "region": "region", "mask": "mask", "word": "text"}
 _CLEAR = 0.2  # of an object's probability on its best word
@@ -21,14 +21,14 @@ _CLEAR = 0.2  # of an object's probability on its best word
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A picture as both models see it.
+    """What both models predict for a picture.
 
     Attributes:
         clip: CLIP's prediction from the whole picture.
         odits: ODITS's prediction, with its objects.
-        explainer: answers what a word loses without an object.
-        labels: what each of the P places is called.
-        matrix: float32 (P, n), each place's object-text row: its members' highest.
+        explainer: computes what a word loses without an object.
+        labels: what each of the P groups of objects is called.
+        matrix: float32 (P, n), each group's object-text row: its members' highest.
     """
 
     clip: WordPrediction
@@ -38,37 +38,37 @@ class Answer:
     matrix: np.ndarray
 
 
-def ask(model: OditsModel, picture: Picture, opened: Opened, vocabulary: Vocabulary) -> Answer:
-    """What CLIP and ODITS say about the picture. Raises OditsError."""
-    return _ask(opened.digest, model.checkpoint, vocabulary.digest, model, picture, vocabulary)
+def answer_for(model: OditsModel, picture: ImageRecord, opened: Opened, vocabulary: Vocabulary) -> Answer:
+    """Predict the picture's words with CLIP and with ODITS. Raises OditsError."""
+    return _answer(opened.digest, model.checkpoint, vocabulary.digest, model, picture, vocabulary)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _ask(
-    digest: str, checkpoint: str, words: str, _model: OditsModel, _picture: Picture, _vocabulary: Vocabulary
+def _answer(
+    digest: str, checkpoint: str, words: str, _model: OditsModel, _picture: ImageRecord, _vocabulary: Vocabulary
 ) -> Answer:
-    one = _model.eyes.look(_picture.source, _vocabulary)
-    odits = _model.predict_seen(one, _vocabulary)
-    explainer = Explainer(_model, one, _vocabulary)
-    matrix = np.array([odits.similarity[place.members].max(0) for place in explainer.places])
-    matrix = matrix.reshape(len(explainer.places), len(_vocabulary))
+    inputs = _model.input_encoder.encode(_picture.source, _vocabulary)
+    odits = _model.predict_input(inputs, _vocabulary)
+    explainer = Explainer(_model, inputs, _vocabulary)
+    matrix = np.array([odits.similarity[group.members].max(0) for group in explainer.groups])
+    matrix = matrix.reshape(len(explainer.groups), len(_vocabulary))
     labels = [
-        _label(number, place.kind, row, _vocabulary)
-        for number, (place, row) in enumerate(zip(explainer.places, matrix, strict=True), 1)
+        _label(number, group.kind, row, _vocabulary)
+        for number, (group, row) in enumerate(zip(explainer.groups, matrix, strict=True), 1)
     ]
-    return Answer(_clip(_model, one, _vocabulary), odits, explainer, labels, matrix)
+    return Answer(_clip(_model, inputs, _vocabulary), odits, explainer, labels, matrix)
 
 
 def _label(number: int, kind: str, row: np.ndarray, vocabulary: Vocabulary) -> str:
-    """What an object is called: its number, its kind, and its word where it has a clear one."""
+    """Name an object: its number, its kind, and its word where it has a clear one."""
     best = int(row.argmax())
     word = f" {vocabulary.words[best]}" if row[best] >= _CLEAR else ""
     return f"{number} ({KINDS.get(kind, kind)}{word})"
 
 
-def _clip(model: OditsModel, one: OditsInput, vocabulary: Vocabulary) -> WordPrediction:
+def _clip(model: OditsModel, inputs: OditsInput, vocabulary: Vocabulary) -> WordPrediction:
     text = model.clip.encode_vocabulary(vocabulary).numpy()
-    logits = float(model.network.clip_scale) * one.seen.image @ text.T
+    logits = float(model.network.clip_scale) * inputs.embeddings.image @ text.T
     shares = np.exp(logits - logits.max())
     return WordPrediction(
         vocabulary, (shares / shares.sum()).astype(np.float32), model.clip.name, model.clip.checkpoint
@@ -77,21 +77,22 @@ def _clip(model: OditsModel, one: OditsInput, vocabulary: Vocabulary) -> WordPre
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def contributions(digest: str, checkpoint: str, words: tuple[int, ...], vocabulary: str, _answer: Answer) -> np.ndarray:
-    """float32 (P, q): what each word's logit loses without each place."""
+    """Return float32 (P, q): what each word's logit loses without each group of objects."""
     return _answer.explainer.contributions(words)
 
 
-def changes(answer: Answer, count: int, told: np.ndarray) -> pd.DataFrame:
-    """What changed from CLIP to ODITS: the words of ODITS's top `count`, their ranks, and the object that matters most.
+def changes(answer: Answer, contributed: np.ndarray) -> pd.DataFrame:
+    """Tabulate what changed from CLIP to ODITS: ODITS's top words, their ranks, and the object that matters most.
 
     Args:
-        told: (P, count) contributions to those words.
+        answer: both predictions.
+        contributed: (P, q) contributions to ODITS's q most probable words.
     """
     before = np.argsort(np.argsort(-answer.clip.probabilities, kind="stable"))
-    order = np.argsort(-answer.odits.probabilities, kind="stable")[:count]
+    order = np.argsort(-answer.odits.probabilities, kind="stable")[: contributed.shape[1]]
     rows = []
     for rank, index in enumerate(order.tolist()):
-        values = told[:, rank]
+        values = contributed[:, rank]
         best = int(np.argmax(values)) if len(values) else -1
         carried = best >= 0 and values[best] > 0.05
         rows.append(

@@ -13,6 +13,7 @@ from pages._shared import state
 if TYPE_CHECKING:
     import supervision as sv
 
+
 SIZES = ("0", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50", "100")
 """Per cent of the picture's area: sizes span decades."""
 LINK = ("size", "confident", "kinds", "names")
@@ -21,7 +22,7 @@ _ROUND = "odits-filter-round"
 
 
 def choose_shown(detections: sv.Detections, names: Sequence[str]) -> list[int]:
-    """The indices of the objects that pass the filter, which is drawn here."""
+    """Draw the filter, and return the indices of the objects that pass it."""
     from odits.figures.objects import KINDS, OTHER_KIND
     from odits.objects.detections import areas_of, kinds_of, masks_of
 
@@ -36,23 +37,23 @@ def choose_shown(detections: sv.Detections, names: Sequence[str]) -> list[int]:
             value=_sizes(),
             width=230,
             on_change=_keep_sizes,
-            help="Objects whose share of the picture lies between these two stay.",
+            help="Objects whose share of the picture lies between these two are shown.",
         )
         least = st.slider(
-            "Least confidence",
+            "Confidence, at least",
             0.0,
             1.0,
             step=0.05,
             width=150,
-            help="How sure the one who found them is; SAM's own prediction of a mask's quality.",
-            **state.bind("confident", _share(state.get("confident"))),
+            help="The segmenter's confidence; of SAM, its own prediction of a mask's quality.",
+            **state.bind("confident", state.fraction("confident")),
         )
-        wanted_kinds = wanted_names = set[str]()
+        only_kinds = only_names = set[str]()
         if len(set(kinds)) > 1:
             titles = {kind: KINDS.get(kind, OTHER_KIND).title for kind in sorted(set(kinds))}
-            wanted_kinds = _several("Kinds", titles, "kinds", "all kinds")
+            only_kinds = _several("Kinds", titles, "kinds", "all kinds")
         if any(names):
-            wanted_names = _several("Names", {name: name for name in sorted(set(names) - {""})}, "names", "all names")
+            only_names = _several("Names", {name: name for name in sorted(set(names) - {""})}, "names", "all names")
     share = 100 * areas_of(detections) / max(1, masks_of(detections)[0].size)
     confidence = np.ones(len(detections)) if detections.confidence is None else detections.confidence
     return [
@@ -60,13 +61,13 @@ def choose_shown(detections: sv.Detections, names: Sequence[str]) -> list[int]:
         for index, kind in enumerate(kinds)
         if float(low) <= share[index] <= float(high)
         and confidence[index] >= least - 1e-6
-        and (not wanted_kinds or kind in wanted_kinds)
-        and (not wanted_names or names[index] in wanted_names)
+        and (not only_kinds or kind in only_kinds)
+        and (not only_names or names[index] in only_names)
     ]
 
 
 def clear() -> None:
-    """Nothing; every object passes afterwards."""
+    """Let every object pass."""
     for name in LINK:
         state.act(name, None)
     # another slider: one that the browser has moved would keep its place
@@ -74,10 +75,10 @@ def clear() -> None:
 
 
 def _several(label: str, titles: dict[str, str], name: str, nothing: str) -> set[str]:
-    """Those of the options that were picked; none means all."""
+    """Ask for several of the options; none means all."""
     key = f"filter-{name}"
-    kept = [value for value in str(state.get(name) or "").split(_APART) if value in titles]
-    st.session_state[key] = kept
+    chosen = [value for value in str(state.get(name) or "").split(_APART) if value in titles]
+    st.session_state[key] = chosen
 
     def keep() -> None:
         state.act(name, _APART.join(st.session_state[key]))
@@ -103,11 +104,3 @@ def _sizes() -> tuple[str, str]:
 def _keep_sizes() -> None:
     low, high = st.session_state[_size_key()]
     state.act("size", None if (low, high) == (SIZES[0], SIZES[-1]) else f"{low}-{high}")
-
-
-def _share(kept: object) -> float:
-    try:
-        value = float(str(kept))
-    except ValueError:
-        return 0.0
-    return value if 0 <= value <= 1 else 0.0

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import streamlit as st
 
-from odits.evaluation.results import KeptEvaluation
+from odits.evaluation.results import StoredEvaluation
 from pages._shared import state
 
 T = TypeVar("T")
@@ -25,10 +25,12 @@ SCORES = {
 ORDERS = {"high": "Highest first", "low": "Lowest first"}
 PLACES = {"top": "in the top words", "lexicon": "in the lexicon", "any": "in either"}
 MARKED = {"all": "All images", "none": "Nothing marked yet", "some": "Partly marked", "done": "All words marked"}
+LINK = ("sort", "order", "word", "place", "marked")
+"""What a link needs to reopen the same filter."""
 
 
-class Wish(NamedTuple):
-    """What the user wants to see.
+class Filter(NamedTuple):
+    """Which images are shown, and in which order.
 
     Attributes:
         sort: a key of SCORES, or "order" for the data set's own order.
@@ -45,7 +47,7 @@ class Wish(NamedTuple):
     marked: str = "all"
 
 
-class Facts(NamedTuple):
+class ImageFacts(NamedTuple):
     """What is known of the m images.
 
     Attributes:
@@ -61,38 +63,38 @@ class Facts(NamedTuple):
     score: np.ndarray | None = None
 
 
-def sifted(facts: Facts, wish: Wish) -> list[int]:
-    """The places of the images to show, in the order wished for; images without a score come last."""
-    kept = [place for place in range(len(facts.top)) if _wanted(facts, wish, place)]
+def filter_images(facts: ImageFacts, chosen: Filter) -> list[int]:
+    """Return the indices of the images that pass, in the order asked for; images without a score come last."""
+    passing = [index for index in range(len(facts.top)) if _passes(facts, chosen, index)]
     if facts.score is None:
-        return kept
-    score, sign = facts.score, -1 if wish.order == "high" else 1
-    return sorted(kept, key=lambda place: (bool(np.isnan(score[place])), sign * float(score[place]), place))
+        return passing
+    score, sign = facts.score, -1 if chosen.order == "high" else 1
+    return sorted(passing, key=lambda index: (bool(np.isnan(score[index])), sign * float(score[index]), index))
 
 
-def _wanted(facts: Facts, wish: Wish, place: int) -> bool:
-    marked, words = int(facts.marked[place]), len(facts.top[place])
-    standing = "none" if not marked else "done" if marked >= words else "some"
-    if wish.marked not in ("all", standing):
+def _passes(facts: ImageFacts, chosen: Filter, index: int) -> bool:
+    marked, words = int(facts.marked[index]), len(facts.top[index])
+    progress = "none" if not marked else "done" if marked >= words else "some"
+    if chosen.marked not in ("all", progress):
         return False
-    asked = wish.word.strip().casefold()
+    asked = chosen.word.strip().casefold()
     if not asked:
         return True
     found: list[str] = []
-    if wish.place in ("top", "any"):
-        found += facts.top[place]
-    if wish.place in ("lexicon", "any"):
-        found += facts.lexicons[place]
+    if chosen.place in ("top", "any"):
+        found += facts.top[index]
+    if chosen.place in ("lexicon", "any"):
+        found += facts.lexicons[index]
     return any(asked in word.casefold() for word in found)
 
 
-def choose_wish(compare: Callable[[], T]) -> tuple[Wish, T]:
-    """What the user wants to see, as chosen in a row of boxes and kept in the link.
+def choose_filter(compare: Callable[[], T]) -> tuple[Filter, T]:
+    """Ask for the filter in a row of boxes; the link keeps it.
 
     Args:
         compare: draws the box at the end of the row; what it returns is returned too.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom", key="wishes"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="gallery-filter"):
         sorts = {"order": "Data set order"} | {key: title for key, (title, _) in SCORES.items()}
         sort = state.choose("Sort by", list(sorts), "sort", sorts.__getitem__)
         order = state.choose("Order", list(ORDERS), "order", ORDERS.__getitem__, disabled=sort == "order")
@@ -102,15 +104,11 @@ def choose_wish(compare: Callable[[], T]) -> tuple[Wish, T]:
         place = state.choose("Where", list(PLACES), "place", PLACES.__getitem__, disabled=not word.strip())
         marked = state.choose("Marks", list(MARKED), "marked", MARKED.__getitem__)
         other = compare()
-    return Wish(sort, order, word, place, marked), other
+    return Filter(sort, order, word, place, marked), other
 
 
-WISH_NAMES = ("sort", "order", "word", "place", "marked")
-"""What a link needs to reopen the same choice."""
-
-
-def score_of(kept: KeptEvaluation, sort: str, disagreement: np.ndarray | None) -> np.ndarray | None:
-    """What images are sorted by (m,); None for the data set's order, and for a disagreement with nobody."""
+def score_of(evaluation: StoredEvaluation, sort: str, disagreement: np.ndarray | None) -> np.ndarray | None:
+    """Return what images are sorted by (m,); None for the data set's order, and for a disagreement without a model."""
     if sort == "disagreement":
         return disagreement
-    return kept.per_image.get(SCORES[sort][1]) if sort in SCORES else None
+    return evaluation.per_image.get(SCORES[sort][1]) if sort in SCORES else None

@@ -1,4 +1,4 @@
-"""The parts of the page Explain: two models side by side, the picture, the matrix."""
+"""What the page Explain shows: two models side by side, the picture, the object-text matrix, what ODITS has."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from odits.data import ImageRecord
 from odits.figures.explanation import contribution_bars, contributions_figure, matrix_figure
 from odits.figures.words import top_words_figure
-from odits.models.fusion.explanation import Place
+from odits.models.fusion.explanation import ObjectGroup, capabilities
 from odits.models.fusion.model import OditsModel
-from pages._explain.asking import Answer, changes, contributions
+from pages._explain.answers import Answer, changes, contributions
 from pages._shared import state
-from pages._shared.layout import chart, chart_download, file_stem, panes, plain, table_download
-from pages._shared.pictures import Opened, Picture
+from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes, table_download
+from pages._shared.pictures import Opened
 from pages._shared.segmenters import find_objects
-from pages._shared.word_models import say_who
+from pages._shared.word_models import show_caption
 
 TOP = 10
 SHOWN = 12
-VIEWS = {"contribution": "What the word loses without an object", "attention": "Where the picture's token looks"}
+VIEWS = {"contribution": "What the word loses without an object", "attention": "Attention of the image token"}
 
 Outline = tuple[list[float | None], list[float | None]]
 
 
-def show_words(answer: Answer, picture: Picture) -> None:
-    """CLIP's ten words beside ODITS's."""
+def show_words(answer: Answer, picture: ImageRecord) -> None:
+    """Show CLIP's ten words beside ODITS's."""
     with panes("two-models") as row:
         for key, prediction, title in (
             ("clip", answer.clip, "CLIP, from the whole picture"),
@@ -33,24 +34,24 @@ def show_words(answer: Answer, picture: Picture) -> None:
         ):
             with row.container(key=f"pane-{key}"):
                 st.caption(title)
-                say_who(prediction)
+                show_caption(prediction)
                 top = prediction.top(TOP)
                 figure = top_words_figure(top, picture.lexicon, picture.visible)
                 chart(figure, f"explain-{key}", "The most probable words: " + ", ".join(item.word for item in top))
 
 
-def show_changes(answer: Answer, picture: Picture, told: np.ndarray) -> None:
-    """Which words came up, and because of which object."""
-    table = changes(answer, TOP, told)
+def show_changes(answer: Answer, picture: ImageRecord, contributed: np.ndarray) -> None:
+    """Say which words rose, and because of which object."""
+    table = changes(answer, contributed)
     risen = table[(table["rank by CLIP"] > TOP) & (table["adds to the logit"] > 0)]
     if len(risen):
         best = risen.iloc[0]
         st.markdown(
-            f"**{plain(str(best['word']))}** rose from rank {best['rank by CLIP']:,} to {best['rank by ODITS']}, "
-            f"most of all because of object {plain(str(best['carried by']))}."
+            f"**{escape_markdown(str(best['word']))}** rose from rank {best['rank by CLIP']:,} to "
+            f"{best['rank by ODITS']}, most of all because of object {escape_markdown(str(best['carried by']))}."
         )
     elif not (table["rank by CLIP"] > TOP).any():
-        st.markdown("Both name the same ten words.")
+        st.markdown("Both have the same ten words.")
     with st.expander("What changed, word by word"):
         st.dataframe(
             table,
@@ -61,8 +62,8 @@ def show_changes(answer: Answer, picture: Picture, told: np.ndarray) -> None:
         table_download(table, file_stem(f"changes-{picture.name}"), "changes")
 
 
-def choose_word(answer: Answer, picture: Picture) -> str:
-    """The word to explain: those that either model names, then the picture's own."""
+def choose_word(answer: Answer, picture: ImageRecord) -> str:
+    """Ask for the word to explain: one that either model predicts, or one of the picture's own."""
     words = [item.word for item in answer.odits.top(TOP)] + [item.word for item in answer.clip.top(TOP)]
     known = set(answer.odits.vocabulary.words)
     words += [word for word in (*picture.visible, *picture.lexicon) if word in known]
@@ -70,18 +71,18 @@ def choose_word(answer: Answer, picture: Picture) -> str:
 
 
 def choose_view() -> str:
-    """What the colours over the picture stand for."""
+    """Ask what the colours over the picture stand for."""
     return state.choose("Colour", list(VIEWS), "view", VIEWS.__getitem__)
 
 
-def show_picture(model: OditsModel, answer: Answer, picture: Picture, opened: Opened, word: str, view: str) -> None:
-    """The picture with its objects coloured by what they do for the word, and the strongest as bars."""
+def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened: Opened, word: str, view: str) -> None:
+    """Show the picture with its objects coloured by what they do for the word, and the strongest as bars."""
     index = answer.odits.vocabulary.words.index(word)
-    told = contributions(opened.digest, model.checkpoint, (index,), answer.odits.vocabulary.digest, answer)[:, 0]
+    contributed = contributions(opened.digest, model.checkpoint, (index,), answer.odits.vocabulary.digest, answer)[:, 0]
     diverging = view == "contribution"
-    values = told if diverging else answer.explainer.attention(answer.odits.attention)
-    title = f"adds to “{plain(word)}” (logit)" if diverging else "share of the attention"
-    outlines = _outlines(model, answer.explainer.places, picture, opened)
+    values = contributed if diverging else answer.explainer.attention(answer.odits.attention)
+    title = f"adds to “{escape_markdown(word)}” (logit)" if diverging else "share of the attention"
+    outlines = _outlines(model, answer.explainer.groups, picture, opened)
     figure = contributions_figure(opened.image, outlines, answer.labels, values, title, diverging)
     width, height = opened.image.size
     figure.update_layout(height=min(max(int(560 * height / width), 260), 660) + 70)
@@ -92,25 +93,31 @@ def show_picture(model: OditsModel, answer: Answer, picture: Picture, opened: Op
         with row.container(key="pane-overlay"):
             chart(figure, "explain-picture", f"{len(values)} objects coloured by {VIEWS[view].lower()}")
         with row.container(key="pane-bars"):
-            strongest = [int(i) for i in np.argsort(-np.abs(told), kind="stable")[:SHOWN] if abs(told[i]) > 1e-4]
+            strongest = [
+                int(i) for i in np.argsort(-np.abs(contributed), kind="stable")[:SHOWN] if abs(contributed[i]) > 1e-4
+            ]
             if strongest:
-                st.markdown(f"**{plain(word)}** without each object")
-                bars = contribution_bars([answer.labels[i] for i in strongest], told[strongest])
+                st.markdown(f"**{escape_markdown(word)}** without each object")
+                bars = contribution_bars([answer.labels[i] for i in strongest], contributed[strongest])
                 chart(bars, "explain-bars", "Contributions of " + ", ".join(answer.labels[i] for i in strongest))
-            elif len(told):
+            elif len(contributed):
                 st.info(
                     "No object matters for this word here: without any of them it is as likely.", icon=":material/info:"
                 )
     table = pd.DataFrame(
-        {"object": answer.labels, "contribution": told, "attention": answer.explainer.attention(answer.odits.attention)}
+        {
+            "object": answer.labels,
+            "contribution": contributed,
+            "attention": answer.explainer.attention(answer.odits.attention),
+        }
     )
     with st.container(horizontal=True, key="explain-downloads"):
         chart_download(figure, stem, "explain-picture")
         table_download(table, stem, "explain-objects", "Objects")
 
 
-def show_matrix(answer: Answer, picture: Picture) -> None:
-    """The object-text matrix of the objects that speak loudest, for the words that either model names."""
+def show_matrix(answer: Answer, picture: ImageRecord) -> None:
+    """Show the object-text matrix of the surest objects, for the words that either model predicts."""
     words = list(dict.fromkeys(item.word for one in (answer.odits, answer.clip) for item in one.top(TOP)))
     columns = [answer.odits.vocabulary.words.index(word) for word in words]
     rows = np.argsort(-answer.matrix[:, columns].max(1, initial=0), kind="stable")[:SHOWN]
@@ -120,8 +127,8 @@ def show_matrix(answer: Answer, picture: Picture) -> None:
     figure = matrix_figure(part, [answer.labels[i] for i in rows], words)
     chart(figure, "explain-matrix", f"Object-text matrix of {len(rows)} objects and {len(words)} words")
     st.caption(
-        "Each row is one object: how its look is shared out over the vocabulary. Shown are words that CLIP or ODITS "
-        "names, and the objects that are most sure of one of them."
+        "Each row is one object: its probabilities over the vocabulary. Shown are the words that CLIP or ODITS "
+        "predicts, and the objects that are most sure of one of them."
     )
     table = pd.DataFrame(part, columns=words)
     table.insert(0, "object", [answer.labels[i] for i in rows])
@@ -130,17 +137,37 @@ def show_matrix(answer: Answer, picture: Picture) -> None:
         table_download(table, file_stem(f"matrix-{picture.name}"), "explain-matrix")
 
 
-def _outlines(model: OditsModel, places: list[Place], picture: Picture, opened: Opened) -> list[Outline]:
-    """The outline of each place: a mask's, or the frame around a sign."""
+def _outlines(
+    model: OditsModel, object_groups: list[ObjectGroup], picture: ImageRecord, opened: Opened
+) -> list[Outline]:
+    """Return the outline of each group of objects: a mask's, or the frame around a sign."""
     from odits.figures.objects import mask_outline
     from odits.objects.detections import masks_of
 
-    masks = masks_of(find_objects(model.eyes.encoder.segmenter, picture, opened))
+    masks = masks_of(find_objects(model.input_encoder.object_encoder.segmenter, picture, opened))
     found: list[Outline] = []
-    for place in places:
-        if place.kind in ("mask", "region") and 0 <= place.owner < len(masks):
-            found.append(mask_outline(masks[place.owner]))
+    for group in object_groups:
+        if group.kind in ("mask", "region") and 0 <= group.owner < len(masks):
+            found.append(mask_outline(masks[group.owner]))
         else:
-            closed = np.vstack([place.corners, place.corners[:1]]).astype(float)
+            closed = np.vstack([group.corners, group.corners[:1]]).astype(float)
             found.append((closed[:, 0].round(1).tolist(), closed[:, 1].round(1).tolist()))
     return found
+
+
+def show_capabilities(model: OditsModel) -> None:
+    """Show what ODITS has and CLIP has not (Table 3.4 of the thesis), as the loaded model really is; folded away."""
+    table = pd.DataFrame(
+        [
+            {"part": one.name, "CLIP": _tick(one.clip), "ODITS": _tick(one.odits), "here": one.here}
+            for one in capabilities(model)
+        ]
+    )
+    with st.expander("What ODITS has and CLIP has not", icon=":material/checklist:"):
+        st.dataframe(table, hide_index=True, key="capabilities", height=35 * (len(table) + 1) + 3)
+        st.caption("Table 3.4 of the thesis, filled in from the checkpoint in use.")
+        table_download(table, "odits-and-clip", "capabilities")
+
+
+def _tick(present: bool) -> str:
+    return "✓" if present else "–"

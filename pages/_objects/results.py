@@ -1,4 +1,4 @@
-"""The objects as a table, and as files for other tools."""
+"""The objects as a table, as files for other tools, and the words of one object."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import Segmenter
-from pages._objects import filtering
+from odits.figures.words import top_words_figure
+from pages._objects import filters
 from pages._shared import state
-from pages._shared.layout import file_stem, plain, table_download
-from pages._shared.pictures import Opened, Picture, plain_name
+from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, table_download
+from pages._shared.pictures import Opened, short_name
+from pages._shared.word_models import predict, show_caption
 
 if TYPE_CHECKING:
     import supervision as sv
 
     from odits.models.segmentation.naming import ObjectNames
 
+
 COLUMNS = {
     "number": "Object",
     "name": "Name",
-    "name_score": "Sure",
+    "name_score": "Name score",
     "kind": "Kind",
     "area_percent": "Area",
     "confidence": "Confidence",
@@ -30,7 +34,7 @@ COLUMNS = {
 
 
 def show_table(
-    picture: Picture,
+    picture: ImageRecord,
     opened: Opened,
     detections: sv.Detections,
     shown: list[int],
@@ -38,14 +42,14 @@ def show_table(
     segmenter: Segmenter,
     selected: int | None,
 ) -> None:
-    """The objects that pass the filter; a click on a row selects one. Says what to do where none is left."""
+    """Show the objects that pass the filter; a click on a row selects one. Say what to do where none is left."""
     from odits.objects.detections import object_table
 
     whole = object_table(detections, *((named.names, named.scores) if named else ()))
     table = whole.iloc[shown].reset_index(drop=True)
     _headline(len(shown), len(detections), segmenter, named)
     if not shown:
-        _say_nothing(len(detections))
+        _show_nothing(len(detections))
         return
     key = f"table-{opened.digest[:12]}"
     rows = [shown.index(selected)] if selected in shown else []
@@ -67,7 +71,9 @@ def show_table(
         selection_mode="single-row",
         column_config={
             "Area": st.column_config.NumberColumn(format="%.2f %%", help="Share of the picture"),
-            "Sure": st.column_config.NumberColumn(format="%.3f", help="How sure the name is, from 0 to 1"),
+            "Name score": st.column_config.NumberColumn(
+                format="%.3f", help="The model's score of the name, from 0 to 1"
+            ),
             "Confidence": st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=1),
         },
     )
@@ -78,34 +84,34 @@ def show_table(
 
 def _headline(count: int, of: int, segmenter: Segmenter, named: ObjectNames | None) -> None:
     number = f"{of}" if count == of else f"{count} of {of}"
-    who = f"by {plain(segmenter.name)}" + (f", named by {plain(named.speaker)}" if named else "")
+    who = f"by {escape_markdown(segmenter.name)}" + (f", named by {escape_markdown(named.model)}" if named else "")
     st.markdown(f"**{number} {'object' if of == 1 else 'objects'}** :small[{who}]")
 
 
-def _say_nothing(found: int) -> None:
+def _show_nothing(found: int) -> None:
     if found:
         st.info(
             f"None of the {found} objects passes the filter: widen size, confidence, kinds or names.",
             icon=":material/filter_alt_off:",
         )
-        st.button("Show all objects", on_click=filtering.clear, icon=":material/filter_alt_off:")
+        st.button("Show all objects", on_click=filters.clear, icon=":material/filter_alt_off:")
     else:
         st.info(
-            "Nothing was found in this picture. Choose another segmenter on the left, or, with SAM, lower its least "
-            "quality and stability.",
+            "Nothing was found in this picture. Choose another segmenter on the left; with SAM, lower the thresholds "
+            "of quality and stability.",
             icon=":material/search_off:",
         )
 
 
 def _exports(
-    picture: Picture,
+    picture: ImageRecord,
     opened: Opened,
     detections: sv.Detections,
     shown: list[int],
     named: ObjectNames | None,
     segmenter: Segmenter,
 ) -> None:
-    """Buttons that save what is shown for other tools."""
+    """Draw buttons that save what is shown for other tools."""
     stem = file_stem(f"objects-{picture.name}")
 
     def exported() -> Any:
@@ -113,13 +119,13 @@ def _exports(
         from odits.objects.detections import part_of
 
         names = [named.names[index] for index in shown] if named else ()
-        part = part_of(detections, shown)
-        return ExportedImage(plain_name(picture.name), opened.image, part, names, picture.source)
+        subset = part_of(detections, shown)
+        return ExportedImage(short_name(picture.name), opened.image, subset, names, picture.source)
 
     def document() -> str:
         from odits.objects.coco import coco_document
 
-        return json.dumps(coco_document([exported()], segmenter.name, named.speaker if named else ""))
+        return json.dumps(coco_document([exported()], segmenter.name, named.model if named else ""))
 
     def labels() -> bytes:
         from odits.objects.coco import label_image, png
@@ -147,3 +153,36 @@ def _exports(
         on_click="ignore",
         help="A PNG whose pixels are the numbers of the objects shown (0: none)",
     )
+
+
+TOP = 10
+
+
+def show_words(
+    picture: ImageRecord,
+    opened: Opened,
+    detections: sv.Detections,
+    index: int,
+    reference: str,
+    vocabulary: Vocabulary,
+    title: str,
+) -> None:
+    """Show the crop of one object and the words that describe it best."""
+    from odits.objects.detections import object_crop
+
+    crop = object_crop(opened.image, detections, index)
+    box = ",".join(f"{value:.0f}" for value in detections.xyxy[index])
+    with st.spinner("Reading the object …"):
+        prediction = predict(reference, crop, f"{opened.digest}:{box}", vocabulary, crop=True)
+    st.subheader(title, anchor=False)
+    with st.container(key="fit-crop"):
+        st.image(crop, alt=title)
+    show_caption(prediction)
+    top = prediction.top(TOP)
+    figure = top_words_figure(top, picture.lexicon, picture.visible)
+    chart(figure, "object-words", "The most probable words: " + ", ".join(item.word for item in top))
+    stem = file_stem(f"{title}-words-{picture.name}".lower())
+    with st.container(horizontal=True, key="word-downloads"):
+        chart_download(figure, stem, "object-words")
+        words = pd.DataFrame({"word": [item.word for item in top], "probability": [item.probability for item in top]})
+        table_download(words, stem, "object-words")

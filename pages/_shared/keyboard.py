@@ -45,7 +45,7 @@ def _component() -> Any:
 
 
 def keys(name: str, actions: Mapping[str, str], act: Callable[[str], None]) -> None:
-    """Listens to keys while the page shows this.
+    """Listen to keys while the page shows this.
 
     Keys are not taken while somebody types into a field, a list is open, or Ctrl, Alt or the command key is held.
 
@@ -65,7 +65,7 @@ def keys(name: str, actions: Mapping[str, str], act: Callable[[str], None]) -> N
 
 
 def fresh(log: Any, done: dict[str, int]) -> list[str]:
-    """The actions of a browser's log that were not done before; `done` is brought up to date.
+    """Return the actions of a browser's log that were not done before; `done` is brought up to date.
 
     Args:
         log: {"id": of the browser's log, "pressed": [[number, action], ...]}; it comes from outside: what is not like

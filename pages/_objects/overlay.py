@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages._browse.keyboard import keys
+from odits.data import ImageRecord
 from pages._shared import state
-from pages._shared.layout import chart, chart_download, file_stem, panes, plain
-from pages._shared.pictures import Opened, Picture, show_picture
+from pages._shared.keyboard import keys
+from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes
+from pages._shared.pictures import Opened, show_picture
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import supervision as sv
+
 
 COLORS = {"kind": "kind", "area": "area", "confidence": "confidence"}
 VIEWS = {"overlay": "Overlay", "pair": "Side by side"}
@@ -23,21 +25,14 @@ HIDE_KEY = "h"
 
 
 def is_pair() -> bool:
-    """Whether the original is to stand beside the objects."""
+    """Return whether the original is to stand beside the objects."""
     return state.get("look") == "pair"
 
 
-def choose_drawing() -> None:
-    """Nothing; asks how the objects are drawn."""
+def choose_style() -> None:
+    """Ask how the objects are drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="drawing"):
-        kept = state.get("look")
-        st.segmented_control(
-            "View",
-            list(VIEWS),
-            format_func=VIEWS.__getitem__,
-            required=True,
-            **state.bind("look", kept if kept in VIEWS else "overlay"),
-        )
+        state.choose_part("View", VIEWS, "look", label_visibility="visible")
         st.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="opacity", width=150)
         st.segmented_control("Colour by", list(COLORS), default="kind", required=True, key="color-by")
         st.toggle("Outlines", True, key="outline")
@@ -45,14 +40,14 @@ def choose_drawing() -> None:
 
 
 def show_objects(
-    picture: Picture,
+    picture: ImageRecord,
     opened: Opened,
     detections: sv.Detections,
     shown: list[int],
     names: Sequence[str],
     selected: int | None,
 ) -> None:
-    """The picture under its objects, or the picture and beside it the same with its objects (Fig. 3.3)."""
+    """Show the picture under its objects, or the picture and beside it the same with its objects (Fig. 3.3)."""
     figure = _figure(opened, detections, shown, names, selected)
     if not is_pair():
         _chart(picture, opened, shown, figure)
@@ -62,11 +57,15 @@ def show_objects(
                 st.caption("Original")
                 show_picture(opened, picture, "original")
             with row.container(key="pane-segmented"):
-                st.caption("Its objects")
+                st.caption("Objects")
                 _chart(picture, opened, shown, figure)
     hidden = bool(state.get("bare"))
-    state_now = "The objects are hidden. " if hidden else ""
-    st.caption(f"{state_now}Press **{HIDE_KEY.upper()}** to {'show them again' if hidden else 'hide the objects'}.")
+    key = HIDE_KEY.upper()
+    st.caption(
+        f"The objects are hidden. Press **{key}** to show them again."
+        if hidden
+        else f"Press **{key}** to hide the objects."
+    )
     with st.container(horizontal=True, key="overlay-downloads"):
         _picture_download(picture, opened, detections, shown)
         chart_download(figure, file_stem(f"objects-{picture.name}"), "overlay")
@@ -75,18 +74,20 @@ def show_objects(
 def _figure(
     opened: Opened, detections: sv.Detections, shown: list[int], names: Sequence[str], selected: int | None
 ) -> go.Figure:
-    from odits.figures.objects import objects_figure
+    from odits.figures.objects import ObjectStyle, objects_figure
 
     figure = objects_figure(
         opened.image,
         detections,
-        opacity=st.session_state.get("opacity", 0.45),
-        outline=st.session_state.get("outline", True),
-        color_by=st.session_state.get("color-by") or "kind",
+        ObjectStyle(
+            opacity=st.session_state.get("opacity", 0.45),
+            outline=st.session_state.get("outline", True),
+            color_by=st.session_state.get("color-by") or "kind",
+            overlay=not state.get("bare"),
+        ),
         selected=selected,
         shown=shown,
         names=names,
-        overlay=not state.get("bare"),
     )
     # fits the pane at common widths, so that little is left blank around the picture
     width, height = opened.image.size
@@ -96,26 +97,26 @@ def _figure(
     return figure
 
 
-def _chart(picture: Picture, opened: Opened, shown: list[int], figure: go.Figure) -> None:
+def _chart(picture: ImageRecord, opened: Opened, shown: list[int], figure: go.Figure) -> None:
     key = f"overlay-{opened.digest[:12]}"
     chart(
         figure,
         key,
-        f"{len(shown)} objects over {plain(picture.name)}",
+        f"{len(shown)} objects over {escape_markdown(picture.name)}",
         on_select=lambda: _clicked(key),
         selection_mode="points",
     )
 
 
 def _clicked(key: str) -> None:
-    """Called when the picture is clicked: keeps the object under the pointer, or none."""
+    """Select the object under the pointer, or none, when the picture is clicked."""
     from odits.figures.objects import selected_object
 
     index = selected_object(st.session_state[key]["selection"]["points"])
     state.act("object", None if index is None else index + 1)
 
 
-def _picture_download(picture: Picture, opened: Opened, detections: sv.Detections, shown: list[int]) -> None:
+def _picture_download(picture: ImageRecord, opened: Opened, detections: sv.Detections, shown: list[int]) -> None:
     pair, opacity = is_pair(), st.session_state.get("opacity", 0.45)
 
     def content() -> bytes:
