@@ -1,4 +1,4 @@
-"""`odits evaluate`: the metrics of a checkpoint on a split, kept and tracked."""
+"""`odits evaluate`: the metrics of a checkpoint on a split, stored and tracked."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ from odits.cli.common import (
     Data,
     Device,
     Json,
+    Ray,
+    Workers,
+    chosen_workers,
+    download_progress,
+    exit_after,
+    find_model,
     load_data,
     load_vocabulary,
     print_json,
     print_table,
+    report_problems,
     say,
 )
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
+from odits.models.reference import DEFAULT_MODEL
 from odits.tracking.sources import make_tracker
 
 if TYPE_CHECKING:
@@ -29,57 +37,65 @@ if TYPE_CHECKING:
 
 def evaluate(
     data: Data = None,
-    checkpoint: AnyModel = "embedded",
+    checkpoint: AnyModel = DEFAULT_MODEL,
     split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "eval",
     vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
     save_probabilities_to: Annotated[
         Path | None, typer.Option("--save-probabilities", help="Write all probabilities to this .npz.")
     ] = None,
     track: Annotated[str, typer.Option(help="mlflow[:URI], neptune[:PROJECT] or none.")] = "mlflow",
+    workers: Workers = None,
+    ray: Ray = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Confidence, threshold, uniformity and rank metrics, beside the rows that see no image (thesis, 2.3).
 
-    Results are kept: the same question is answered at once, and an interrupted evaluation is gone on with.
+    Results are stored: the same question is answered at once, and an interrupted evaluation is gone on with.
     """
     make_tracker(track)  # a misspelt one is told before the work
     dataset = load_data(data)
     asked = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation.evaluate import save_probabilities
     from odits.evaluation.results import evaluate_and_store
-    from odits.models.registry import load
+    from odits.models.registry import WORD_MODELS, load
 
-    model = load(checkpoint, device)
     with open_reporter() as report:
+        ref = find_model(checkpoint, report, *WORD_MODELS)
+        model = load(ref, device, download_progress(report))
         progress = report.phase("evaluating", len(dataset.split(split)))
-        kept = evaluate_and_store(model, checkpoint, dataset, split, asked, progress)
+        stored = evaluate_and_store(
+            model, ref.reference, dataset, split, asked, progress, chosen_workers(workers, ray, 0), device
+        )
+    problems = report_problems(stored.problems)
     if save_probabilities_to is not None:
-        save_probabilities(save_probabilities_to, kept.probabilities(), kept.vocabulary.words, kept.images)
-    run = _tracked(kept, dataset, track)
+        save_probabilities(save_probabilities_to, stored.probabilities(), stored.vocabulary.words, stored.images)
+    run = _tracked(stored, dataset, track)
     found = {
         "model": model.name,
         "checkpoint": model.checkpoint,
         "data": dataset.name,
         "split": split,
-        **kept.groups,
-        "kept": kept.key,
+        **stored.groups,
+        "kept": stored.key,
         "run": run,
+        "problems": problems,
     }
     if as_json:
         print_json(found)
     else:
         print_comparison({model.name: found, **found["baselines"]})
+    exit_after(problems)
 
 
-def _tracked(kept: StoredEvaluation, dataset: Dataset, track: str) -> str | None:
+def _tracked(stored: StoredEvaluation, dataset: Dataset, track: str) -> str | None:
     """The run that has the results; a tracker that fails is one sentence, the results are there all the same."""
     from odits.evaluation.results import track_evaluation
 
     try:
-        return track_evaluation(kept, dataset, track)
+        return track_evaluation(stored, dataset, track)
     except OditsError as error:
-        say(f"The results are kept, but not tracked: {error}")
+        say(f"The results are stored, but not tracked: {error}")
         return None
 
 

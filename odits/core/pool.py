@@ -193,8 +193,13 @@ def per_item(function: Callable[[Item], Any]) -> Function:
     return lambda items: [_attempt(function, item, item.name) for item in items]
 
 
-def per_batch(load: Callable[[Item], Any], compute: Callable[[list[Any]], Sequence[Any]]) -> Function:
-    """Return a `Function` that loads one item after the other and computes the values of all that could be loaded."""
+def per_batch(load: Callable[[Item], Any], compute: Callable[[list[Any]], Any]) -> Function:
+    """Return a `Function` that loads one item after the other and computes the values of all that could be loaded.
+
+    Args:
+        load: what an item stands for, such as its pixels.
+        compute: a value for each of several such, in their order; an array's rows will do.
+    """
 
     def function(items: Sequence[Item]) -> list[Any]:
         found = [_attempt(load, item, item.name) for item in items]

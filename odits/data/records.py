@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -182,6 +182,10 @@ class Dataset:
         if name not in SPLITS:
             raise OditsError(f"There is no split {name!r}: choose train, eval or all.")
         return tuple(record for record in self.records if record.split == name)
+
+    def without(self, names: Container[str]) -> Dataset:
+        """Return the data set without the images of these names: those that could not be read."""
+        return replace(self, records=tuple(record for record in self.records if record.name not in names))
 
     def vocabulary(self, split: str = "all") -> Vocabulary:
         """Collect the words of all lexicons of a split in order of first appearance, train before eval.

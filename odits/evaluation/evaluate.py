@@ -1,49 +1,28 @@
-"""Evaluation of word models on a split: SPEC's metrics with the rows that use no image beside them."""
+"""Evaluation of word models on a split: the thesis's metrics with the rows that use no image beside them."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home
+from odits.core.files import replacing, temporary_folder
+from odits.core.pool import HERE, Function, Item, Problem, Task, Workers, in_order, map_images, per_batch
+from odits.core.progress import Progress, no_progress
 from odits.core.tables import BATCH, fill_table
 from odits.data import Dataset, ImageRecord, Vocabulary, open_image
+from odits.data.images import ImageError
+from odits.data.predictions import WordModel
 from odits.metrics import probabilities as metrics
-
-BLOCK = 4096  # words at a time where all images of a word are needed
+from odits.metrics.scoring import Lexicons, average_metrics, score_images, score_table
+from odits.models.registry import from_settings, load, parse, to_settings
 
 Predict = Callable[[Sequence[Image.Image]], np.ndarray]
-
-
-class Lexicons:
-    """Which words of a vocabulary are true of which image, without a table of images x words."""
-
-    def __init__(self, records: Sequence[ImageRecord], vocabulary: Vocabulary) -> None:
-        place = {word: index for index, word in enumerate(vocabulary.words)}
-        self.words = len(vocabulary)
-        self.members = [
-            np.array(sorted({place[word] for word in record.lexicon if word in place}), np.int64) for record in records
-        ]
-        self.sizes = np.array([len(members) for members in self.members])
-
-    def relevant(self, images: slice, words: slice = slice(None)) -> np.ndarray:
-        """bool (images, words) of a part of the table."""
-        start, stop, _ = words.indices(self.words)
-        chosen = self.members[images]
-        table = np.zeros((len(chosen), stop - start), bool)
-        for row, members in zip(table, chosen, strict=True):
-            row[members[(members >= start) & (members < stop)] - start] = True
-        return table
-
-    def document_frequency(self) -> np.ndarray:
-        """How many of the images' lexicons hold each word, int64 (n,)."""
-        return np.bincount(np.concatenate([np.empty(0, np.int64), *self.members]), minlength=self.words)
 
 
 def evaluate(
@@ -51,49 +30,41 @@ def evaluate(
     dataset: Dataset,
     split: str,
     vocabulary: Vocabulary,
-    advance: Callable[[int], None] = lambda _: None,
-    keep: Path | None = None,
+    advance: Progress = no_progress,
+    probabilities: Path | None = None,
 ) -> dict[str, Any]:
-    """All metrics of a word model on a split, averaged over its images, and those of the two rows without an image.
+    """Compute all metrics of a word model on a split, averaged over its images; nothing is stored.
 
     Args:
         predict: probabilities (images, n) over the vocabulary for a batch of RGB images.
-        advance: called with the number of images done since the last call.
-        keep: where to write all probabilities as .npz (`probabilities` float32 (m, n), `words`, `images`).
+        dataset: its split's images and lexicons, and the training lexicons for the row "prior".
+        split: "train", "eval" or "all".
+        vocabulary: the words asked about.
+        advance: called with (images done, images in all).
+        probabilities: where to write all probabilities as .npz (`save_probabilities`).
 
     Returns:
-        What `report` returns.
+        What `report` returns on average.
 
     Raises:
-        OditsError: the split has no images.
+        OditsError: the split has no images, or none that can be read.
     """
     records = records_of(dataset, split)
-    shape = (len(records), len(vocabulary))
-    # Probabilities go to the disk: memory does not grow with images x words.
-    folder = cache_home() / "evaluations"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".now-") as place:
-        told = 0
-
-        def tell(done: int, _: int) -> None:
-            nonlocal told
-            advance(done - told)
-            told = done
-
-        table = fill_table(
-            Path(place) / "probabilities.npy",
-            shape,
-            lambda images: predict([open_image(record.path) for record in records[images]]),
-            tell,
-        )
-        found, _ = report(table, dataset, records, vocabulary)
-        if keep is not None:
-            save_probabilities(keep, table, vocabulary.words, [record.name for record in records])
+    task = Task("", batch=BATCH, here=per_batch(_open, predict))
+    with temporary_folder("evaluation") as folder:  # memory does not grow with images x words
+        path = folder / "probabilities.npy"
+        evaluated = fill_probabilities(path, task, records, len(vocabulary), progress=advance)
+        found, _ = report(evaluated.table, dataset, evaluated.records, vocabulary)
+        if probabilities is not None:
+            save_probabilities(
+                probabilities, evaluated.table, vocabulary.words, [record.name for record in evaluated.records]
+            )
+        del evaluated  # some systems remove no file that is mapped
     return found
 
 
 def records_of(dataset: Dataset, split: str) -> tuple[ImageRecord, ...]:
-    """The images of a split.
+    """Return the images of a split.
 
     Raises:
         OditsError: it has none.
@@ -104,10 +75,171 @@ def records_of(dataset: Dataset, split: str) -> tuple[ImageRecord, ...]:
     return records
 
 
+# Probabilities of many images.
+
+
+def prediction_task(
+    model: WordModel, reference: str, vocabulary: Vocabulary, device: str = "auto", batch: int = BATCH
+) -> Task:
+    """Return what workers do that give the probabilities float32 (n,) of a vocabulary for each image.
+
+    Args:
+        model: the model, for this process.
+        reference: what other processes load it by.
+        vocabulary: the n words.
+        device: for other processes.
+        batch: images at a time: a model's last bits may depend on it.
+    """
+    here = per_batch(_open, lambda images: model.probabilities(images, vocabulary))
+    return Task("", batch=batch, here=here) if not reference else _elsewhere(reference, vocabulary, device, batch, here)
+
+
+def _elsewhere(reference: str, vocabulary: Vocabulary, device: str, batch: int, here: Function) -> Task:
+    described = to_settings(parse(reference))
+    settings = {**described, "device": device, "words": list(vocabulary.words)}
+    files = ["weights"] if "weights" in described else []
+    return Task("odits.evaluation.evaluate:predictor", settings, batch, files, here)
+
+
+def predictor(
+    model: Mapping[str, Any],
+    words: Sequence[str],
+    device: str = "auto",
+    weights: str | None = None,
+    threads: int | None = None,  # torch has its share from OMP_NUM_THREADS
+) -> Function:
+    """Return a function for `odits.core.pool` that gives the probabilities float32 (n,) of words for each image.
+
+    Args:
+        model: the word model, by `odits.models.reference.to_settings`.
+        words: the n words.
+        device: for the model.
+        weights: the model's file.
+        threads: for models that are told how many to use.
+
+    Raises:
+        OditsError: there is no such model.
+    """
+    ref = from_settings(model, weights)
+    options: dict[str, Any] = {"threads": threads} if ref.kind == "spotting" else {}
+    loaded = load(ref, device, **options)
+    vocabulary = Vocabulary(tuple(words), "the words asked about")
+    return per_batch(_open, lambda images: loaded.probabilities(images, vocabulary))
+
+
+def _open(item: Item) -> Image.Image:
+    return open_image(item.source, item.name)
+
+
+def items_of(records: Sequence[ImageRecord], about: Callable[[ImageRecord], Any] = lambda _: None) -> list[Item]:
+    """Return images as items of `odits.core.pool`, each with what `about` says of it."""
+    return [Item(record.name, record.source, about(record)) for record in records]
+
+
+class Probabilities(NamedTuple):
+    """The probabilities of a vocabulary for all images that could be read.
+
+    Attributes:
+        table: float32 (m, n), memory-mapped.
+        records: the m images.
+        problems: the images that could not be read.
+    """
+
+    table: np.ndarray
+    records: tuple[ImageRecord, ...]
+    problems: tuple[Problem, ...]
+
+
+def fill_probabilities(
+    path: Path,
+    task: Task,
+    records: Sequence[ImageRecord],
+    words: int,
+    workers: Workers = HERE,
+    progress: Progress = no_progress,
+) -> Probabilities:
+    """Compute a table of probabilities in a file; one that was begun before is gone on with.
+
+    While it is being filled, the row of an image that can't be read is NaN; such rows are left out in the end.
+
+    Args:
+        path: of the .npy file.
+        task: by `prediction_task`.
+        records: the images.
+        words: n.
+        workers: where it is done.
+        progress: called with (images done, images in all); what it raises ends the work.
+
+    Raises:
+        OditsError: no image can be read, nothing can be computed at all, or there is no such cluster.
+        WriteError: the file can't be written.
+    """
+    items = items_of(records)
+    with closing(_Rows(task, items, words, workers)) as rows:
+        table = fill_table(path, (len(records), words), rows, progress)
+        problems = dict(rows.problems)
+    for row in np.flatnonzero(np.isnan(table[:, 0])).tolist():
+        if row not in problems:  # an interrupted run was at it
+            problems[row] = _why(records[row])
+    if not problems:
+        return Probabilities(table, tuple(records), ())
+    readable = [place for place in range(len(records)) if place not in problems]
+    named = tuple(Problem(records[place].name, problems[place]) for place in sorted(problems))
+    if not readable:
+        raise OditsError(f"None of the {len(records)} images can be used: {named[0].problem}")
+    with replacing(path) as temporary:
+        shorter = np.lib.format.open_memmap(temporary, "w+", np.float32, (len(readable), words))
+        for row, place in enumerate(readable):
+            shorter[row] = table[place]
+        shorter.flush()
+        del shorter, table
+    return Probabilities(np.load(path, mmap_mode="r"), tuple(records[place] for place in readable), named)
+
+
+class _Rows:
+    """Rows of a table, slice after slice, from workers that began at the first slice asked for."""
+
+    def __init__(self, task: Task, items: Sequence[Item], words: int, workers: Workers) -> None:
+        self._task, self._items, self._words, self._workers = task, items, words, workers
+        self._outcomes: Any = None
+        self._ordered: Any = None
+        self.problems: dict[int, str] = {}
+
+    def __call__(self, images: slice) -> np.ndarray:
+        if self._outcomes is None:
+            self._outcomes = map_images(self._task, self._items[images.start :], self._workers)
+            self._ordered = in_order(self._outcomes)
+        rows = np.full((images.stop - images.start, self._words), np.nan, np.float32)
+        for place in range(images.start, images.stop):
+            _, value, problem = next(self._ordered)
+            if problem is None:
+                rows[place - images.start] = value
+            else:
+                self.problems[place] = problem
+        return rows
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._outcomes is not None:
+            self._outcomes.close()
+
+
+def _why(record: ImageRecord) -> str:
+    """Return why an image can't be read; one whose model failed at it, and which nobody remembers why, can."""
+    try:
+        record.open()
+    except ImageError as error:
+        return str(error)
+    return f"{record.name} could not be used."
+
+
+# What they are worth.
+
+
 def report(
     table: np.ndarray, dataset: Dataset, records: Sequence[ImageRecord], vocabulary: Vocabulary
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What a table of probabilities (m, n) is worth, on average and for each image.
+    """Compute what a table of probabilities (m, n) is worth, on average and for each image.
 
     Returns:
         "confidence", "threshold" (with "words_without_roc"), "uniformity", "rank", "images", "words",
@@ -126,75 +258,19 @@ def report(
         "images": len(records),
         "words": len(vocabulary),
         "images_without_lexicon": int((lexicons.sizes == 0).sum()),
-        **_averaged(values, without),
+        **average_metrics(values, without),
         "baselines": baselines,
     }
     return groups, values
 
 
-def score_table(table: np.ndarray, lexicons: Lexicons) -> dict[str, Any]:
-    """The metric groups of a table of probabilities (m, n), each averaged over the images that have it."""
-    return _averaged(*score_images(table, lexicons))
-
-
-def score_images(table: np.ndarray, lexicons: Lexicons) -> tuple[dict[str, np.ndarray], int]:
-    """The metrics (m,) of each image, NaN where it has none, and how many words have no ROC curve.
-
-    They are named "confidence precision", "threshold recall", "rank average_precision", ..., and "uniformity".
-    """
-    collected: dict[str, list[np.ndarray]] = {}
-    for images in _slices(len(table), BATCH):
-        part, relevant = np.asarray(table[images]), lexicons.relevant(images)
-        values = {f"confidence {k}": v for k, v in metrics.confidence_metrics(part, relevant).items()}
-        values |= {f"rank {k}": v for k, v in metrics.rank_metrics(part, relevant).items()}
-        values["uniformity"] = metrics.uniformity(part, relevant)
-        for name, value in values.items():
-            collected.setdefault(name, []).append(value)
-    confusion = np.zeros((4, len(table)), np.int64)
-    without = 0
-    for words in _slices(table.shape[1], BLOCK):
-        part, relevant = np.asarray(table[:, words]), lexicons.relevant(slice(None), words)
-        epsilon = metrics.youden_thresholds(part, relevant)
-        without += int(np.isnan(epsilon).sum())
-        confusion += metrics.threshold_confusion(part, relevant, epsilon, lexicons.sizes)
-    found = {name: np.concatenate(values) for name, values in collected.items()}
-    return found | {f"threshold {k}": v for k, v in metrics.from_confusion(*confusion).items()}, without
-
-
-def _averaged(values: dict[str, np.ndarray], without: int) -> dict[str, Any]:
-    means = {name: mean_of(value) for name, value in values.items()}
-    return {
-        "confidence": {name: means[f"confidence {name}"] for name in metrics.CONFIDENCE},
-        "threshold": {
-            **{name: means[f"threshold {name}"] for name in metrics.CONFIDENCE},
-            "words_without_roc": without,
-        },
-        "uniformity": means["uniformity"],
-        "rank": {name: means[f"rank {name}"] for name in metrics.RANK},
-    }
-
-
-def mean_of(values: np.ndarray) -> float | None:
-    """The mean over the images that have a value; None where none has."""
-    present = values[~np.isnan(values)]
-    return float(present.mean()) if len(present) else None
-
-
-def _slices(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
 def save_probabilities(path: Path, table: np.ndarray, words: Sequence[str], images: Sequence[str]) -> None:
-    """Writes `probabilities`, `words` and `images` as .npz, under a temporary name first.
+    """Write `probabilities` float32 (m, n), `words` and `images` as .npz.
 
     Raises:
-        OditsError: the disk is full, or writing is not allowed.
+        WriteError: the disk is full, or writing is not allowed.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, probabilities=table, words=np.array(words), images=np.array(images))
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OditsError(f"{path} can't be written: {error.strerror or error}.") from error
+    if not path.parent.is_dir():
+        raise OditsError(f"{path} can't be written: there is no folder {path.parent}.")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, probabilities=table, words=np.array(words), images=np.array(images))

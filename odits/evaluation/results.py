@@ -21,11 +21,12 @@ import numpy as np
 
 from odits.core.errors import BusyError, OditsError, StoreError
 from odits.core.files import file_digest, write_atomically
+from odits.core.pool import HERE, Problem, Workers
+from odits.core.progress import Progress, no_progress
 from odits.core.store import Entries, make_key
-from odits.core.tables import fill_table
-from odits.data import Dataset, ImageRecord, Vocabulary, open_image
+from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.data.predictions import WordModel
-from odits.evaluation.evaluate import records_of, report
+from odits.evaluation.evaluate import fill_probabilities, prediction_task, records_of, report
 from odits.models.registry import parse
 from odits.tracking.sources import make_tracker, open_store
 from odits.tracking.store import NoTracker, Status, StoredRun
@@ -54,6 +55,7 @@ class StoredEvaluation:
         per_image: the same for each image (m,), as `odits.metrics.scoring.score_images` names it.
         question: tells images, words and lexicons: evaluations that share it can be compared.
         metadata: of the checkpoint: "epoch", "parent_digest", ...
+        problems: images of the split that could not be read.
     """
 
     key: str
@@ -70,6 +72,7 @@ class StoredEvaluation:
     per_image: dict[str, np.ndarray]
     question: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
     def probabilities(self) -> np.ndarray:
         """The table float32 (m, n), memory-mapped.
@@ -125,7 +128,9 @@ def evaluate_and_store(
     dataset: Dataset,
     split: str,
     vocabulary: Vocabulary,
-    advance: Callable[[int, int], None] = lambda _, __: None,
+    advance: Progress = no_progress,
+    workers: Workers = HERE,
+    device: str = "auto",
 ) -> StoredEvaluation:
     """The evaluation of a model on a split: the one that is kept, else a new one, which is kept then.
 
@@ -137,9 +142,11 @@ def evaluate_and_store(
         vocabulary: the words asked about.
         advance: called with (images done, images in all); what it raises ends the evaluation, and the images that are
             done are not computed again the next time.
+        workers: where it is done.
+        device: for workers that load the model by its reference.
 
     Raises:
-        OditsError: the split has no images, one can't be read, the disk is full, or somebody else is at the same work.
+        OditsError: the split has no images, none can be read, the disk is full, or somebody else is at the same work.
     """
     records = records_of(dataset, split)
     key, question = evaluation_key(model.checkpoint, dataset, records, vocabulary)
@@ -148,13 +155,9 @@ def evaluate_and_store(
         if kept is not None:
             advance(len(records), len(records))
             return kept
-        table = fill_table(
-            folder / TABLE,
-            (len(records), len(vocabulary)),
-            lambda images: model.probabilities([open_image(record.path) for record in records[images]], vocabulary),
-            advance,
-        )
-        groups, per_image = report(table, dataset, records, vocabulary)
+        task = prediction_task(model, reference if workers != HERE else "", vocabulary, device)
+        evaluated = fill_probabilities(folder / TABLE, task, records, len(vocabulary), workers, advance)
+        groups, per_image = report(evaluated.table, dataset, evaluated.records, vocabulary)
         document = {
             "model": model.name,
             "checkpoint": model.checkpoint,
@@ -162,7 +165,8 @@ def evaluate_and_store(
             "data": dataset.name,
             "split": split,
             "vocabulary": {"name": vocabulary.name, "words": vocabulary.words},
-            "images": [record.name for record in records],
+            "images": [record.name for record in evaluated.records],
+            "problems": [problem._asdict() for problem in evaluated.problems],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "groups": groups,
             "per_image": {name: [_number(value) for value in values] for name, values in per_image.items()},
@@ -203,6 +207,7 @@ def read_evaluation(folder: Path) -> StoredEvaluation | None:
         document = json.loads((folder / RESULT).read_bytes())
         words = document.pop("vocabulary")
         images = tuple(document.pop("images"))
+        problems = tuple(Problem(**problem) for problem in document.pop("problems", []))
         per_image = {name: np.array(values, np.float64) for name, values in document.pop("per_image").items()}
         kept = StoredEvaluation(
             key=folder.name,
@@ -210,6 +215,7 @@ def read_evaluation(folder: Path) -> StoredEvaluation | None:
             vocabulary=Vocabulary(tuple(words["words"]), words["name"]),
             images=images,
             per_image=per_image,
+            problems=problems,
             **document,
         )
         whole = kept.probabilities().shape == (len(images), len(kept.vocabulary))

@@ -23,8 +23,10 @@ from odits.models.reference import (
     ModelRef,
     NotPulledError,
     available,
+    from_settings,
     parse,
     read_metadata,
+    to_settings,
 )
 
 if TYPE_CHECKING:
@@ -50,10 +52,12 @@ __all__ = [
     "NotPulledError",
     "available",
     "fetch",
+    "from_settings",
     "is_here",
     "load",
     "parse",
     "read_metadata",
+    "to_settings",
 ]
 
 

@@ -1,8 +1,9 @@
-"""From a word's score in a line to the probability that it stands there.
+"""Word spotting: which words of a vocabulary stand in a picture, where, and with what probability.
 
-A logistic regression over what a spotter knows of a line and a word, fitted on SVT's training images: for each image
-and each word of its lexicon, whether the word is boxed. (Words outside the lexicon are no evidence: SVT boxes none of
-them, even where they can be read.) `benchmarks/calibrate_spotting.py` fits it again.
+A word's score in a line (`odits.models.reading.ctc`) becomes the probability that it stands there by a logistic
+regression over what a spotter knows of a line and a word, fitted on SVT's training images: for each image and each word
+of its lexicon, whether the word is boxed. (Words outside the lexicon are no evidence: SVT boxes none of them, even
+where they can be read.) `benchmarks/calibrate_spotting.py` fits it again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _UNSURE = -2.0  # lines that the recogniser is less sure of are equally bad
 
 @dataclass(frozen=True)
 class Calibration:
-    """Log-odds = intercept + score s + length |w| + certainty c + height ln h.
+    """Log-odds = intercept + score s + length |w| + certainty c + height ln h; checkpoints key on its representation.
 
     s: the word's score per letter in the line; |w|: its letters, at most 12; c: the line's certainty; h: its height in
     pixels.
@@ -40,13 +41,13 @@ class Calibration:
     height: float
 
     def log_odds(self, scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> np.ndarray:
-        """Log-odds float32 (R, N) that each word stands in each line, from its scores (R, N)."""
+        """Return the log-odds float32 (R, N) that each word stands in each line, from its scores (R, N)."""
         weights = np.array([self.score, self.length, self.certainty, self.height], np.float32)
         return self.intercept + features(scores, lexicon, lines) @ weights
 
 
 def features(scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> np.ndarray:
-    """What the log-odds are a linear function of, float32 (R, N, 4), in the order of `Calibration`."""
+    """Return what the log-odds are a linear function of, float32 (R, N, 4), in the order of `Calibration`."""
     length = np.minimum(lexicon.lengths, 12).astype(np.float32)
     certainty = np.array([max(line.certainty, _UNSURE) for line in lines], np.float32)
     height = np.log([max(line.height, 1.0) for line in lines]).astype(np.float32)
@@ -58,12 +59,9 @@ SVT_TRAIN = Calibration(-6.162, 3.129, 0.357, 7.995, 2.011)
 """Fitted on SVT's 100 training images, with the reader's and the scoring's defaults."""
 
 
-# The word model that reads: which words of a vocabulary stand in a picture, and where.
-
-
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a picture's lines say about a vocabulary: ODITS's object-text matrix, read instead of seen.
+    """Scores of a vocabulary in a picture's lines: ODITS's object-text matrix, read instead of embedded.
 
     Attributes:
         lines: the R lines.
@@ -76,7 +74,7 @@ class Reading:
     log_odds: np.ndarray
 
     def best(self) -> np.ndarray:
-        """Log-odds float32 (N,) of each word in its best line; minus infinity where there is no line."""
+        """Return the log-odds float32 (N,) of each word in its best line; minus infinity where there is no line."""
         return self.log_odds.max(0, initial=-np.inf)
 
 
@@ -86,6 +84,12 @@ class WordSpotter:
     Attributes:
         name: as shown to users.
         checkpoint: hexadecimal digest of the reader, its settings and the scoring; caches key on it.
+
+    Examples:
+        >>> from odits.core.files import asset
+        >>> words = Vocabulary.from_words(["BAKERY", "CAFE", "HOTEL"], "signs")
+        >>> WordSpotter().predict(open_image(asset("demo/cafe.jpg")), words).top(1)[0].word
+        'CAFE'
     """
 
     def __init__(
@@ -99,20 +103,20 @@ class WordSpotter:
         self._spelled: tuple[str, Lexicon] = ("", Lexicon(()))
 
     def read(self, image: Image.Image) -> list[TextLine]:
-        """The lines of an RGB image, from the store of readings or read now."""
+        """Return the lines of an RGB image, from the store of readings or read now."""
         return stored_lines(image, self.reader)
 
     def lines_of(self, record: ImageRecord) -> list[TextLine]:
-        """The lines of a data set's image."""
+        """Return the lines of a data set's image."""
         return self.read(open_image(record.path))
 
     def judge(self, lines: list[TextLine], lexicon: Lexicon) -> Reading:
-        """What lines say about the words of a lexicon."""
+        """Score the words of a lexicon in lines."""
         scores = score(Lines([line.frames for line in lines]), lexicon, self.scoring)
         return Reading(lines, scores, self.calibration.log_odds(scores, lexicon, lines))
 
     def _lexicon(self, vocabulary: Vocabulary) -> Lexicon:
-        """The vocabulary's words, spelled: the last ones stay, since an evaluation asks a few images at a time."""
+        """Spell the vocabulary's words: the last ones stay, since an evaluation takes a few images at a time."""
         digest, lexicon = self._spelled
         if digest != vocabulary.digest:
             lexicon = Lexicon(vocabulary.words)
@@ -120,14 +124,21 @@ class WordSpotter:
         return lexicon
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
-        """How likely each word is the one that stands in an RGB image; what is missing to 1 is "none of these"."""
+        """Predict which word stands in an RGB image; what is missing to 1 is "none of these"."""
         return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
 
     def probabilities(self, images: Sequence[Image.Image], vocabulary: Vocabulary, view: View = "scene") -> np.ndarray:
-        """float32 (m, n): row i says, of image i, how the odds of the words and of none of them share out.
+        """Compute word probabilities: the softmax of the words' log-odds and of "none of these", whose log-odds are 0.
 
-        A word's odds against "none" are those of its best line, so a row sums to less than 1. Crops are read as scenes
-        are, whatever the `view`.
+        A word's log-odds are those of its best line. Crops are read as scenes are.
+
+        Args:
+            images: m RGB images.
+            vocabulary: n words.
+            view: makes no difference.
+
+        Returns:
+            float32 (m, n) in 0..1; a row sums to less than 1.
         """
         lexicon = self._lexicon(vocabulary)
         rows = [shares(self.judge(self.read(image), lexicon).best()) for image in images]
@@ -148,37 +159,37 @@ class ResultSpotter(WordSpotter):
         self._found = found
 
     def lines_of(self, record: ImageRecord) -> list[TextLine]:
-        """The lines that the file has of a data set's image."""
+        """Return the lines that the file has of a data set's image."""
         return list(self._found.get(Path(record.name).stem, ()))
 
 
-def load_spotter(reference: ModelRef | str = SPOTTING, settings: ReadingSettings | None = None) -> WordSpotter:
+def load_spotter(
+    reference: ModelRef | str = SPOTTING, settings: ReadingSettings | None = None, threads: int | None = None
+) -> WordSpotter:
     """Load the word spotter that a reference stands for; its networks are loaded at the first picture.
 
     Args:
         reference: "spotting"; "spotting:vitstr" for docTR's ViTSTR as recogniser, with a colon and a weights file
             where docTR's own weights are not wanted.
         settings: of the reader.
+        threads: of each network; all cores by default.
 
     Raises:
         OditsError: there is no such spotter, docTR is not installed, or its weights can't be had.
     """
     ref = parse(reference, "spotting")
     if ref.architecture != "vitstr":
-        return WordSpotter(TextReader(settings))
+        return WordSpotter(TextReader(settings, threads))
     from odits.models.reading.vitstr import Vitstr
 
-    return WordSpotter(TextReader(settings, recogniser=Vitstr(ref.path)))
+    return WordSpotter(TextReader(settings, threads, Vitstr(ref.path)))
 
 
 def shares(log_odds: np.ndarray) -> np.ndarray:
-    """The softmax float32 (N,) of log-odds (N,) and of "none of them", whose log-odds are 0, without the latter."""
+    """Return the softmax float32 (N,) of log-odds (N,) and of "none of them", whose log-odds are 0, without the latter."""
     highest = max(0.0, float(log_odds.max(initial=-np.inf)))
     odds = np.exp(log_odds.astype(np.float64) - highest)
     return (odds / (odds.sum() + np.exp(-highest))).astype(np.float32)
-
-
-# Words found in a picture, each once, with the place where it stands.
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +212,7 @@ class FoundWord:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 of the upright box around the corners."""
+        """The upright box around the corners: x0, y0, x1, y1 in pixels."""
         (x0, y0), (x1, y1) = self.corners.min(0), self.corners.max(0)
         return float(x0), float(y0), float(x1), float(y1)
 
@@ -209,12 +220,15 @@ class FoundWord:
 def find_words(
     reading: Reading, words: Sequence[str], threshold: float = 0.5, scoring: Scoring = DEFAULT, overlap: float = 0.5
 ) -> list[FoundWord]:
-    """The words (N) that a picture's lines show, most probable first, one word to a place.
+    """Find the words that a picture's lines show, most probable first, one word to a place.
 
-    The same place is read at several scales and may resemble several words; the most probable reading keeps it.
+    The same place is read at several scales and may resemble several words; the most probable reading counts.
 
     Args:
-        threshold: the least probability.
+        reading: the lines and the words' log-odds in them.
+        words: the N words, as the reading has them.
+        threshold: the least probability, in 0..1.
+        scoring: the penalties of the word's span.
         overlap: words whose boxes share more than this part of the smaller one are at the same place.
     """
     limit = np.log(threshold / (1 - threshold))
@@ -232,13 +246,13 @@ def find_words(
 
 
 def shared_area(first: Sequence[float], second: Sequence[float]) -> float:
-    """The part, in 0..1, of the smaller of two boxes (x0, y0, x1, y1) that lies in the other."""
+    """Return the share, in 0..1, of the smaller of two boxes (x0, y0, x1, y1) that lies in the other."""
     smaller = min(_area(first), _area(second))
     return _common_area(first, second) / smaller if smaller > 0 else 0.0
 
 
 def overlap_of(first: Sequence[float], second: Sequence[float]) -> float:
-    """Intersection over union, in 0..1, of two boxes (x0, y0, x1, y1)."""
+    """Return the intersection over union, in 0..1, of two boxes (x0, y0, x1, y1)."""
     common = _common_area(first, second)
     union = _area(first) + _area(second) - common
     return common / union if union > 0 else 0.0
