@@ -27,18 +27,23 @@ _SMALLEST = 1e-9  # probabilities below cost time in the logarithm and change no
 
 
 def fold(text: str) -> str:
-    """The text's letters and digits in lower case without accents; the rest is dropped ("Café-24" -> "cafe24")."""
+    """Return a text's letters and digits in lower case without accents; the rest is dropped.
+
+    Examples:
+        >>> fold("Café-24")
+        'cafe24'
+    """
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in decomposed if letter in _PLACE)
 
 
 def spell(word: str) -> np.ndarray:
-    """The symbols int64 (M,) of a word's letters; M is 0 for a word that has none of them, which nobody can spot."""
+    """Return the symbols int64 (M,) of a word's letters; a word that has none of them (M = 0) can't be spotted."""
     return np.array([_PLACE[letter] for letter in fold(word)], np.int64)
 
 
 def symbol_of(character: str) -> int:
-    """Which symbol a recogniser's character counts as; one that stands for several letters counts as its first."""
+    """Return the symbol of a recogniser's character; one that stands for several letters counts as its first."""
     letters = fold(character)
     if letters:
         return _PLACE[letters[0]]
@@ -59,7 +64,7 @@ class Folding:
         self._members = [np.flatnonzero(symbols == symbol) for symbol in range(FOREIGN)]
 
     def __call__(self, probabilities: np.ndarray) -> np.ndarray:
-        """Logarithms float32 (..., SYMBOLS) of the symbols' probabilities, from those of characters (..., C)."""
+        """Return log-probabilities float32 (..., SYMBOLS) of symbols, from probabilities (..., C) of characters."""
         folded = np.empty((*probabilities.shape[:-1], SYMBOLS), np.float32)
         for symbol, members in enumerate(self._members):
             folded[..., symbol] = probabilities[..., members].sum(-1)

@@ -1,4 +1,4 @@
-"""How well each word of a vocabulary stands in each line of text, by the recogniser's own probabilities.
+"""Scores of each word of a vocabulary in each line of text, by the recogniser's own probabilities.
 
 A recogniser gives, for every frame t of a line, the probabilities p(a | t) of the symbols and of a blank (connectionist
 temporal classification, Graves et al. 2006). A path through the frames spells a word w when its symbols, with repeats
@@ -33,7 +33,7 @@ _PAIRS = 4096  # (line, word) pairs at a time: their tables stay in the processo
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a score costs.
+    """Penalties of a score; spotters' checkpoints key on its representation.
 
     Attributes:
         boundary: nats for each end of a word that lies inside a longer one; 0 finds parts of words.
@@ -98,11 +98,11 @@ class Lines:
 
     @cached_property
     def best(self) -> np.ndarray:
-        """Each symbol's best frame in each line, float32 (R, SYMBOLS)."""
+        """Each symbol's best log-probability in each line, float32 (R, SYMBOLS)."""
         return self.relative.max(1, initial=IMPOSSIBLE)
 
     def edges(self, boundary: float) -> tuple[np.ndarray, np.ndarray]:
-        """What a word's start before, and its end after, each frame costs, float32 (R, T) each, at most 0."""
+        """Return the scores, at most 0, of a word's start before and its end after each frame: float32 (R, T) each."""
         breaks = self.relative[:, :, [PUNCTUATION, SPACE, FOREIGN]].max(2)
         blanks = self.relative[:, :, BLANK]
         before = _breaks_before(breaks, blanks)
@@ -111,7 +111,7 @@ class Lines:
 
 
 def _breaks_before(breaks: np.ndarray, blanks: np.ndarray) -> np.ndarray:
-    """The best log-probability, relative to the best path, that a break or the line's start precedes each frame."""
+    """Return the best relative log-probability that a break or the line's start precedes each frame."""
     found = np.empty_like(blanks)
     state = np.zeros(len(blanks), np.float32)
     for frame in range(blanks.shape[1]):
@@ -122,14 +122,23 @@ def _breaks_before(breaks: np.ndarray, blanks: np.ndarray) -> np.ndarray:
 
 
 def score(lines: Lines, lexicon: Lexicon, scoring: Scoring = DEFAULT) -> np.ndarray:
-    """Scores float32 (R, N) of words in lines, from `floor` to 0."""
+    """Score words in lines.
+
+    Args:
+        lines: R lines.
+        lexicon: N words.
+        scoring: the penalties.
+
+    Returns:
+        float32 (R, N), from `floor` to 0.
+    """
     scores = np.full((len(lines), len(lexicon)), scoring.floor, np.float32)
     if not scores.size:
         return scores
     lengths = np.maximum(lexicon.lengths, 1).astype(np.float32)
     bound = lines.best @ lexicon.counts.T / lengths
     rows, words = np.nonzero((bound > scoring.floor) & (lexicon.lengths > 0))
-    # similar lengths together, of lines and of words: little is computed in vain
+    # similar lengths together, of lines and of words: little is computed for nothing
     by_length = np.lexsort((lexicon.lengths[words], lines.lengths[rows] // 16))
     before, after = lines.edges(scoring.boundary)
     for start in range(0, len(rows), _PAIRS):
@@ -143,14 +152,14 @@ def score(lines: Lines, lexicon: Lexicon, scoring: Scoring = DEFAULT) -> np.ndar
 
 
 def locate(frames: np.ndarray, word: str, scoring: Scoring = DEFAULT) -> Span:
-    """Where in a line, log-probabilities (T, SYMBOLS), a word stands best."""
+    """Find the span of a line, log-probabilities (T, SYMBOLS), that shows a word best."""
     stop = int(_ends(frames, word, scoring).argmax()) + 1
     backwards = _ends(frames[:stop][::-1], word[::-1], scoring)
     return Span(stop - 1 - int(backwards.argmax()), stop)
 
 
 def _ends(frames: np.ndarray, word: str, scoring: Scoring) -> np.ndarray:
-    """Scores (T,) of a word whose last frame is each of a line's."""
+    """Score a word that ends at each frame of a line: (T,)."""
     lines, letters = Lines([frames]), spell(word)[None]
     return _best_paths(
         lines.relative, lines.edges(scoring.boundary), np.zeros(1, int), letters, np.array([letters.size])
@@ -164,7 +173,7 @@ def _best_paths(
     letters: np.ndarray,
     lengths: np.ndarray,
 ) -> np.ndarray:
-    """The best sum float32 (P, T) of each pair of a line and a word whose last frame is each frame (Viterbi).
+    """Compute the best sum of each pair of a line and a word that ends at each frame: float32 (P, T) (Viterbi).
 
     `on` holds the best path whose last frame shows the word's k-th letter, `gap` the best whose last frame is a blank
     after it.
@@ -173,7 +182,7 @@ def _best_paths(
     letters = letters[:, : lengths.max()]
     # frames first, and flat: each step of the recursion then takes its numbers from one stretch of memory
     by_frame = relative.transpose(1, 0, 2).reshape(relative.shape[1], -1)
-    chances = by_frame.take(rows[:, None] * SYMBOLS + letters, axis=1)  # (T, P, M)
+    emissions = by_frame.take(rows[:, None] * SYMBOLS + letters, axis=1)  # (T, P, M)
     blanks = relative[:, :, [BLANK, PUNCTUATION]].max(2).T.take(rows, axis=1)  # (T, P)
     enters = before.T.take(rows, axis=1)
     repeated = letters[:, 1:] == letters[:, :-1]
@@ -182,7 +191,7 @@ def _best_paths(
     enter = on.copy()
     last = np.arange(len(rows)) * letters.shape[1] + lengths - 1
     ends = np.empty(blanks.shape, np.float32)
-    for frame, chance in enumerate(chances):
+    for frame, emission in enumerate(emissions):
         # a letter follows the one before at once, unless they are the same, or after a blank
         enter[:, 0] = enters[frame]
         enter[:, 1:] = on[:, :-1]
@@ -191,6 +200,6 @@ def _best_paths(
         np.maximum(gap, on, out=gap)
         gap += blanks[frame, :, None]
         np.maximum(on, enter, out=on)
-        on += chance
+        on += emission
         ends[frame] = on.take(last)
     return ends.T + after[rows]

@@ -1,4 +1,9 @@
-"""rapidocr with the models that its wheel carries, and no other: nothing is looked for elsewhere or downloaded."""
+"""rapidocr with the models that its wheel carries (PP-OCRv6-small), and no other: nothing is downloaded.
+
+What lies between its two networks, rapidocr does for the reading of documents: one scale, confident regions, the most
+probable text. Spotting needs the probabilities, several scales, and the doubtful regions too
+(`odits.models.reading.reader`), so `Engine` gives the networks themselves; `TextDetector` is rapidocr's own detection.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +20,16 @@ from PIL import Image
 from odits.core.errors import OditsError
 from odits.models.reading.alphabet import Folding
 
+HEIGHT = 48
+"""Pixels of a line's height, as the recogniser was trained."""
+STRIDE = 8
+"""Pixels of a line's width to a frame of its output."""
+_NARROWEST = 320  # narrower batches are filled up to this, as in training
+_BATCH = 6
+
 
 def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any) -> Any:
-    """A rapidocr engine that detects lines of text, and recognises them if wanted.
+    """Create a rapidocr engine that detects lines of text, and recognises them if wanted.
 
     Args:
         recognises: whether the recogniser is needed too.
@@ -53,22 +65,8 @@ def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any)
     )
 
 
-# rapidocr's two networks, PP-OCRv6-small from its wheel: pixels to a map of text, crops of lines to probabilities.
-#
-# What lies between them, rapidocr does for the reading of documents: one scale, confident regions, the most probable
-# text. Spotting needs the probabilities, several scales, and the doubtful regions too (`odits.models.reading.reader`).
-
-
-HEIGHT = 48
-"""Pixels of a line's height, as the recogniser was trained."""
-STRIDE = 8
-"""Pixels of a line's width to a frame of its output."""
-_NARROWEST = 320  # narrower batches are filled up to this, as in training
-_BATCH = 6
-
-
 class Engine:
-    """The networks, loaded from the wheel and never downloaded.
+    """rapidocr's networks: pixels to a map of text, crops of lines to probabilities.
 
     Args:
         threads: of each network; all cores by default.
@@ -86,7 +84,15 @@ class Engine:
         self._fold = Folding(self.characters)
 
     def text_map(self, image: np.ndarray, scale: float) -> np.ndarray:
-        """How much each place looks like text, float32 (h, w) in 0..1; h = scale * H of a BGR image uint8 (H, W, 3)."""
+        """Detect text: how much each place looks like it.
+
+        Args:
+            image: BGR uint8 (H, W, 3).
+            scale: of the network's input to the image; its sides are rounded to multiples of 32.
+
+        Returns:
+            float32 (h, w) in 0..1, h about scale * H.
+        """
         height, width = (max(32, round(side * scale / 32) * 32) for side in image.shape[:2])
         how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
         pixels = _normalised(cv2.resize(image, (width, height), interpolation=how))
@@ -94,13 +100,15 @@ class Engine:
         return found
 
     def lines(self, text_map: np.ndarray, size: tuple[int, int], confident: float) -> tuple[np.ndarray, np.ndarray]:
-        """Corners float32 (K, 4, 2) of lines of text, clockwise from top left, and their scores float32 (K,) in 0..1.
-
-        Differentiable binarisation's boxes (Liao et al., 2020), by rapidocr.
+        """Turn a map of text into lines: differentiable binarisation's boxes (Liao et al., 2020), by rapidocr.
 
         Args:
+            text_map: float32 (h, w) in 0..1.
             size: width and height of the image, whose pixels the corners are given in.
             confident: lines of a lower score are left out.
+
+        Returns:
+            Corners float32 (K, 4, 2), clockwise from top left, and scores float32 (K,) in 0..1.
         """
         find = self._detector.postprocess_op
         find.box_thresh = confident
@@ -108,7 +116,7 @@ class Engine:
         return np.asarray(boxes, np.float32).reshape(-1, 4, 2), np.asarray(scores, np.float32)
 
     def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
-        """Log-probabilities float32 (T, SYMBOLS) of the frames of each crop, BGR uint8 (48, W, 3), and its text."""
+        """Recognise crops, BGR uint8 (48, W, 3): log-probabilities float32 (T, SYMBOLS) of the frames, and the text."""
         found: list[tuple[np.ndarray, str]] = [(np.empty((0, 0), np.float32), "")] * len(crops)
         by_width = sorted(range(len(crops)), key=lambda place: crops[place].shape[1])
         for start in range(0, len(by_width), _BATCH):
@@ -126,18 +134,15 @@ class Engine:
         return found
 
     def _text(self, best: np.ndarray) -> str:
-        """The text of a path: repeats count once, blanks not at all."""
+        """Spell a path: repeats count once, blanks not at all."""
         changed = np.flatnonzero((best != np.roll(best, 1)) | (np.arange(len(best)) == 0))
         return "".join(self.characters[place] for place in best[changed] if place != 0).strip()
 
 
 def _normalised(pixels: np.ndarray) -> np.ndarray:
-    """Channels first, in -1..1."""
+    """Put channels first, in -1..1."""
     scaled: np.ndarray = pixels.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
     return scaled
-
-
-# Text lines of an image as quadrilaterals: rapidocr's detector alone, from the model that its wheel carries.
 
 
 class TextDetector:
@@ -157,7 +162,7 @@ class TextDetector:
         self._lock = threading.Lock()  # rapidocr keeps state of the current image in its engine
 
     def detect(self, image: Image.Image) -> list[tuple[np.ndarray, float]]:
-        """Each line as (float32 (4, 2) corners in pixels x, y, clockwise from top left; score in 0..1)."""
+        """Find lines: corners float32 (4, 2), x and y in pixels, clockwise from top left, and score in 0..1 of each."""
         scale = min(1.0, self._side / max(image.size))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         if min(size) < 8:

@@ -1,8 +1,10 @@
 """Lines of text in a picture with the probabilities of what stands there, the doubtful ones too.
 
 Signs in street views are small, slanted, spaced wide, and often half hidden: text is looked for at several scales,
-lines of low confidence are kept for the vocabulary to decide about, tall ones are read after a turn to either side.
-Which of these steps help was measured on SVT's training images (benchmarks/spotting_steps.py).
+lines of low confidence stay for the vocabulary to decide about, tall ones are read after a turn to either side. Which
+of these steps help was measured on SVT's training images (benchmarks/spotting_steps.py).
+
+Each picture is read once per reader and settings: readings are stored (`READINGS`).
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ class TextLine:
         return float(np.linalg.norm(bottom_left - top_left))
 
     def part(self, span: Span) -> np.ndarray:
-        """Corners float32 (4, 2) of the letters that some of the line's frames show.
+        """Return the corners float32 (4, 2) of the letters that some of the line's frames show.
 
         A recogniser names a letter in one frame, somewhere inside the letter, and the detector's lines have a margin:
         `_BEFORE`, `_AFTER` and `_MARGIN` make the most of the boxes that people drew around SVT's training words.
@@ -99,7 +101,7 @@ class Recogniser(Protocol):
     key: str
 
     def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
-        """Log-probabilities float32 (T, SYMBOLS) of the frames of each crop, BGR uint8 (48, W, 3), and its text."""
+        """Recognise crops, BGR uint8 (48, W, 3): log-probabilities float32 (T, SYMBOLS) of the frames, and the text."""
         ...
 
 
@@ -141,7 +143,7 @@ class TextReader:
         return f"{other}ppocrv6-small scales={scales} confident={self.settings.confident:g} v1"
 
     def read(self, image: Image.Image) -> list[TextLine]:
-        """The lines of an RGB image; the same line once for each scale and turn at which it was found."""
+        """Read an RGB image: the same line once for each scale and turn at which it was found."""
         with self._lock:
             if self._engine is None:
                 self._engine = Engine(self._threads)
@@ -151,7 +153,7 @@ class TextReader:
             return self.recognise(engine, pixels, found) if found else []
 
     def detect(self, engine: Engine, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
-        """Corners (4, 2) and score of every line to read, clockwise from where its letters begin."""
+        """Find every line to read: corners (4, 2), clockwise from where its letters begin, and score in 0..1."""
         height, width = pixels.shape[:2]
         largest = min(1.0, _LARGEST / max(height, width))
         for scale in self.settings.scales:
@@ -168,7 +170,7 @@ class TextReader:
     def recognise(
         self, engine: Engine, pixels: np.ndarray, found: Sequence[tuple[np.ndarray, float]]
     ) -> list[TextLine]:
-        """The lines that were detected, corners (4, 2) and score each, with what the recogniser says of them."""
+        """Recognise the lines that were detected, corners (4, 2) and score each."""
         read = (self._recogniser or engine).frames([cut_line(pixels, corners) for corners, _ in found])
         return [
             TextLine(corners, score, text, frames.astype(np.float16))
@@ -177,7 +179,7 @@ class TextReader:
 
 
 def cut_line(pixels: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """The line of an image uint8 (H, W, 3), straightened: uint8 (48, W', 3), from its corners (4, 2)."""
+    """Cut the line with these corners (4, 2) out of an image uint8 (H, W, 3), straightened: uint8 (48, W', 3)."""
     across, down = _sides(corners)
     factor = HEIGHT / max(down, 1.0)
     width = min(_LONGEST, max(STRIDE, math.ceil(across * factor)))
@@ -190,12 +192,9 @@ def cut_line(pixels: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def _sides(corners: np.ndarray) -> tuple[float, float]:
-    """Lengths in pixels of the longer of the two sides across and down."""
+    """Return the lengths in pixels of the longer of the two sides across and down."""
     lengths = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
     return float(max(lengths[0], lengths[2])), float(max(lengths[1], lengths[3]))
-
-
-# Readings on the disk: each picture is read once per (picture, reader with its settings).
 
 
 def _pack(lines: list[TextLine]) -> bytes:
@@ -218,8 +217,8 @@ def _unpack(data: bytes) -> list[TextLine]:
     count = len(lengths)
     if not len(corners) == len(confidence) == len(text) == count or lengths.sum() != len(frames):
         raise ValueError("its arrays do not fit each other")
-    parts = np.split(frames, lengths.cumsum()[:-1]) if count else []
-    return [TextLine(corners[row], float(confidence[row]), str(text[row]), parts[row]) for row in range(count)]
+    of_lines = np.split(frames, lengths.cumsum()[:-1]) if count else []
+    return [TextLine(corners[row], float(confidence[row]), str(text[row]), of_lines[row]) for row in range(count)]
 
 
 READINGS: Store[list[TextLine]] = Store("readings", FunctionCodec(".npz", _pack, _unpack))
@@ -252,7 +251,7 @@ def stored_reading(digest: str, reader: str) -> list[TextLine] | None:
 
 
 def is_read(digest: str, reader: str) -> bool:
-    """Whether the lines of an image are stored, as far as the name of a file tells: one of many thousands is asked."""
+    """Return whether the lines of an image are stored, by the name of the file alone: it is asked for thousands."""
     return READINGS.path(reading_key(digest, reader)).is_file() or _former_reading(digest, reader).is_file()
 
 

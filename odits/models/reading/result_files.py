@@ -1,4 +1,4 @@
-"""What other spotters found, read from their result files, so that it can be shown and compared.
+"""Result files of other spotters, read so that what they found can be shown and compared.
 
 DeepSolo and ESTextSpotter write a JSON list with an entry a word: `image_id`, `polys` (points of the outline), `rec`
 (the text) and `score`. An entry's image is its `image_name`, or its `image_id` where that is a name; numbers need the
@@ -26,7 +26,11 @@ _SURE, _WRONG = 0.98, 1e-4
 
 
 def read_results(source: Path | bytes, name: str = "The file") -> dict[str, list[TextLine]]:
-    """The lines of each image by the stem of its file name ("00_03"), from a result file or its bytes.
+    """Read the lines of each image, by the stem of its file name ("00_03"), from a result file or its bytes.
+
+    Args:
+        source: the file, or what it holds.
+        name: what it is called in messages, where `source` is not a path.
 
     Raises:
         OditsError: it can't be read, or is no such file; the sentence says what is wrong.
@@ -47,7 +51,7 @@ def read_results(source: Path | bytes, name: str = "The file") -> dict[str, list
 
 
 def _entries(source: Path | bytes, name: str) -> tuple[list[Any], dict[Any, str]]:
-    """The entries, and the names of images by their ids."""
+    """Read the entries, and the names of images by their ids."""
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
         if len(content) > MAX_BYTES:
@@ -78,7 +82,10 @@ def _line(entry: Mapping[str, Any]) -> TextLine:
 
 
 def upright_corners(outline: Sequence[Any]) -> np.ndarray:
-    """Corners float32 (4, 2), clockwise from top left, of the least rectangle around an outline of points x, y.
+    """Return the corners float32 (4, 2), clockwise from top left, of the least rectangle around an outline.
+
+    Args:
+        outline: points x, y in pixels.
 
     Raises:
         ValueError: fewer than three points, or what is none.
@@ -93,7 +100,7 @@ def upright_corners(outline: Sequence[Any]) -> np.ndarray:
 
 
 def frames_of(text: str) -> np.ndarray:
-    """Log-probabilities float16 (2 |text| + 1, SYMBOLS) of a recogniser that reads this text and is sure of it."""
+    """Return the log-probabilities float16 (2 |text| + 1, SYMBOLS) of a recogniser that is sure of this text."""
     path = [BLANK]
     for character in text:
         path += [symbol_of(character), BLANK]

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from odits.core.files import sha256_of
-from odits.data import ImageRecord, open_image
+from odits.data import ImageRecord
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.reading.ctc import DEFAULT, Lexicon, Lines, Scoring, Span, locate, score
@@ -108,7 +108,7 @@ class WordSpotter:
 
     def lines_of(self, record: ImageRecord) -> list[TextLine]:
         """Return the lines of a data set's image."""
-        return self.read(open_image(record.path))
+        return self.read(record.open())
 
     def judge(self, lines: list[TextLine], lexicon: Lexicon) -> Reading:
         """Score the words of a lexicon in lines."""
@@ -186,7 +186,7 @@ def load_spotter(
 
 
 def shares(log_odds: np.ndarray) -> np.ndarray:
-    """Return the softmax float32 (N,) of log-odds (N,) and of "none of them", whose log-odds are 0, without the latter."""
+    """Return the softmax float32 (N,) of log-odds (N,) and "none of them" (log-odds 0), without the latter."""
     highest = max(0.0, float(log_odds.max(initial=-np.inf)))
     odds = np.exp(log_odds.astype(np.float64) - highest)
     return (odds / (odds.sum() + np.exp(-highest))).astype(np.float32)

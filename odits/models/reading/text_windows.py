@@ -30,7 +30,7 @@ class StraightLine:
     corners: np.ndarray
 
     def part(self, start: int, stop: int) -> np.ndarray:
-        """Corners float32 (4, 2) in the image of the line's columns from `start` up to `stop`."""
+        """Return the corners float32 (4, 2) in the image of the line's columns from `start` up to `stop`."""
         top_left, top_right, bottom_right, bottom_left = self.corners
         ends = np.array([[start], [stop]], np.float32) / self.pixels.shape[1]
         top, bottom = top_left + ends * (top_right - top_left), bottom_left + ends * (bottom_right - bottom_left)
@@ -38,7 +38,7 @@ class StraightLine:
 
 
 def straighten(pixels: np.ndarray, mask: np.ndarray) -> StraightLine:
-    """The smallest rectangle around a mask, turned so that its longer side runs to the right.
+    """Cut out the smallest rectangle around a mask, turned so that its longer side runs to the right.
 
     Args:
         pixels: uint8 RGB (H, W, 3).
@@ -64,7 +64,7 @@ def straighten(pixels: np.ndarray, mask: np.ndarray) -> StraightLine:
 
 
 def word_windows(line: np.ndarray) -> list[tuple[int, int]]:
-    """Columns (start, stop) of the whole line, then of every run of its words, shorter ones first.
+    """Return the columns (start, stop) of the whole line, then of every run of its words, shorter ones first.
 
     Args:
         line: uint8 RGB (h, w, 3), upright.
@@ -81,7 +81,7 @@ def word_windows(line: np.ndarray) -> list[tuple[int, int]]:
 
 
 def gaps(line: np.ndarray) -> list[int]:
-    """Columns between words, at most 4: the widest runs with little ink, at several thresholds since signs differ."""
+    """Find columns between words, at most 4: the widest runs with little ink, at several thresholds: signs differ."""
     height, width = line.shape[:2]
     grey = cv2.cvtColor(line, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey = grey[int(0.12 * height) : max(int(0.88 * height), int(0.12 * height) + 1)]  # frames of signs are no ink

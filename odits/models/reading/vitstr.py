@@ -55,19 +55,19 @@ class Vitstr:
         self.key = f"vitstr-small {digest[:16]} v1"
 
     def frames(self, crops: Sequence[np.ndarray]) -> list[tuple[np.ndarray, str]]:
-        """Log-probabilities float32 (T, SYMBOLS) of each crop, BGR uint8 (H, W, 3), and its text."""
-        parts = [(owner, part) for owner, crop in enumerate(crops) for part in _words(crop)]
+        """Recognise crops, BGR uint8 (H, W, 3): log-probabilities float32 (T, SYMBOLS), and the text."""
+        words = [(owner, word) for owner, crop in enumerate(crops) for word in _words(crop)]
         frames: list[list[np.ndarray]] = [[] for _ in crops]
         texts: list[list[str]] = [[] for _ in crops]
-        for start in range(0, len(parts), _BATCH):
-            batch = parts[start : start + _BATCH]
-            for (owner, _), (values, text) in zip(batch, self._read([part for _, part in batch]), strict=True):
-                frames[owner] += [_surely(SPACE), values] if frames[owner] else [values]
+        for start in range(0, len(words), _BATCH):
+            batch = words[start : start + _BATCH]
+            for (owner, _), (values, text) in zip(batch, self._read([word for _, word in batch]), strict=True):
+                frames[owner] += [_certain_frame(SPACE), values] if frames[owner] else [values]
                 texts[owner].append(text)
-        return [(np.concatenate(values), " ".join(words)) for values, words in zip(frames, texts, strict=True)]
+        return [(np.concatenate(values), " ".join(read)) for values, read in zip(frames, texts, strict=True)]
 
     def _read(self, crops: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, str]]:
-        """The frames and the text of each word's crop."""
+        """Recognise crops of one word each."""
         import torch
 
         pixels = np.stack([(self._fitted(crop) - self._mean) / self._std for crop in crops])
@@ -78,12 +78,12 @@ class Vitstr:
             best = row.argmax(-1)
             ends = np.flatnonzero(best == BLANK)
             length = int(ends[0]) if len(ends) else len(row)
-            frames = np.concatenate([_surely(BLANK), np.repeat(self._fold(row[:length]), 2, axis=0)])
-            frames[2::2] = _surely(BLANK)
+            frames = np.concatenate([_certain_frame(BLANK), np.repeat(self._fold(row[:length]), 2, axis=0)])
+            frames[2::2] = _certain_frame(BLANK)
             yield frames, "".join(self._characters[place - 1] for place in best[:length])
 
     def _fitted(self, crop: np.ndarray) -> np.ndarray:
-        """float32 (3, h, w) in 0..1, RGB: the crop in ViTSTR's size, its proportions kept, black to the right."""
+        """Fit a crop into ViTSTR's size, unstretched, black to the right: RGB float32 (3, h, w) in 0..1."""
         height, width = self._size
         scale = min(height / crop.shape[0], width / crop.shape[1])
         size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
@@ -94,15 +94,15 @@ class Vitstr:
 
 
 def _words(crop: np.ndarray) -> Iterator[np.ndarray]:
-    """A line's crop, BGR uint8 (H, W, 3), cut at its gaps where it is too wide for one word."""
+    """Cut a line's crop, BGR uint8 (H, W, 3), at its gaps where it is too wide for one word."""
     height, width = crop.shape[:2]
     cuts = gaps(crop[..., ::-1]) if width > _WIDEST * height else []
     for start, stop in zip([0, *cuts], [*cuts, width], strict=True):
         yield crop[:, start:stop]
 
 
-def _surely(symbol: int) -> np.ndarray:
-    """Log-probabilities float32 (1, SYMBOLS) of a frame that shows this symbol."""
+def _certain_frame(symbol: int) -> np.ndarray:
+    """Return the log-probabilities float32 (1, SYMBOLS) of a frame that shows this symbol."""
     frame = np.full((1, SYMBOLS), _WRONG, np.float32)
     frame[0, symbol] = _SURE
     found: np.ndarray = np.log(frame / frame.sum())
@@ -110,7 +110,7 @@ def _surely(symbol: int) -> np.ndarray:
 
 
 def _load(weights: Path | None) -> Any:
-    """docTR's model in evaluation mode."""
+    """Load docTR's model in evaluation mode."""
     try:
         from doctr.models import vitstr_small
     except (ImportError, OSError) as error:
