@@ -8,6 +8,7 @@ import typer
 
 from odits.cli import app as explorer
 from odits.cli import (
+    cache,
     checkpoints,
     compare,
     counts,
@@ -49,6 +50,7 @@ app.command("explain")(explain.explain)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)
+app.command("cache")(cache.cache)
 app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(explorer.app)
 
 

@@ -190,6 +190,15 @@ def _new_folder(parent: Path, name: str) -> tuple[Path, int]:
             return folder, descriptor
 
 
+def remove_tree(path: Path) -> None:
+    """Remove a file, or a folder with all that it holds; do nothing where there is none or it can't be removed."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def move_into_place(ready: Path, target: Path) -> None:
     """Sync the finished file or folder `ready` to the disk and rename it to `target` on the same disk.
 

@@ -22,6 +22,7 @@ except ImportError:  # Windows: two at once cost work done twice there, results 
     fcntl = None  # type: ignore[assignment]
 
 SHORTEST_S, LONGEST_S = 0.01, 0.25  # between two tries to get a lock
+UNSURE_S = 86400.0  # where nobody can tell whether a file is held: its age in seconds from which it counts as left
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not try_lock(descriptor)
+        return try_lock(descriptor) is False
     finally:
         os.close(descriptor)
 
@@ -71,7 +72,9 @@ def remove_unheld(path: Path) -> bool:
     except OSError:
         return False
     try:
-        if not try_lock(descriptor):
+        locked_now = try_lock(descriptor)
+        age_s = time.time() - os.fstat(descriptor).st_mtime
+        if locked_now is False or (locked_now is None and age_s < UNSURE_S):
             return False
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -95,22 +98,26 @@ def hold_new(path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
-    if try_lock(descriptor) and _is_named(descriptor, path):
+    if try_lock(descriptor) is not False and _is_named(descriptor, path):
         return descriptor
     os.close(descriptor)
     return None
 
 
-def try_lock(descriptor: int) -> bool:
-    """Lock an open file for this descriptor alone; False where another has it. Never waits."""
+def try_lock(descriptor: int) -> bool | None:
+    """Lock an open file for this descriptor alone, without waiting.
+
+    Returns:
+        True where it is locked now, False where another descriptor has it, None where the system has no such locks.
+    """
     if fcntl is None:
-        return True
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        return True  # a file system without locks: work is done twice at worst
+    except OSError:  # a file system without locks
+        return None
     return True
 
 
@@ -119,7 +126,7 @@ def _acquire(path: Path, wait_s: float) -> int | None:
     until, pause = time.monotonic() + wait_s, SHORTEST_S
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        held = try_lock(descriptor)
+        held = try_lock(descriptor) is not False  # without such locks work is done twice at worst
         if held and _is_named(descriptor, path):
             return descriptor
         os.close(descriptor)

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import re
-import shutil
 import time
 import zipfile
 import zlib
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from odits.core.errors import BusyError, StoreError, WriteError
-from odits.core.files import cache_home, clear_leftovers, move_into_place, replacing, sha256_of
+from odits.core.files import cache_home, clear_leftovers, move_into_place, remove_tree, replacing, sha256_of
 from odits.core.locks import is_held, locked, remove_unheld
 
 if TYPE_CHECKING:
@@ -224,7 +223,8 @@ class Entries:
         found = (path.name.removesuffix(self.suffix) for path in self.folder.glob(f"??/*{self.suffix}"))
         return [key for key in found if _KEY.fullmatch(key)]
 
-    def lock(self, key: str, sentence: str = _BUSY, wait_s: float = 0.0) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, key: str, sentence: str = _BUSY, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the entry of this key for a block: no other process, and no other thread, works at it meanwhile.
 
         Args:
@@ -237,7 +237,10 @@ class Entries:
             StoreError: the folder can't be written.
         """
         self.clear()
-        return locked(self._lock_file(key), sentence, wait_s)
+        with locked(self._lock_file(key), sentence, wait_s):
+            if not self.suffix:  # whoever left temporary files in this folder can't live any more
+                clear_leftovers(self.path(key), 0.0, deep=True)
+            yield
 
     def is_locked(self, key: str) -> bool:
         """Whether a process holds the entry of this key now."""
@@ -290,12 +293,7 @@ class Entries:
 
     def remove(self, key: str) -> None:
         """Remove the entry of this key, a file or a folder; do nothing where there is none."""
-        path = self.path(key)
-        with suppress(OSError):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        remove_tree(self.path(key))
 
     def clear(self) -> None:
         """Remove what killed processes left of this kind, once in a process: a look into two small folders."""
