@@ -10,35 +10,36 @@ import queue
 import re
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from odits.core.errors import OditsError
+from odits.core.errors import BusyError, OditsError, StoreError
+from odits.core.files import move_into_place
+from odits.core.locks import locked
+from odits.core.progress import Progress, no_progress
 
 TIMEOUT_S = 5.0
+PATIENCE_S = 60.0
+POLL_S = 0.25
 CHUNK = 1 << 20
-
-Progress = Callable[[int, int], None]
 
 
 class WeightsError(OditsError):
     """A download that did not succeed; the message says what to do."""
 
 
-def no_progress(done: int, total: int) -> None:
-    """Nothing: for callers that do not show a progress bar."""
-
-
-def fetch(url: str, path: Path, digest_prefix: str = "", progress: Progress = no_progress) -> Path:
-    """The path of the file, downloaded from `url` unless it is already there with the right digest.
+def fetch(
+    url: str, path: Path, digest_prefix: str = "", progress: Progress = no_progress, patience_s: float = PATIENCE_S
+) -> Path:
+    """Download `url` to `path` unless it is there already with the right digest, and return `path`.
 
     The bytes go to `<path>.part` and reach `path` by a rename once they are complete and checked, so that `path`
-    never holds half a file. A `.part` left by an earlier attempt is continued where the server allows it.
+    never holds half a file. A `.part` left by an earlier attempt is continued where the server allows it. Of several
+    processes that want the same file one downloads it, and the others wait.
 
     Args:
         url: http or https address.
@@ -46,18 +47,39 @@ def fetch(url: str, path: Path, digest_prefix: str = "", progress: Progress = no
         digest_prefix: the first hexadecimal digits of the file's MD5 (the form in which Meta's SAM file names
             carry it); empty for no check.
         progress: called with (bytes here, bytes in all); the second is 0 where the server does not say.
+        patience_s: how long to wait for another process's download while it does not grow, in seconds.
 
     Raises:
         WeightsError: no network, no room, a broken connection or a wrong digest, in one sentence.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise WeightsError(f"{url} cannot be downloaded: only http and https addresses are.")
-    if path.is_file() and _digest_fits(path, digest_prefix):
-        return path
     part = path.with_name(path.name + ".part")
+    busy = f"{path.name} is already being downloaded; please wait for it to end."
+    seen, until = -1, time.monotonic() + patience_s
+    while not (path.is_file() and _digest_fits(path, digest_prefix)):
+        try:
+            with locked(part.with_name(f"{part.name}.lock"), busy):
+                if not (path.is_file() and _digest_fits(path, digest_prefix)):
+                    _fetch_alone(url, path, part, digest_prefix, progress)
+            break
+        except BusyError as error:
+            size = part.stat().st_size if part.exists() else 0
+            if size > seen:
+                seen, until = size, time.monotonic() + patience_s
+                progress(size, 0)
+            if time.monotonic() >= until:
+                raise WeightsError(busy) from error
+            time.sleep(POLL_S)
+        except StoreError as error:
+            raise WeightsError(f"{path.name} cannot be written: {error}") from error
+    return path
+
+
+def _fetch_alone(url: str, path: Path, part: Path, digest_prefix: str, progress: Progress) -> None:
+    """Download to `part`, check it and move it into place; nobody else is at the same file."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(part, path.name) as file:
+        with open(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:  # noqa: PTH123
             resumed = _download(url, file, path.name, progress)
             if resumed and not _digest_fits(part, digest_prefix):
                 # The first half may come from another version of the file: once more, from the start.
@@ -68,15 +90,13 @@ def fetch(url: str, path: Path, digest_prefix: str = "", progress: Progress = no
                 raise WeightsError(
                     f"{path.name} arrived damaged: its MD5 does not begin with {digest_prefix}; please try again."
                 )
-            os.fsync(file.fileno())
-            part.replace(path)
+        move_into_place(part, path)
     except OSError as error:
         raise WeightsError(_sentence(error, path)) from error
-    return path
 
 
 def _download(url: str, file: IO[bytes], name: str, progress: Progress) -> bool:
-    """Whether the download continued an earlier one; the complete file's bytes are then in `file`."""
+    """Download all of the file; whether that continued what `file` held already."""
     start = file.seek(0, os.SEEK_END)
     request = urllib.request.Request(url, headers={"User-Agent": "odits", "Accept-Encoding": "identity"})
     if start:
@@ -119,7 +139,7 @@ def _download(url: str, file: IO[bytes], name: str, progress: Progress) -> bool:
 
 
 def _read(response: Any, name: str, done: int, total: int) -> bytes:
-    """The next bytes, empty at the end; what fails here is the network, not the disk."""
+    """Read the next bytes, none at the end; what fails here is the network, not the disk."""
     try:
         return response.read(CHUNK)
     except (OSError, http.client.HTTPException) as error:
@@ -133,7 +153,7 @@ def _broken_off(name: str, done: int, total: int) -> str:
 
 
 def _open_within(request: urllib.request.Request, seconds: float) -> Any:
-    """The open response, or TimeoutError once `seconds` are over.
+    """Open an address; raise TimeoutError once `seconds` are over.
 
     A socket's own timeout counts for each address anew and not at all for the name's resolution, so a thread opens
     and this one waits.
@@ -168,29 +188,12 @@ def _range_start(response: Any) -> int:
 
 
 def _digest_fits(path: Path, prefix: str) -> bool:
+    """Whether the file's MD5 begins with these hexadecimal digits; true of every file where there are none."""
     if not prefix:
         return True
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     return digest.hexdigest().startswith(prefix.lower())
-
-
-@contextmanager
-def _locked(part: Path, name: str) -> Iterator[IO[bytes]]:
-    """The partial file, open for reading and writing, and for this process alone where the system can say so."""
-    with open(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:  # noqa: PTH123
-        try:
-            import fcntl
-        except ImportError:  # Windows: the second writer's rename fails instead
-            yield file
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise WeightsError(f"{name} is already being downloaded; please wait for it to end.") from error
-        yield file
 
 
 def _sentence(error: OSError, path: Path) -> str:

@@ -206,9 +206,11 @@ def test_a_second_download_of_the_same_file_waits_for_its_turn(server: Server, t
     first.start()
     time.sleep(0.4)
     with pytest.raises(WeightsError, match="already being downloaded"):
-        fetch(server.url, target, DIGEST[:6])
+        fetch(server.url, target, DIGEST[:6], patience_s=0)
+    assert fetch(server.url, target, DIGEST[:6]) == target, "it waits for the other"
     first.join()
-    assert target.read_bytes() == BODY
+    assert target.read_bytes() == BODY and server.asked == [None]
+    assert [path.name for path in target.parent.iterdir()] == ["weights.pth"], "no lock and no part is left"
 
 
 def test_other_schemes_are_refused(target: Path) -> None:

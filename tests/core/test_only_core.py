@@ -25,11 +25,15 @@ def found_in(source: str) -> list[str]:
             found.append(ast.unparse(node))
         elif isinstance(node, ast.Constant) and node.value == "ODITS_HOME":
             found.append("ODITS_HOME")
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.keywords:
-            # a path's, with its target alone; a text's takes two arguments, a table's and a date's have names
-            if node.func.attr in ("replace", "rename") and len(node.args) == 1:
-                found.append(ast.unparse(node))
+        elif isinstance(node, ast.Call) and moves(node):
+            found.append(ast.unparse(node))
     return found
+
+
+def moves(call: ast.Call) -> bool:
+    """Whether it may rename a file: a text's `replace` takes two arguments, a table's and a date's have names."""
+    named = isinstance(call.func, ast.Attribute) and call.func.attr in ("replace", "rename")
+    return named and len(call.args) == 1 and not call.keywords
 
 
 @pytest.mark.parametrize(
