@@ -47,9 +47,9 @@ def main() -> None:
     }
     calibrated = WordSpotter(calibration=fitted)
     task = retrieval_task(records)
-    figures["train_map"] = mean_average_precision(spotting_scores(calibrated, task), task.relevant)
+    figures["train_map"] = mean_average_precision(spotting_scores(calibrated, task).values, task.relevant)
     for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-        figures[f"train_f_at_{threshold}"] = spotting_quality(calibrated, records, threshold)["f"]
+        figures[f"train_f_at_{threshold}"] = spotting_quality(calibrated, records, threshold).values["f"]
     report(figures, options.json)
 
 

@@ -34,9 +34,9 @@ def main() -> None:
     figures: dict[str, object] = {"images": len(task.records), "queries": len(task.queries)}
     for name, settings in STEPS.items():
         spotter = WordSpotter(TextReader(settings), calibration=SCORE_ONLY)
-        figures[name] = mean_average_precision(spotting_scores(spotter, task), task.relevant)
+        figures[name] = mean_average_precision(spotting_scores(spotter, task).values, task.relevant)
     figures["and the line's certainty and height"] = mean_average_precision(
-        spotting_scores(WordSpotter(TextReader(ReadingSettings())), task), task.relevant
+        spotting_scores(WordSpotter(TextReader(ReadingSettings())), task).values, task.relevant
     )
     report(figures, options.json)
 

@@ -7,13 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odits.cli.common import Checkpoint, Data, Device, Json, load_data, print_json, print_table
+from odits.cli.common import (
+    Checkpoint,
+    Data,
+    Device,
+    Json,
+    Ray,
+    Workers,
+    chosen_workers,
+    download_progress,
+    exit_after,
+    find_model,
+    load_data,
+    print_json,
+    print_table,
+    report_problems,
+    say,
+)
+from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from odits.data.predictions import WordModel
     from odits.models.reading.spotter import ResultSpotter
 
 THRESHOLD = 0.8
@@ -31,55 +45,66 @@ def retrieval(
     data: Data = None,
     split: Split = "eval",
     checkpoint: Checkpoint = "embedded",
-    odits: Annotated[Path | None, typer.Option(help="An ODITS checkpoint to compare with.", show_default=False)] = None,
+    odits: Annotated[str | None, typer.Option(help="An ODITS checkpoint to compare with.", show_default=False)] = None,
     results: Results = None,
     save_scores: Annotated[Path | None, typer.Option(help="Write the spotter's scores to this .npz.")] = None,
+    workers: Workers = None,
+    ray: Ray = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Mean average precision of images ranked for each boxed word: by reading, by CLIP, by ODITS, and by both."""
     dataset = load_data(data)
-    from odits.evaluation import retrieval as task_of
-    from odits.models.clip.loading import load_word_model
-    from odits.models.reading.spotter import WordSpotter
+    from odits.core.pool import name_problems
+    from odits.evaluation import retrieval as words
+    from odits.models.registry import load
 
     others = other_spotters(results)
-    task = task_of.retrieval_task(dataset.split(split))
-    spotter, clip = WordSpotter(), load_word_model(checkpoint, device)
-    seeing: list[tuple[str, WordModel]] = [(f"{clip.name}, whole image", clip)]
-    if odits is not None:
-        from odits.models.fusion.model import load_odits
-
-        with_objects = load_odits(odits, device)
-        seeing.append((with_objects.name, with_objects))
+    records = dataset.split(split)
+    by_lexicon = not any(record.boxed for record in records)
+    if by_lexicon:
+        say("No image has boxed words: the words of the lexicons are the queries.")
+    whole = words.retrieval_task(records, by_lexicon)
+    where = chosen_workers(workers, ray, 0)
+    spotter = load("spotting", kind="spotting")
+    embedded: dict[str, words.Scores] = {}
     with open_reporter() as report:
-        spotted = task_of.spotting_scores(spotter, task, report.phase("reading", len(task.records)).advance)
-        if save_scores is not None:
-            task_of.save_scores(save_scores, spotted, task)
-        seen: dict[str, np.ndarray] = {}
-        for name, model in seeing:
-            advance = report.phase(f"comparing: {name}", len(task.records)).advance
-            seen[name] = task_of.embedding_scores(model, task, advance)
-    rows = {
-        spotter.name: spotted,
-        **seen,
-        **{f"{spotter.name} + {name}": task_of.fused_scores(spotted, scores) for name, scores in seen.items()},
-        **{other.name: task_of.spotting_scores(other, task) for other in others},
-    }
-    maps = {name: task_of.mean_average_precision(scores, task.relevant) for name, scores in rows.items()}
-    found: dict[str, Any] = {
-        "data": dataset.name,
-        "split": split,
-        "images": len(task.records),
-        "queries": len(task.queries),
-        "map": maps[spotter.name],
-        "models": [{"name": name, "map": value} for name, value in maps.items()],
-    }
+        refs = [find_model(checkpoint, report, "clip")]
+        refs += [find_model(odits, report, "odits")] if odits is not None else []
+        models = [(ref.reference, load(ref, device, download_progress(report))) for ref in refs]
+        spotted = words.spotting_scores(spotter, whole, report.phase("reading", len(records)), where)
+        for reference, model in models:
+            name = f"{model.name}, whole image" if not embedded else model.name
+            phase = report.phase(f"comparing: {name}", len(records))
+            embedded[name] = words.embedding_scores(model, whole, phase, where, reference, device)
+    read = {other.name: words.spotting_scores(other, whole) for other in others}
+    unreadable = spotted.problems | {k: v for scores in embedded.values() for k, v in scores.problems.items()}
+    problems = report_problems(name_problems(records, unreadable))
+    task, rows, columns = words.readable_part(whole, list(unreadable))
+    if not task.queries:
+        raise OditsError("None of the images that can be read shows a word.")
+    tables = {name: scores.values[rows][:, columns] for name, scores in ({spotter.name: spotted} | embedded).items()}
+    if save_scores is not None:
+        words.save_scores(save_scores, tables[spotter.name], task)
+    tables |= {f"{spotter.name} + {name}": words.fused_scores(tables[spotter.name], tables[name]) for name in embedded}
+    tables |= {name: scores.values[rows][:, columns] for name, scores in read.items()}
+    maps = {name: words.mean_average_precision(table, task.relevant) for name, table in tables.items()}
     if as_json:
-        print_json(found)
+        print_json(
+            {
+                "data": dataset.name,
+                "split": split,
+                "images": len(task.records),
+                "queries": len(task.queries),
+                "map": maps[spotter.name],
+                "models": [{"name": name, "map": value} for name, value in maps.items()],
+                "problems": problems,
+            }
+        )
     else:
         title = f"{len(task.queries)} words as queries, {len(task.records)} images"
         print_table(("model", "MAP"), maps.items(), title)
+    exit_after(problems)
 
 
 def spot(
@@ -90,37 +115,45 @@ def spot(
         typer.Option(min=0.01, max=0.99, help="The least probability of a found word; chosen on training images."),
     ] = THRESHOLD,
     results: Results = None,
+    workers: Workers = None,
+    ray: Ray = None,
     as_json: Json = False,
 ) -> None:
     """Words of each image's own lexicon, found with their boxes (SVT's task): precision, recall, F."""
     dataset = load_data(data)
+    from odits.core.pool import name_problems
     from odits.evaluation.reading_tasks import spotting_quality
-    from odits.models.reading.spotter import WordSpotter
+    from odits.models.registry import load
 
     records = dataset.split(split)
     others = other_spotters(results)
-    spotter = WordSpotter()
+    spotter = load("spotting", kind="spotting")
     with open_reporter() as report:
-        quality = spotting_quality(spotter, records, threshold, report.phase("reading", len(records)).advance)
+        phase = report.phase("reading", len(records))
+        quality = spotting_quality(spotter, records, threshold, phase, chosen_workers(workers, ray, 0))
+    problems = report_problems(name_problems(records, quality.problems))
+    readable = [record for place, record in enumerate(records) if place not in quality.problems]
     found: dict[str, Any] = {
         "model": spotter.name,
         "data": dataset.name,
         "split": split,
-        "images": len(records),
+        "images": len(readable),
         "threshold": threshold,
-        **quality,
-        "others": [{"model": other.name, **spotting_quality(other, records, threshold)} for other in others],
+        **quality.values,
+        "others": [{"model": other.name, **spotting_quality(other, readable, threshold).values} for other in others],
+        "problems": problems,
     }
     if as_json:
         print_json(found)
-        return
-    compared = [found, *found["others"]]
-    rows = [(one["model"], *(one[name] for name in quality)) for one in compared]
-    print_table(("model", *quality), rows, "Words of the images' own lexicons, with their boxes")
+    else:
+        compared = [found, *found["others"]]
+        rows = [(one["model"], *(one[name] for name in quality.values)) for one in compared]
+        print_table(("model", *quality.values), rows, "Words of the images' own lexicons, with their boxes")
+    exit_after(problems)
 
 
 def other_spotters(results: Path | None) -> list[ResultSpotter]:
-    """The spotter that wrote a result file, named after it; none where there is no file."""
+    """Return the spotter that wrote a result file, named after it; none where there is no file."""
     if results is None:
         return []
     from odits.models.reading.result_files import read_results

@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from odits.core.device import cores
 from odits.core.errors import ItemError, OditsError
@@ -172,7 +172,16 @@ def collect(outcomes: Iterable[Outcome]) -> Results:
     )
 
 
-def name_problems(items: Sequence[Item], problems: Mapping[int, str]) -> list[Problem]:
+class Named(Protocol):
+    """Whatever has a name."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+
+def name_problems(items: Sequence[Named], problems: Mapping[int, str]) -> list[Problem]:
     """Return problems with the names of their images, in the items' order."""
     return [Problem(items[index].name, problems[index]) for index in sorted(problems)]
 
@@ -219,7 +228,7 @@ def per_batch(load: Callable[[Item], Any], compute: Callable[[list[Any]], Any]) 
 
 
 def _attempt(function: Callable[[Any], Any], argument: Any, name: str) -> Any:
-    """Return the function's value, or an `ItemError` where it fails at this one: decoders and models do so in many ways."""
+    """Return the function's value, or an `ItemError` where it fails: decoders and models do so in many ways."""
     try:
         return function(argument)
     except ItemError as error:

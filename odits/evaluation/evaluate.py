@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,14 +92,18 @@ def prediction_task(
         batch: images at a time: a model's last bits may depend on it.
     """
     here = per_batch(_open, lambda images: model.probabilities(images, vocabulary))
-    return Task("", batch=batch, here=here) if not reference else _elsewhere(reference, vocabulary, device, batch, here)
+    task = model_task("odits.evaluation.evaluate:predictor", reference, vocabulary, device, here)
+    return replace(task, batch=batch)
 
 
-def _elsewhere(reference: str, vocabulary: Vocabulary, device: str, batch: int, here: Function) -> Task:
-    described = to_settings(parse(reference))
+def model_task(builder: str, reference: str, vocabulary: Vocabulary, device: str, here: Function) -> Task:
+    """Return a task whose builder takes a model's "model" and "weights", the "words" of a vocabulary, and a "device".
+
+    Without a reference only this process can do it.
+    """
+    described = to_settings(parse(reference)) if reference else {}
     settings = {**described, "device": device, "words": list(vocabulary.words)}
-    files = ["weights"] if "weights" in described else []
-    return Task("odits.evaluation.evaluate:predictor", settings, batch, files, here)
+    return Task(builder, settings, files=["weights"] if "weights" in described else [], here=here)
 
 
 def predictor(

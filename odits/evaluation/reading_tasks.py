@@ -1,20 +1,31 @@
-"""SVT's own task (Wang et al., 2011): find the words of an image's lexicon that it shows, each with its box."""
+"""What word spotting and CLIP read of a data set's boxed words.
+
+SVT's own task (Wang et al., 2011) is to find the words of an image's lexicon that it shows, each with its box; the
+other one is to tell from a box's crop which word it holds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 
-from odits.data import BoxedWord, Dataset, ImageRecord
+from odits.core.pool import HERE, Function, Item, Outcome, Task, Workers, collect, map_images, per_item
+from odits.core.progress import Progress, no_progress
+from odits.data import BoxedWord, Dataset, ImageRecord, Vocabulary
 from odits.data.images import open_image
+from odits.evaluation.evaluate import items_of, model_task
 from odits.models.clip.model import ClipModel
+from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import Lexicon
-from odits.models.reading.spotter import FoundWord, WordSpotter, find_words, overlap_of
+from odits.models.reading.reader import TextLine
+from odits.models.reading.spotter import FoundWord, ResultSpotter, WordSpotter, find_words, overlap_of
+from odits.models.registry import from_settings, load
 
 OVERLAP = 0.5
 """Intersection over union from which on a box counts as found."""
@@ -45,7 +56,7 @@ class HasLexicon(Protocol):
 
 
 def match_words(found: Sequence[FoundWord], boxed: Sequence[BoxedWord]) -> Matching:
-    """Found words, most probable first, each matched to the boxed word that it is and overlaps most, once."""
+    """Match found words, most probable first, each to the boxed word that it is and overlaps most, once."""
     left = list(boxed)
     pairs: list[tuple[BoxedWord, FoundWord]] = []
     false: list[FoundWord] = []
@@ -61,31 +72,77 @@ def match_words(found: Sequence[FoundWord], boxed: Sequence[BoxedWord]) -> Match
 
 
 def lexicon_words(record: HasLexicon) -> list[str]:
-    """The distinct words of an image's lexicon, in upper case, in its order."""
+    """Return the distinct words of an image's lexicon, in upper case, in its order."""
     return list(dict.fromkeys(word.upper() for word in record.lexicon))
 
 
-def spot_lexicon(spotter: WordSpotter, record: ImageRecord, threshold: float) -> list[FoundWord]:
-    """The words of an image's lexicon that a spotter finds in it, most probable first."""
+def spot_lexicon(spotter: WordSpotter, lines: list[TextLine], record: HasLexicon, threshold: float) -> list[FoundWord]:
+    """Find the words of an image's lexicon in its lines, most probable first."""
     words = lexicon_words(record)
-    reading = spotter.judge(spotter.lines_of(record), Lexicon(words))
-    return find_words(reading, words, threshold, spotter.scoring)
+    return find_words(spotter.judge(lines, Lexicon(words)), words, threshold, spotter.scoring)
+
+
+def read_records(
+    spotter: WordSpotter, records: Sequence[ImageRecord], workers: Workers = HERE, progress: Progress = no_progress
+) -> Generator[Outcome, None, None]:
+    """Yield the lines of images as they come (`odits.core.pool.Outcome`).
+
+    Args:
+        spotter: reads them in this process; workers have its reader. One that knows a result file looks there.
+        records: the images.
+        workers: where they are read.
+        progress: called with (images done, images in all); what it raises ends the reading.
+    """
+    if workers.is_here or isinstance(spotter, ResultSpotter):
+        task = Task("", here=per_item(lambda item: spotter.lines_of(item.about)))
+        yield from map_images(task, items_of(records, lambda record: record), HERE, progress)
+    else:
+        with closing(read_images(items_of(records), spotter.reader, workers, progress)) as outcomes:
+            for index, image, problem in outcomes:
+                yield Outcome(index, image.lines if problem is None else None, problem)
+
+
+class SpottingQuality(NamedTuple):
+    """How well words are found.
+
+    Attributes:
+        values: "precision", "recall" and "f" in 0..1 over all boxes of the images; "found", "missed" and "false" count
+            them.
+        problems: a sentence about each image that could not be read, by its place.
+    """
+
+    values: dict[str, float | int]
+    problems: dict[int, str]
 
 
 def spotting_quality(
     spotter: WordSpotter,
     records: Sequence[ImageRecord],
     threshold: float,
-    advance: Callable[[int], None] = lambda _: None,
-) -> dict[str, float | int]:
-    """Precision, recall and F over all boxes of the images (`found`, `missed`, `false` count them)."""
+    progress: Progress = no_progress,
+    workers: Workers = HERE,
+) -> SpottingQuality:
+    """Find the words of each image's own lexicon, and compare them with its boxed words.
+
+    Args:
+        spotter: finds them.
+        records: the images.
+        threshold: the least probability of a found word.
+        progress: called with (images done, images in all).
+        workers: where images are read.
+    """
     counts = np.zeros(3, int)
-    for record in records:
-        matching = match_words(spot_lexicon(spotter, record, threshold), record.boxed)
-        counts += [len(matching.found), len(matching.missed), len(matching.false)]
-        advance(1)
+    problems = {}
+    with closing(read_records(spotter, records, workers, progress)) as outcomes:
+        for index, lines, problem in outcomes:
+            if problem is None:
+                record = records[index]
+                matching = match_words(spot_lexicon(spotter, lines, record, threshold), record.boxed)
+                counts += [len(matching.found), len(matching.missed), len(matching.false)]
+            else:
+                problems[index] = problem
     found, missed, false = counts.tolist()
-    return {
+    values = {
         "precision": found / max(1, found + false),
         "recall": found / max(1, found + missed),
         "f": 2 * found / max(1, 2 * found + missed + false),
@@ -93,6 +150,7 @@ def spotting_quality(
         "missed": missed,
         "false": false,
     }
+    return SpottingQuality(values, problems)
 
 
 # Reading the boxed words of a data set from their crops.
@@ -102,9 +160,9 @@ MARGIN = 0.05
 """Share of a box's height added on every side; chosen on the training images."""
 
 
-def word_crop(image: Image.Image, boxed: BoxedWord, margin: float = MARGIN) -> Image.Image:
-    """The crop (RGB) of a boxed word with a small margin, inside the image."""
-    x0, y0, x1, y1 = boxed.box
+def word_crop(image: Image.Image, box: Sequence[int], margin: float = MARGIN) -> Image.Image:
+    """Cut a boxed word (x0, y0, x1, y1) with a small margin out of an image."""
+    x0, y0, x1, y1 = box
     pad = margin * (y1 - y0)
     return image.crop(
         (
@@ -116,28 +174,95 @@ def word_crop(image: Image.Image, boxed: BoxedWord, margin: float = MARGIN) -> I
     )
 
 
-def score_crops(
-    model: ClipModel, dataset: Dataset, split: str, advance: Callable[[], None] = lambda: None, margin: float = MARGIN
-) -> dict[str, float]:
-    """Shares of a split's boxes whose word is the model's first choice.
+class CropQuality(NamedTuple):
+    """How well boxed words are read.
 
-    Returns:
-        "boxes": how many; "top1_own_lexicon": right among the words of the image's own lexicon (about 49);
-        "top1_all": right among all words of the data set. Words are compared without regard to case.
+    Attributes:
+        values: "boxes": how many; "top1_own_lexicon": the share in 0..1 that is right among the words of the image's
+            own lexicon (about 49 in SVT), and "top1_all": among all words of the data set; None without boxes.
+        problems: a sentence about each image that could not be read, by its place.
+    """
+
+    values: dict[str, float | None]
+    problems: dict[int, str]
+
+
+def score_crops(
+    model: ClipModel,
+    dataset: Dataset,
+    split: str,
+    progress: Progress = no_progress,
+    workers: Workers = HERE,
+    reference: str = "",
+    device: str = "auto",
+) -> CropQuality:
+    """Compute the shares of a split's boxes whose word is the model's first choice, without regard to case.
+
+    Args:
+        model: the CLIP model.
+        dataset: its words are the vocabulary.
+        split: "train", "eval" or "all".
+        progress: called with (images done, images in all).
+        workers: where it is done.
+        reference: what other processes load the model by.
+        device: for other processes.
     """
     vocabulary = dataset.vocabulary()
     place = {word.upper(): index for index, word in enumerate(vocabulary.words)}
-    text = model.encode_vocabulary(vocabulary)
-    own, everywhere = [], []
-    for record in dataset.split(split):
+
+    def asked(record: ImageRecord) -> dict[str, Any]:
         boxed = [item for item in record.boxed if item.word.upper() in place]
-        if boxed:
-            image = open_image(record.path)
-            similarity = model.encode_images([word_crop(image, item, margin) for item in boxed], view="crop") @ text.T
-            lexicon = torch.tensor(sorted({place[word.upper()] for word in record.lexicon}))
-            for scores, item in zip(similarity, boxed, strict=True):
-                right = place[item.word.upper()]
-                own.append(int(lexicon[scores[lexicon].argmax()]) == right)
-                everywhere.append(int(scores.argmax()) == right)
-        advance()
-    return {"boxes": len(own), "top1_own_lexicon": float(np.mean(own)), "top1_all": float(np.mean(everywhere))}
+        return {
+            "boxes": [item.box for item in boxed],
+            "words": [place[item.word.upper()] for item in boxed],
+            "lexicon": sorted({place[word.upper()] for word in record.lexicon}),
+        }
+
+    here = _crop_reader(model, vocabulary)
+    task = model_task("odits.evaluation.reading_tasks:crop_reader", reference, vocabulary, device, here)
+    found, problems = collect(map_images(task, items_of(dataset.split(split), asked), workers, progress))
+    right = np.array([one for image in found.values() for one in image], bool).reshape(-1, 2)
+    own, everywhere = right.mean(0).tolist() if len(right) else (None, None)
+    return CropQuality({"boxes": len(right), "top1_own_lexicon": own, "top1_all": everywhere}, problems)
+
+
+def crop_reader(
+    model: Mapping[str, Any],
+    words: Sequence[str],
+    device: str = "auto",
+    weights: str | None = None,
+    threads: int | None = None,  # torch has its share from OMP_NUM_THREADS
+) -> Function:
+    """Return a function for `odits.core.pool`: for each box of an image, whether its word is the model's first choice.
+
+    An item's `about` has the image's "boxes", the places of their "words", and those of the "lexicon".
+
+    Args:
+        model: the CLIP model, by `odits.models.reference.to_settings`.
+        words: the vocabulary.
+        device: for the model.
+        weights: the model's file.
+        threads: torch has its share already.
+
+    Raises:
+        OditsError: there is no such model.
+    """
+    loaded = load(from_settings(model, weights), device, kind="clip")
+    return _crop_reader(loaded, Vocabulary(tuple(words), "the words of the data set"))
+
+
+def _crop_reader(model: ClipModel, vocabulary: Vocabulary) -> Function:
+    text = model.encode_vocabulary(vocabulary).T
+
+    def read(item: Item) -> list[tuple[bool, bool]]:
+        image, asked = open_image(item.source, item.name), item.about
+        if not asked["boxes"]:
+            return []
+        similarity = model.encode_images([word_crop(image, box) for box in asked["boxes"]], view="crop") @ text
+        lexicon = torch.tensor(asked["lexicon"])
+        return [
+            (int(lexicon[scores[lexicon].argmax()]) == right, int(scores.argmax()) == right)
+            for scores, right in zip(similarity, asked["words"], strict=True)
+        ]
+
+    return per_item(read)

@@ -15,7 +15,7 @@ from odits.core.errors import OditsError
 from odits.core.files import move_into_place, write_atomically
 from odits.core.tables import fill_table
 from odits.data import Vocabulary, open_image
-from odits.evaluation.retrieval import SEEN
+from odits.evaluation.retrieval import IMAGE_WEIGHT
 from odits.search.index import INDEXES, Index, Progress, nothing
 from odits.search.query import Query
 from odits.search.ranking import LEAST
@@ -151,7 +151,7 @@ class Standing:
 class Fusion:
     """Both rankings in one, as `odits retrieval` fuses them.
 
-    An image's score is the log-odds that all words were read in it, plus `SEEN` times the logarithm of the probability
+    An image's score is the log-odds that all words were read in it, plus `IMAGE_WEIGHT` times the logarithm of the probability
     that CLIP picks it, of all images of the collection, for each word. That weight was chosen on SVT's training images:
     reading decides, and CLIP orders what was not read. A word that was not read counts as `LEAST` probable.
 
@@ -169,7 +169,7 @@ class Fusion:
         self._scores[list(read)] = log_odds
         if len(similarities):
             highest = float(similarities.max())
-            self._scores += SEEN * (similarities - highest - np.log(np.exp(similarities - highest).sum()))
+            self._scores += IMAGE_WEIGHT * (similarities - highest - np.log(np.exp(similarities - highest).sum()))
 
     @cached_property
     def seen_order(self) -> np.ndarray:

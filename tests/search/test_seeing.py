@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from odits.evaluation.retrieval import SEEN
+from odits.evaluation.retrieval import IMAGE_WEIGHT
 from odits.models.clip.loading import load_clip
 from odits.models.clip.model import ClipModel
 from odits.search.image_ranking import Fusion, embed_images, kept_embeddings
@@ -55,6 +55,6 @@ def test_reading_decides_and_clip_orders_the_rest() -> None:
     assert [(one.read, one.seen) for one in best] == [(1, 4), (2, 3), (0, 1), (0, 2)]
     chance = np.exp(similarities - 9) / np.exp(similarities - 9).sum()
     unread = np.log(LEAST / (1 - LEAST))
-    wanted = np.array([1.0, unread, 3.0, unread]) + SEEN * np.log(chance)
+    wanted = np.array([1.0, unread, 3.0, unread]) + IMAGE_WEIGHT * np.log(chance)
     np.testing.assert_allclose([fusion.standing(place).score for place in range(4)], wanted, atol=1e-6)
     assert [one.place for one in fusion.best_seen(2)] == [1, 3]

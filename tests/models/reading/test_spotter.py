@@ -10,10 +10,16 @@ import pytest
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.data import Vocabulary, read_dataset
+from odits.data import ImageRecord, Vocabulary, read_dataset
 from odits.data.records import BoxedWord
 from odits.evaluation.reading_tasks import match_words, spot_lexicon
-from odits.evaluation.retrieval import mean_average_precision, retrieval_task, spotting_scores
+from odits.evaluation.retrieval import (
+    RetrievalTask,
+    mean_average_precision,
+    readable_part,
+    retrieval_task,
+    spotting_scores,
+)
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import TextLine
 from odits.models.reading.result_files import read_results
@@ -75,7 +81,8 @@ def test_found_words_are_matched_once_each(lines: list[TextLine]) -> None:
 def test_retrieval_ranks_the_image_that_shows_the_word(svt: Path) -> None:
     records = read_dataset(svt).split("train")[:4]
     task = retrieval_task(records)
-    scores = spotting_scores(WordSpotter(), task)
+    scores, problems = spotting_scores(WordSpotter(), task)
+    assert problems == {}
     assert scores.shape == task.relevant.shape == (len(task.queries), 4)
     assert mean_average_precision(scores, task.relevant) > 0.8
     assert task.relevant.any(1).all()
@@ -85,8 +92,8 @@ def test_what_another_spotter_wrote_is_judged_in_the_same_way() -> None:
     record = read_dataset(DEMO).split("eval")[0]
     written = [{"image_id": record.name, "polys": [[0, 0], [90, 0], [90, 9]], "rec": record.lexicon[0], "score": 0.9}]
     other = ResultSpotter("other", read_results(json.dumps(written).encode()))
-    assert [one.word for one in spot_lexicon(other, record, 0.5)] == [record.lexicon[0].upper()]
-    assert spot_lexicon(other, read_dataset(DEMO).split("eval")[1], 0.5) == []
+    assert [one.word for one in spot_lexicon(other, other.lines_of(record), record, 0.5)] == [record.lexicon[0].upper()]
+    assert other.lines_of(read_dataset(DEMO).split("eval")[1]) == []
 
 
 def test_average_precision_by_hand() -> None:
@@ -95,6 +102,20 @@ def test_average_precision_by_hand() -> None:
     assert mean_average_precision(np.zeros((1, 4)), relevant) == pytest.approx(0.5)
 
 
-def test_retrieval_needs_boxed_words() -> None:
+def test_retrieval_needs_boxed_words_or_lexicons() -> None:
+    records = read_dataset(DEMO).split("eval")
     with pytest.raises(OditsError, match="boxed words"):
-        retrieval_task(read_dataset(DEMO).split("eval"))
+        retrieval_task(records)
+    task = retrieval_task(records, by_lexicon=True)
+    assert {query for query, shown in zip(task.queries, task.relevant[:, 0], strict=True) if shown} == {
+        word.upper() for word in records[0].lexicon
+    }
+
+
+def test_images_that_cannot_be_read_are_left_out_with_the_words_that_only_they_show() -> None:
+    relevant = np.array([[True, False, False], [False, True, False], [False, True, True]])
+    records = tuple(ImageRecord(name, b"") for name in "abc")
+    part, rows, columns = readable_part(RetrievalTask(records, ("A", "B", "C"), relevant), [1])
+    assert [record.name for record in part.records] == ["a", "c"] and part.queries == ("A", "C")
+    assert part.relevant.tolist() == [[True, False], [False, True]]
+    assert rows.tolist() == [0, 2] and columns.tolist() == [0, 2]
