@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from odits.cli.common import Json, print_json, print_table, say
-from odits.core.errors import OditsError
+from odits.core.errors import OditsError, StoreError
+from odits.core.files import file_digest
 from odits.core.progress import open_reporter
 from odits.tracking.store import StoredCheckpoint, StoredRun
 
 app = typer.Typer(help="Runs and checkpoints: list, show, pull, push, import.", no_args_is_help=True)
 
+EXPORT = "neptune-export"
+
 Source = Annotated[
     str,
-    typer.Option(
-        help="mlflow[:URI], neptune[:PROJECT], or neptune-export:FOLDER, where FOLDER holds data/ and files/."
-    ),
+    typer.Option(help=f"mlflow[:URI], neptune[:PROJECT], or {EXPORT}:FOLDER, where FOLDER holds data/ and files/."),
 ]
 
 
 @app.command("list")
 def list_(source: Source = "mlflow", as_json: Json = False) -> None:
-    """All runs of a store with their checkpoints, and the checkpoints on this machine."""
-    from odits.models.registry import WORD_MODELS, available
+    """List all runs of a store with their checkpoints, and the checkpoints on this machine."""
     from odits.tracking.sources import open_store
 
     store = open_store(source)
     listing = store.list()
     for warning in listing.warnings:
         say(warning)
-    try:
-        models = [ref for ref in available() if ref.kind in WORD_MODELS]
-        here = [{"reference": ref.reference, "name": ref.name, "digest": ref.digest} for ref in models]
-    except OditsError as error:
-        say(str(error))
-        here = []
+    here = _on_this_machine()
     if as_json:
         runs = [_run_document(run) for run in listing.runs]
         print_json({"source": store.source, "runs": runs, "local": here, "warnings": list(listing.warnings)})
         return
     rows = [
-        (run.name, run.status, run.started.isoformat(" ", "minutes") if run.started else "", item, size)
+        (run.name, run.status, run.started.isoformat(" ", "minutes") if run.started else "", reference, size)
         for run in listing.runs
-        for item, size in [(item.reference, _megabytes(item)) for item in run.checkpoints] or [("none", "")]
+        for reference, size in [(item.reference, _megabytes(item)) for item in run.checkpoints] or [("none", "")]
     ]
-    print_table(("run", "status", "started", "checkpoint", "MiB"), rows, store.source)
-    print_table(("name", "reference"), [(item["name"], item["reference"]) for item in here], "on this machine")
+    print_table(("run", "status", "started", "checkpoint", "MiB"), rows, store.source, ["checkpoint"])
+    local = [(item["name"], item["reference"]) for item in here]
+    print_table(("name", "reference"), local, "on this machine", ["reference"])
+
+
+def _on_this_machine() -> list[dict[str, str]]:
+    """Describe the word models on this machine; where they can't be listed, say why."""
+    from odits.models.registry import WORD_MODELS, available
+
+    try:
+        models = [ref for ref in available() if ref.kind in WORD_MODELS]
+        return [{"reference": ref.reference, "name": ref.name, "digest": ref.digest} for ref in models]
+    except OditsError as error:
+        say(str(error))
+        return []
 
 
 @app.command()
@@ -57,8 +66,7 @@ def show(
     source: Source = "mlflow",
     as_json: Json = False,
 ) -> None:
-    """One run: its parameters, last metrics and checkpoints."""
-    from odits.core.errors import StoreError
+    """Show one run: its parameters, last metrics and checkpoints."""
     from odits.tracking.sources import open_store
 
     store = open_store(source)
@@ -72,7 +80,7 @@ def show(
     print_table(("parameter", "value"), list(run.parameters.items()), f"{run.name} ({run.status})")
     print_table(("metric", "last value"), list(run.metrics.items()))
     rows = [(item.reference, _megabytes(item), (item.digest or "")[:12]) for item in run.checkpoints]
-    print_table(("checkpoint", "MiB", "SHA-256"), rows)
+    print_table(("checkpoint", "MiB", "SHA-256"), rows, whole=["checkpoint"])
 
 
 @app.command()
@@ -82,20 +90,19 @@ def pull(
     architecture: Annotated[str, typer.Option(help="What a pickle holds, such as ViT-B-32: pickles don't say.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Brings a checkpoint to this machine: digest checked, pickles converted to safetensors or refused."""
-    from odits.core.files import file_digest
+    """Bring a checkpoint to this machine: digest checked, pickles converted to safetensors or refused."""
     from odits.tracking import pulling
     from odits.tracking.sources import open_store
 
     store = open_store(source)
     checkpoint = store.find(reference)
-    with open_reporter() as reporter:
-        report = reporter.phase(checkpoint.name, unit="bytes")
-        path = pulling.pull(store, checkpoint, report, architecture=architecture)
+    with open_reporter() as report:
+        progress = report.phase(f"bringing {checkpoint.name} here", checkpoint.size or 0, "bytes")
+        path = pulling.pull(store, checkpoint, progress, architecture=architecture)
     if as_json:
         print_json({"path": str(path), "digest": file_digest(path), "reference": checkpoint.reference})
     else:
-        print_table(("checkpoint", "path"), [(checkpoint.name, str(path))])
+        print_table(("checkpoint", "path"), [(checkpoint.name, str(path))], whole=["path"])
 
 
 @app.command()
@@ -106,31 +113,31 @@ def push(
     run: Annotated[str | None, typer.Option(help="Into this run; else into one of its own.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Sends a checkpoint from this machine to a store."""
+    """Send a checkpoint from this machine to a store."""
     from odits.tracking.sources import open_store
 
     found = open_store(source).push(path, name or path.stem, run)
     if as_json:
         print_json(_checkpoint_document(found))
     else:
-        print_table(("reference", "MiB"), [(found.reference, _megabytes(found))])
+        print_table(("reference", "MiB"), [(found.reference, _megabytes(found))], whole=["reference"])
 
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Option(help="neptune-export:FOLDER, where FOLDER holds data/ and files/.")],
+    source: Annotated[str, typer.Option(help=f"{EXPORT}:FOLDER, where FOLDER holds data/ and files/.")],
     target: Annotated[str, typer.Option("--to", help="mlflow[:URI].")] = "mlflow",
     as_json: Json = False,
 ) -> None:
-    """Copies the runs of a Neptune export into MLflow: parameters, metrics with steps, files; twice does no harm."""
+    """Copy the runs of a Neptune export into MLflow: parameters, metrics with steps, files; twice does no harm."""
     from odits.tracking.importing import import_export
 
     kind, _, folder = source.partition(":")
     to, _, place = target.partition(":")
-    if kind != "neptune-export" or not folder or to != "mlflow":
-        raise OditsError("An import goes from --source neptune-export:FOLDER to --to mlflow[:URI].")
+    if kind != EXPORT or not folder or to != "mlflow":
+        raise OditsError(f"An import goes from --source {EXPORT}:FOLDER to --to mlflow[:URI].")
     with open_reporter() as report:
-        done = import_export(Path(folder).expanduser(), place, report.phase("importing"))
+        done = import_export(Path(folder).expanduser(), place, report.phase("importing runs"))
     for warning in done.warnings:
         say(warning)
     if as_json:
@@ -150,7 +157,7 @@ def _run_document(run: StoredRun) -> dict[str, Any]:
         "status": run.status,
         "started": run.started.isoformat() if run.started else None,
         "parameters": dict(run.parameters),
-        "metrics": {name: value if abs(value) < float("inf") else None for name, value in run.metrics.items()},
+        "metrics": {name: value if math.isfinite(value) else None for name, value in run.metrics.items()},
         "tags": dict(run.tags),
         "checkpoints": [_checkpoint_document(item) for item in run.checkpoints],
     }

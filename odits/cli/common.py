@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from odits.core.errors import OditsError
@@ -29,10 +34,14 @@ from odits.models.reference import (
 )
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from odits.core.pool import Problem
     from odits.core.pool import Workers as PoolWorkers
     from odits.models.segmentation.batch import ObjectsRequest, Precomputed
     from odits.models.segmentation.parameters import SamParameters
+
+_NARROWEST = 8  # characters of a column that may be folded
 
 Data = Annotated[
     Path | None,
@@ -40,7 +49,68 @@ Data = Annotated[
         "--data", help="Folder with train.xml, test.xml and img/ (SVT) or lexicons.csv. Default: $ODITS_DATA."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+
+
+class ReservedStdout(io.TextIOBase):
+    """What stands in the place of `sys.stdout` while that is reserved for a document; what is printed goes to stderr.
+
+    Attributes:
+        document: where the document goes.
+    """
+
+    def __init__(self, document: TextIO) -> None:
+        self.document = document
+
+    def write(self, text: str) -> int:
+        """Write to stderr."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush stderr."""
+        sys.stderr.flush()
+
+    def fileno(self) -> int:
+        """Return the descriptor of stderr."""
+        return sys.stderr.fileno()
+
+
+@contextmanager
+def reserved_stdout() -> Iterator[None]:
+    """Keep stdout for the document of `print_json`: what libraries print in the block, in C too, goes to stderr.
+
+    Where stdout is that of the process, it stays reserved afterwards: some libraries print when the process ends.
+    """
+    stdout = sys.stdout
+    stdout.flush()
+    try:
+        of_process = stdout.fileno() == 1
+    except (OSError, ValueError):  # a notebook's or a test's
+        of_process = False
+    descriptor = os.dup(1)
+    os.dup2(2, 1)
+    document = os.fdopen(descriptor, "w", encoding="utf-8") if of_process else stdout
+    sys.stdout = ReservedStdout(document)
+    try:
+        yield
+    finally:
+        document.flush()
+        stdout.flush()  # what was printed to it by those who held it; with the process's descriptor it goes to stderr
+        if not of_process:
+            sys.stdout = stdout
+            os.dup2(descriptor, 1)
+            os.close(descriptor)
+
+
+def _reserve_stdout(context: typer.Context, chosen: bool) -> bool:
+    if chosen:
+        context.with_resource(reserved_stdout())
+    return chosen
+
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on stdout and nothing else there.", callback=_reserve_stdout),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Checkpoint = Annotated[str, typer.Option(help=f"A CLIP model: {CLIP_FORMS}.")]
 AnyModel = Annotated[str, typer.Option(help=f"A word model: {MODEL_FORMS}.")]
@@ -92,6 +162,34 @@ def report_problems(problems: Iterable[Problem]) -> list[dict[str, str]]:
     for problem in found:
         say(f"Left out: {problem['problem']}")
     return found
+
+
+def open_images(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[Path, Image.Image]]:
+    """Open images one after the other; the first is opened at once, so that a mistake shows before a model is loaded.
+
+    Args:
+        paths: image files.
+        problems: gets the files that can't be read, each named on stderr.
+
+    Raises:
+        OditsError: the only image can't be read.
+    """
+    from odits.core.pool import Problem
+    from odits.data.images import ImageError, open_image
+
+    def opened() -> Iterator[tuple[Path, Image.Image]]:
+        for path in paths:
+            try:
+                yield path, open_image(path)
+            except ImageError as error:
+                if len(paths) == 1:
+                    raise
+                problems.append(Problem(str(path), str(error)))
+                report_problems(problems[-1:])
+
+    images = opened()
+    first = list(islice(images, 1))
+    return chain(first, images)
 
 
 def exit_after(problems: Sequence[Any]) -> None:
@@ -187,20 +285,39 @@ def say(message: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    """Write one JSON document to stdout, which `--json` has reserved for it."""
+    stream = sys.stdout.document if isinstance(sys.stdout, ReservedStdout) else sys.stdout
+    stream.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    stream.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Write a table for people to stdout: numbers to the right, text to the left."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None, whole: Sequence[str] = ()
+) -> None:
+    """Write a table for people to stdout: numbers to the right, text to the left.
+
+    Args:
+        columns: their headings.
+        rows: with a cell for each column.
+        title: stands above the table.
+        whole: columns whose cells stay in one piece to be copied, however narrow the terminal is.
+    """
+    cells = [list(row) for row in rows]
+    texts = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in cells]
     table = Table(title=title, title_justify="left")
-    kept = [list(row) for row in rows]
+    narrowest = 1
     for index, column in enumerate(columns):
-        numeric = all(isinstance(row[index], int | float) for row in kept)
-        table.add_column(column, justify="right" if numeric else "left")
-    for row in kept:
-        table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console().print(table)
+        numeric = all(isinstance(row[index], int | float) for row in cells)
+        width = max(cell_len(text) for text in (column, *(row[index] for row in texts)))
+        least = width if column in whole else min(width, _NARROWEST)
+        justify: JustifyMethod = "right" if numeric else "left"
+        table.add_column(column, justify=justify, overflow="fold", min_width=least, no_wrap=column in whole)
+        narrowest += least + 3  # with a line and two spaces
+    for row in texts:
+        table.add_row(*row)
+    console = Console(markup=False, emoji=False)
+    console = console if console.width >= narrowest else Console(markup=False, emoji=False, width=narrowest)
+    console.print(table)
 
 
 def download_progress(report: Reporter, name: str = "downloading weights") -> Progress:

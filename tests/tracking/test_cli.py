@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +55,31 @@ def test_tables_for_people(mlflow_home: Path, export: Path) -> None:
     for command in (["list"], ["show", "SIGN-1"]):
         result = CliRunner().invoke(app, [*command, "--source", f"neptune-export:{export}"], catch_exceptions=False)
         assert result.exit_code == 0 and "SIGN-1" in result.stdout
+
+
+@pytest.mark.parametrize("width", ["20", "200"])
+def test_a_listed_reference_can_be_pasted_at_any_width(
+    width: str, mlflow_home: Path, weights: Callable[[float], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    pushed = run("push", str(weights(1.0)), "--name", "a-checkpoint-with-a-name-that-is-longer-than-most-terminals")
+    for command in (["list"], ["show", pushed["reference"]]):
+        result = CliRunner().invoke(app, command, catch_exceptions=False)
+        words = [word for line in result.stdout.splitlines() for word in line.split()]
+        assert pushed["reference"] in words
+    pulled = CliRunner().invoke(app, ["pull", pushed["reference"]], catch_exceptions=False)
+    assert any(Path(word).is_file() for word in pulled.stdout.split() if word.endswith(".safetensors"))
+    assert "spotting" in CliRunner().invoke(app, ["list"], catch_exceptions=False).stdout.split()
+
+
+def test_stdout_is_one_document_while_mlflow_migrates_and_logs(home: Path, weights: Callable[[float], Path]) -> None:
+    """The first push makes the store's tables; MLflow and alembic write about that to wherever they like."""
+    command = [sys.executable, "-m", "odits", "checkpoints", "push", str(weights(1.0)), "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "MLFLOW_LOGGING_LEVEL": "DEBUG"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["digest"] == file_digest(weights(1.0))
 
 
 def test_mistakes_are_sentences(mlflow_home: Path, export: Path) -> None:
