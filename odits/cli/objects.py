@@ -16,8 +16,10 @@ from odits.cli.common import (
     SamValues,
     Segmenter,
     download_progress,
+    exit_after,
     find_model,
     load_vocabulary,
+    open_images,
     print_json,
     print_table,
     sam_parameters,
@@ -28,6 +30,7 @@ from odits.core.progress import Reporter, open_reporter
 from odits.models.reference import DEFAULT_SEGMENTER, EMBEDDED
 
 if TYPE_CHECKING:
+    from odits.core.pool import Problem
     from odits.models.segmentation.naming import Namer
 
 
@@ -52,20 +55,20 @@ def objects(
 ) -> None:
     """Show which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
     from odits.core.files import write_atomically
-    from odits.data.images import open_image
     from odits.models.registry import load
     from odits.objects.coco import ExportedImage, write_coco_folder
     from odits.objects.codec import stored_objects, to_document
     from odits.objects.detections import object_table, overlay_image
 
-    opened = [open_image(path) for path in images]
+    problems: list[Problem] = []
+    opened = open_images(images, problems)
     words = load_vocabulary(vocabulary, data) if names else None
     with open_reporter() as report:
         namer = _namer(names, model, device, report) if names else None
         parameters, progress = sam_parameters(sam, segmenter), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
     documents, exported = [], []
-    for path, image in zip(images, opened, strict=True):
+    for path, image in opened:
         detections = stored_objects(path, finder)
         named = namer.names(image, detections, words) if namer and words else None
         exported.append(ExportedImage(path.name, image, detections, named.names if named else (), path))
@@ -94,10 +97,11 @@ def objects(
         say(f"wrote {coco / 'labels.json'}, with {len(exported)} images and their masks")
     if as_json:
         print_json(documents)
+    exit_after(problems)
 
 
 def _namer(names: str, model: str, device: str, report: Reporter) -> Namer:
-    """Who `--names` asks for; CLIP also where GroundingDINO's weights are named by default and are not here."""
+    """Load what names objects, by `--names`; CLIP where GroundingDINO's own weights are not here."""
     from odits.models.registry import WORD_MODELS, load
     from odits.models.segmentation.naming import WordNamer
 

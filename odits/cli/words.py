@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odits.cli.common import Data, Device, Json, download_progress, find_model, load_vocabulary, print_json, print_table
+from odits.cli.common import (
+    Data,
+    Device,
+    Json,
+    download_progress,
+    exit_after,
+    find_model,
+    load_vocabulary,
+    open_images,
+    print_json,
+    print_table,
+)
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL, EMBEDDED, MODEL_FORMS, WORD_MODELS, Kind
+
+if TYPE_CHECKING:
+    from odits.core.pool import Problem
 
 
 def words(
@@ -36,16 +50,16 @@ def words(
     if model == "odits" and checkpoint is None:
         raise OditsError("Name an ODITS checkpoint with --checkpoint; python -m odits train makes one.")
     reference = checkpoint or (EMBEDDED if model == "clip" else DEFAULT_MODEL)
-    from odits.data.images import open_image
     from odits.models.registry import load
 
-    opened = [open_image(path) for path in images]  # a broken file is told before a model is loaded
+    problems: list[Problem] = []
+    opened = open_images(images, problems)
     asked = load_vocabulary(vocabulary, data)
 
     with open_reporter() as report:
         word_model = load(find_model(reference, report, *kinds), device, download_progress(report))
     found: list[dict[str, Any]] = []
-    for path, image in zip(images, opened, strict=True):
+    for path, image in opened:
         prediction = word_model.predict(image, asked)
         found.append(
             {
@@ -58,14 +72,14 @@ def words(
         )
     if as_json:
         print_json(found)
-        return
-    for entry in found:
+    for entry in () if as_json else found:
         title = f"{entry['image']}: {entry['model']}, checkpoint {entry['checkpoint'][:12]}, {len(asked)} words"
         print_table(("word", "probability"), [tuple(word.values()) for word in entry["words"]], title)
+    exit_after(problems)
 
 
 def _kinds(model: str | None) -> tuple[Kind, ...]:
-    """What `--model` asks for: every word model where it was not given."""
+    """Return what `--model` asks for: every word model where it was not given."""
     if model is None:
         return WORD_MODELS
     found = tuple(kind for kind in WORD_MODELS if kind == model)
