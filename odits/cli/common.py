@@ -23,7 +23,6 @@ from odits.core.progress import Phase, Progress, Reporter, open_reporter
 from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, read_dataset
 from odits.models.reference import (
     CLIP_FORMS,
-    EMBEDDED,
     MODEL_FORMS,
     ODITS_FORMS,
     SEGMENTER_FORMS,
@@ -231,7 +230,7 @@ def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameter
 
     if not values:
         return None
-    if parse(segmenter, "segmenter").reference == EMBEDDED:
+    if not parse(segmenter, "segmenter").is_sam:
         raise OditsError("--sam sets parameters of SAM: choose a SAM with --segmenter.")
     return read_parameters(values)
 

@@ -23,6 +23,7 @@ from odits.cli.common import (
     say,
 )
 from odits.core.progress import open_reporter
+from odits.models.reference import DEFAULT_SEGMENTER, parse
 
 if TYPE_CHECKING:
     from odits.counting.tuning import Setting, Tunable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def counts(
     data: Data = None,
     split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "train",
-    segmenter: Segmenter = "embedded",
+    segmenter: Segmenter = DEFAULT_SEGMENTER,
     sam: SamValues = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Search the segmenter's filters for counts closest to --distribution.")
@@ -112,7 +113,7 @@ def _tunable(records: list[ImageRecord], request: ObjectsRequest, workers: int |
     from odits.models.segmentation.parameters import SamParameters
     from odits.objects.filters import stored_boxes
 
-    if request.reference == "embedded":
+    if not parse(request.reference, "segmenter").is_sam:
         return tunable_objects(stored_boxes((record.path for record in records), request.identity().key))
     loose, _ = precompute_shown(records, replace(request, kind="candidates"), workers, ray)
     kept = [stored_candidates(record.path, loose.segmenter.key) for record in records]

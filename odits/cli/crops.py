@@ -23,11 +23,12 @@ from odits.cli.common import (
     report_problems,
 )
 from odits.core.progress import open_reporter
+from odits.models.reference import EMBEDDED
 
 
 def evaluate_crops(
     data: Data = None,
-    checkpoint: Checkpoint = "embedded",
+    checkpoint: Checkpoint = EMBEDDED,
     split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "eval",
     workers: Workers = None,
     ray: Ray = None,

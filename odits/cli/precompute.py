@@ -24,6 +24,7 @@ from odits.cli.common import (
     say,
 )
 from odits.core.errors import OditsError
+from odits.models.reference import DEFAULT_SEGMENTER, parse
 
 
 def precompute(
@@ -32,7 +33,7 @@ def precompute(
     folder: Annotated[
         Path | None, typer.Option(help="A folder of images, in place of a data set.", show_default=False)
     ] = None,
-    segmenter: Segmenter = "embedded",
+    segmenter: Segmenter = DEFAULT_SEGMENTER,
     sam: SamValues = None,
     candidates: Annotated[
         bool, typer.Option("--candidates", help="SAM's masks at loose thresholds, which `counts --tune` filters.")
@@ -48,7 +49,7 @@ def precompute(
 
     if folder is not None and data is not None:
         raise OditsError("Name a data set with --data or a folder with --folder, not both.")
-    if candidates and segmenter == "embedded":
+    if candidates and not parse(segmenter, "segmenter").is_sam:
         raise OditsError("Candidates are SAM's: choose a SAM with --segmenter.")
     found = collection_of_folder(folder) if folder else collection_of_dataset(load_data(data), split)
     request = ObjectsRequest(

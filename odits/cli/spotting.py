@@ -26,6 +26,7 @@ from odits.cli.common import (
 )
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
+from odits.models.reference import EMBEDDED
 
 if TYPE_CHECKING:
     from odits.models.reading.spotter import ResultSpotter
@@ -44,7 +45,7 @@ Split = Annotated[str, typer.Option(help="Which images: train, eval or all.")]
 def retrieval(
     data: Data = None,
     split: Split = "eval",
-    checkpoint: Checkpoint = "embedded",
+    checkpoint: Checkpoint = EMBEDDED,
     odits: Annotated[str | None, typer.Option(help="An ODITS checkpoint to compare with.", show_default=False)] = None,
     results: Results = None,
     save_scores: Annotated[Path | None, typer.Option(help="Write the spotter's scores to this .npz.")] = None,

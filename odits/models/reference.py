@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
@@ -114,6 +115,11 @@ class ModelRef:
         """The reference for the name of a folder or run: a file's without its folders and ending."""
         named = self.path is not None and not self.tag and self.path != EMBEDDED_WEIGHTS
         return self.weights.stem if named else self.reference
+
+    @property
+    def is_sam(self) -> bool:
+        """Whether it is a SAM, with SAM's parameters and weights."""
+        return self.kind == "segmenter" and self.path is not None
 
     @property
     def ready(self) -> bool:
@@ -228,9 +234,15 @@ def _pulled_stem(run: str, name: str) -> str:
     return f"{safe_name(run.rpartition('/')[2])[:24]}-{safe_name(Path(name).stem)}"
 
 
-@lru_cache(maxsize=1)
 def architectures() -> frozenset[str]:
-    """Return the names of open_clip's architectures and of our own, from its files: importing it takes seconds."""
+    """Return the names of open_clip's architectures, those that a program has added to it too, and of our own."""
+    loaded = sys.modules.get("open_clip")
+    return _architecture_files() | frozenset(loaded.list_models() if loaded else ())
+
+
+@lru_cache(maxsize=1)
+def _architecture_files() -> frozenset[str]:
+    """Read the names from open_clip's files: importing it takes seconds."""
     spec = find_spec("open_clip")
     folders = [Path(place) / "model_configs" for place in (spec.submodule_search_locations or ())] if spec else []
     return frozenset(path.stem for folder in (*folders, CLIP_CONFIGS) for path in folder.glob("*.json"))

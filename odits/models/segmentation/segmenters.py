@@ -8,7 +8,7 @@ from typing import NamedTuple
 from odits.core import downloads
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
-from odits.models.reference import EMBEDDED, ModelRef, parse
+from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.parameters import RegionParameters, SamParameters
 
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
@@ -33,7 +33,7 @@ def identify_segmenter(
         OditsError: as `load_segmenter`.
     """
     ref = parse(reference, "segmenter")
-    if ref.reference == EMBEDDED:
+    if not ref.is_sam:
         return SegmenterIdentity(ref.name, RegionParameters().key)
     from odits.models.segmentation.sam_weights import SamWeights  # deferred: torch
 
@@ -61,7 +61,7 @@ def load_segmenter(
         OditsError: an unknown reference, no network, or a file that is not SAM's.
     """
     ref = parse(reference, "segmenter")
-    if ref.reference == EMBEDDED:
+    if not ref.is_sam:
         from odits.models.segmentation.regions import RegionSegmenter
 
         return RegionSegmenter(threads=threads)
