@@ -61,6 +61,24 @@ def image_size(path: Path) -> tuple[int, int]:
         return (height, width) if _orientation(image) >= 5 else (width, height)
 
 
+def content_of(source: Path | bytes, name: str | None = None) -> bytes:
+    """Return the bytes of an image's file.
+
+    Args:
+        source: the file, or its bytes.
+        name: what messages call the image; default the file's name.
+
+    Raises:
+        ImageError: it can't be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{_title(source, name)} can't be read: {error.strerror or error}.") from error
+
+
 def image_digest(image: Image.Image) -> str:
     """Return the hexadecimal SHA-256 of mode, size and pixels; the file's name and metadata do not count."""
     return sha256_of(f"{image.mode} {image.width} {image.height} ", image.tobytes())

@@ -12,7 +12,7 @@ from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.core.files import file_digest, sha256_of
-from odits.data.images import ImageError, open_image
+from odits.data.images import ImageError, content_of, open_image
 from odits.data.vocabulary import Vocabulary
 
 SPLITS = ("train", "eval")
@@ -115,12 +115,7 @@ class ImageRecord:
         Raises:
             ImageError: the file can't be read.
         """
-        if isinstance(self.source, bytes):
-            return self.source
-        try:
-            return self.source.read_bytes()
-        except OSError as error:
-            raise ImageError(f"{self.name} can't be read: {error.strerror or error}.") from error
+        return content_of(self.source, self.name)
 
     def open(self) -> Image.Image:
         """Decode the image as `odits.data.images.open_image` does: RGB, upright.

@@ -12,7 +12,7 @@ from odits.core.files import sha256_of
 from odits.core.pool import Source
 from odits.core.progress import Progress
 from odits.core.store import FunctionCodec, Store, former_path, make_key
-from odits.data.images import ImageError, open_image
+from odits.data.images import content_of, open_image
 from odits.data.predictions import Segmenter
 
 if TYPE_CHECKING:
@@ -91,20 +91,6 @@ def stored_document(source: Source, segmenter: str) -> dict[str, Any] | None:
     """
     content = content_of(source)
     return OBJECTS.get(result_key(content, segmenter), former_result(OBJECTS, content, segmenter))
-
-
-def content_of(source: Source) -> bytes:
-    """Return the bytes of an image's file.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    if isinstance(source, bytes):
-        return source
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{source.name} can't be read: {error.strerror or error}.") from error
 
 
 def name_of(source: Source) -> str | None:

@@ -15,13 +15,13 @@ from odits.core.device import cores
 from odits.core.pool import Function, Item, Task, Workers, default_processes, map_images, per_item
 from odits.core.progress import Progress, no_progress
 from odits.core.store import Store
-from odits.data.images import ImageError
+from odits.data.images import ImageError, content_of
 from odits.data.predictions import Segmenter
 from odits.models.reference import EMBEDDED, from_settings, parse, to_settings
 from odits.models.segmentation.candidates import CANDIDATES, compute_candidates, loosened
 from odits.models.segmentation.parameters import SamParameters
 from odits.models.segmentation.segmenters import SegmenterIdentity, fetch_sam, identify_segmenter, load_segmenter
-from odits.objects.codec import OBJECTS, compute_document, content_of, former_result, result_key
+from odits.objects.codec import OBJECTS, compute_document, former_result, result_key
 
 Kind = Literal["objects", "candidates"]
 

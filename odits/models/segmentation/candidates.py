@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from odits.core.errors import OditsError
 from odits.core.pool import Source
 from odits.core.store import FunctionCodec, Store
-from odits.data.images import open_image
+from odits.data.images import content_of, open_image
 from odits.models.segmentation.parameters import EXACT, SamParameters
-from odits.objects.codec import content_of, former_result, result_key
+from odits.objects.codec import former_result, result_key
 
 if TYPE_CHECKING:
     from odits.models.segmentation.sam_replay import MaskCandidates
