@@ -1,4 +1,4 @@
-"""Objects by the Segment Anything Model (Kirillov et al., 2023): segment-anything's masks, or approximate ones."""
+"""Objects by the Segment Anything Model (Kirillov et al., 2023): all of an image, or those at points or in a box."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class SamSegmenter:
     """
 
     def __init__(self, weights: Path, parameters: SamParameters | None = None, device: str = "auto") -> None:
-        self._known = SamWeights(weights, device)
+        self._weights = SamWeights(weights, device)
         self._set(parameters or SamParameters())
 
     @property
     def model(self) -> Any:
         """segment-anything's `Sam` with the weights, shared by all copies."""
-        return self._known.model
+        return self._weights.model
 
     def with_parameters(self, parameters: SamParameters) -> SamSegmenter:
-        """The same model, not loaded again, with other parameters."""
+        """Return a segmenter with the same model, not loaded again, and other parameters."""
         other = object.__new__(SamSegmenter)
         other.__dict__.update(self.__dict__)
         other._set(parameters)
@@ -53,10 +53,13 @@ class SamSegmenter:
 
     def _set(self, parameters: SamParameters) -> None:
         self.parameters = parameters
-        self.name, self.key = self._known.identity(parameters)
+        self.name, self.key = self._weights.identity(parameters)
 
     def candidates(self, image: Image.Image) -> MaskCandidates:
-        """The masks of an RGB image that pass the thresholds on quality and stability, for replaying stricter filters.
+        """Compute the masks that pass the thresholds on quality and stability, for replaying stricter filters.
+
+        Args:
+            image: RGB.
 
         Raises:
             OditsError: approximate masks are asked for, which depend on each other.
@@ -65,13 +68,13 @@ class SamSegmenter:
 
         if self.parameters.mode != EXACT:
             raise OditsError("Filters can be replayed over exact masks only: set SAM's mode to exact.")
-        with self._known.lock:
+        with self._weights.lock:
             return collect(self.model, _resized(image), self.parameters.generator_arguments())
 
     def segment(self, image: Image.Image, progress: Progress | None = None) -> sv.Detections:
-        """Objects of an RGB image of size (W, H), as `odits.data.predictions.Segmenter` says.
+        """Find the objects of an RGB image, as `odits.data.predictions.Segmenter` says.
 
-        The image's longest side is brought to 1024 pixels first (SPEC); masks come back at the image's own size.
+        The image's longer side is brought to 1024 pixels first; masks come back at the image's own size.
 
         Args:
             image: the image.
@@ -84,25 +87,25 @@ class SamSegmenter:
         kind = MaskGenerator if self.parameters.mode == EXACT else ApproximateGenerator
         generator = kind(self.model, progress, **self.parameters.generator_arguments())
         resized = _resized(image)
-        with self._known.lock:
+        with self._weights.lock:
             try:
-                found = generator.generate(resized)
+                records = generator.generate(resized)
             except torch.OutOfMemoryError as error:
                 raise OditsError("SAM ran out of GPU memory: use the CPU, or a smaller model.") from error
-        masks = (_decode(item["segmentation"]) for item in found)
-        confidence = [float(item["predicted_iou"]) for item in found]
-        return make_detections(masks, confidence, ["mask"] * len(found), image.size)
+        masks = (_decode(record["segmentation"]) for record in records)
+        confidence = [float(record["predicted_iou"]) for record in records]
+        return make_detections(masks, confidence, ["mask"] * len(records), image.size)
 
 
 def _resized(image: Image.Image) -> np.ndarray:
-    """uint8 (h, w, 3): the image as SAM is to see it, its longer side 1024 pixels."""
+    """Resize an image as SAM is to see it, its longer side 1024 pixels: uint8 (h, w, 3)."""
     scale = SAM_SIDE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
 
 
 def _decode(segmentation: Any) -> np.ndarray:
-    """bool (h, w) from any of the generator's output modes."""
+    """Decode a mask, bool (h, w), from any of the generator's output modes."""
     if isinstance(segmentation, np.ndarray):
         return segmentation
     if isinstance(segmentation["counts"], list):
@@ -114,18 +117,15 @@ def _decode(segmentation: Any) -> np.ndarray:
     return mask_from_rle({"size": segmentation["size"], "counts": segmentation["counts"]})
 
 
-# Masks for a click or a box: SAM asked by a person. The image is encoded once; every further question is quick.
-
-
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
 
 class PromptMasks(NamedTuple):
-    """What SAM takes the thing to be, best first.
+    """The masks of one prompt, best first.
 
     Attributes:
-        masks: bool (M, H, W); M is 3, or 1 where only one was asked for.
+        masks: bool (M, H, W); M is 3, or 1 without `multimask`.
         scores: float32 (M,), the quality that SAM predicts of each.
     """
 
@@ -133,13 +133,13 @@ class PromptMasks(NamedTuple):
     scores: np.ndarray
 
     def detection(self, index: int) -> sv.Detections:
-        """One of them as an object (kind "mask"); nothing where its mask has no pixel."""
+        """Return one of them as an object (kind "mask"), or none where its mask has no pixel."""
         height, width = self.masks.shape[1:]
         return make_detections([self.masks[index]], [float(self.scores[index])], ["mask"], (width, height))
 
 
 class PromptedImage:
-    """An image that SAM has encoded, ready to be asked about; safe to share between threads.
+    """An image that SAM has encoded once, ready for prompts; safe to share between threads.
 
     Args:
         sam: the model, as `SamSegmenter.model` has it.
@@ -156,51 +156,55 @@ class PromptedImage:
             pixels = torch.as_tensor(resized, device=sam.device).permute(2, 0, 1)[None]
             self._embedding = encode_image(sam, sam.preprocess(pixels), lambda: None)
 
-    def ask(
-        self, points: Sequence[Point] = (), outside: Sequence[Point] = (), box: Box | None = None, several: bool = True
+    def predict(
+        self,
+        points: Sequence[Point] = (),
+        negative_points: Sequence[Point] = (),
+        box: Box | None = None,
+        multimask: bool = True,
     ) -> PromptMasks:
-        """The masks of the thing at these places, as segment-anything's SamPredictor gives them, best first.
+        """Predict the masks of the object that the prompt means, as segment-anything's SamPredictor does.
 
         Args:
-            points: (x, y) in the image's pixels that belong to the thing.
-            outside: (x, y) that do not.
+            points: (x, y) in the image's pixels that belong to the object.
+            negative_points: (x, y) that do not.
             box: x0, y0, x1, y1 around it.
-            several: three candidates, or the single mask that SAM prefers.
+            multimask: three candidates, or the single mask that SAM prefers.
 
         Raises:
-            OditsError: nothing was asked, a place lies outside the image, or a box has no area.
+            OditsError: the prompt is empty, a point lies outside the image, or a box has no area.
         """
-        self._check([*points, *outside], box)
+        self._check([*points, *negative_points], box)
         height, width = self.size[1], self.size[0]
         coordinates = labels = corners = None
-        if points or outside:
-            places = self._resize.apply_coords(np.array([*points, *outside], float), (height, width))
-            coordinates = torch.as_tensor(places, dtype=torch.float, device=self._sam.device)[None]
-            labels = torch.tensor([[1] * len(points) + [0] * len(outside)], device=self._sam.device)
+        if points or negative_points:
+            resized = self._resize.apply_coords(np.array([*points, *negative_points], float), (height, width))
+            coordinates = torch.as_tensor(resized, dtype=torch.float, device=self._sam.device)[None]
+            labels = torch.tensor([[1] * len(points) + [0] * len(negative_points)], device=self._sam.device)
         if box is not None:
             scaled = self._resize.apply_boxes(np.array([box], float), (height, width))
             corners = torch.as_tensor(scaled, dtype=torch.float, device=self._sam.device)
         with self._lock, torch.inference_mode():
-            asked = None if coordinates is None else (coordinates, labels)
-            sparse, dense = self._sam.prompt_encoder(points=asked, boxes=corners, masks=None)
+            prompt = None if coordinates is None else (coordinates, labels)
+            sparse, dense = self._sam.prompt_encoder(points=prompt, boxes=corners, masks=None)
             low, quality = self._sam.mask_decoder(
                 image_embeddings=self._embedding,
                 image_pe=self._sam.prompt_encoder.get_dense_pe(),
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
-                multimask_output=several,
+                multimask_output=multimask,
             )
             logits = self._sam.postprocess_masks(low, self._input, (height, width))[0]
         order = torch.argsort(quality[0], descending=True, stable=True)
         masks = (logits > self._sam.mask_threshold)[order].cpu().numpy()
         return PromptMasks(masks, quality[0][order].float().cpu().numpy())
 
-    def _check(self, places: Sequence[Point], box: Box | None) -> None:
+    def _check(self, points: Sequence[Point], box: Box | None) -> None:
         width, height = self.size
-        if not places and box is None:
+        if not points and box is None:
             raise OditsError("Click on the thing, or draw a box around it.")
         corners = [] if box is None else [(box[0], box[1]), (box[2], box[3])]
-        for x, y in [*places, *corners]:
+        for x, y in [*points, *corners]:
             if not (0 <= x <= width and 0 <= y <= height):
                 raise OditsError(f"({x:g}, {y:g}) lies outside the image of {width} × {height} pixels.")
         if box is not None and (box[2] <= box[0] or box[3] <= box[1]):

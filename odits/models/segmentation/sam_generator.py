@@ -1,4 +1,8 @@
-"""One mask of SAM: brought to the image's size, measured, and held in little memory."""
+"""segment-anything's mask generator by another path: the same masks, sooner on a CPU; and approximate ones, sooner yet.
+
+The points of an image are decoded by several threads, each on a core of its own, and a mask is brought to the image's
+size only where its predicted quality passes.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +31,17 @@ from torchvision.ops.boxes import batched_nms
 from odits.core.progress import Progress
 from odits.models.segmentation.sam_network import CHUNK, DecodedPoint, PointDecoder, encode_image
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+COARSEST_GRID = 4  # cells along a side of the first grid of an approximate search
+CHUNKS_PER_ROUND = 2  # chunks of points that are decoded before covered points are skipped
+MAX_COVER = 0.1  # a mask that covers more of the image than this leaves its points to be decoded
+AGREEMENT_IOU = 0.8
+
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class MaskCandidate:
     """A mask that passed the filters on quality and stability.
 
     Attributes:
@@ -47,24 +59,33 @@ class Candidate:
     bits: np.ndarray
 
     def covers(self, points: np.ndarray) -> np.ndarray:
-        """bool (P,): which of the points (P, 2), in pixels of the crop, lie in the mask."""
+        """Return which of the points (P, 2), in pixels of the crop, lie in the mask, bool (P,)."""
         x0, y0, x1, y1 = self.box
         columns, rows = np.floor(points).astype(np.int64).T
-        found = (columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)
-        found[found] = self.inside()[rows[found] - y0, columns[found] - x0]
-        return found
+        covered = (columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)
+        covered[covered] = self.inside()[rows[covered] - y0, columns[covered] - x0]
+        return covered
 
     def inside(self) -> np.ndarray:
-        """bool, the mask's pixels within its box."""
+        """Unpack the mask's pixels within its box, bool (y1 - y0 + 1, x1 - x0 + 1)."""
         x0, y0, x1, y1 = self.box
         shape = (y1 - y0 + 1, x1 - x0 + 1)
         return np.unpackbits(self.bits, count=shape[0] * shape[1]).view(bool).reshape(shape)
 
 
-def enlarge(logits: Tensor, factor: int, input_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Logits (h, w) of a mask at the crop's size, as `Sam.postprocess_masks` computes them.
+def upscale_logits(logits: Tensor, factor: int, input_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Upscale the logits of a mask to the crop's size, as `Sam.postprocess_masks` does.
 
     Columns of the padding are not computed, nor is a crop scaled that has the input's size already.
+
+    Args:
+        logits: of the decoder, with at least the rows of `input_size`.
+        factor: pixels of the model's input for one of the logits.
+        input_size: height and width of the crop in the model's input.
+        size: height and width of the crop.
+
+    Returns:
+        float32 of `size`.
     """
     part = logits[:, : -(-input_size[1] // factor) + 1]
     whole = (part.shape[0] * factor, part.shape[1] * factor)
@@ -75,14 +96,21 @@ def enlarge(logits: Tensor, factor: int, input_size: tuple[int, int], size: tupl
     return full[0, 0]
 
 
-def stability(logits: np.ndarray, threshold: float, offset: float) -> float:
-    """The library's stability score, counted by numpy, which is faster; NaN where no logit passes the lower cutoff."""
+def stability_score(logits: np.ndarray, threshold: float, offset: float) -> float:
+    """Compute segment-anything's stability score: the IoU of the masks at cutoffs above and below the threshold.
+
+    NaN where no logit passes the lower cutoff. Counted by numpy, which is faster.
+
+    Example:
+        >>> stability_score(np.array([[2.0, 0.5], [-0.5, -2.0]]), threshold=0.0, offset=1.0)
+        0.3333333432674408
+    """
     inner, outer = (np.count_nonzero(logits > threshold + shift) for shift in (offset, -offset))
     return float(torch.tensor(inner, dtype=torch.int32) / torch.tensor(outer, dtype=torch.int32))
 
 
-def pack(mask: np.ndarray) -> tuple[tuple[int, int, int, int], np.ndarray]:
-    """Box (0, 0, 0, 0 where there is no pixel, as in the library) and packed pixels within it."""
+def pack_mask(mask: np.ndarray) -> tuple[tuple[int, int, int, int], np.ndarray]:
+    """Return the box of a mask (0, 0, 0, 0 where there is no pixel, as in the library) and its packed pixels within."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return (0, 0, 0, 0), np.packbits(mask[:1, :1])
@@ -90,8 +118,14 @@ def pack(mask: np.ndarray) -> tuple[tuple[int, int, int, int], np.ndarray]:
     return (x0, y0, x1, y1), np.packbits(mask[y0 : y1 + 1, x0 : x1 + 1])
 
 
-def run_lengths(item: Candidate, corner: tuple[int, int], size: tuple[int, ...]) -> dict[str, Any]:
-    """The mask as an uncompressed run-length encoding, column by column, in the whole image of `size` (H, W)."""
+def to_rle(item: MaskCandidate, corner: tuple[int, int], size: tuple[int, ...]) -> dict[str, Any]:
+    """Encode a mask as uncompressed run lengths, column by column, in the whole image.
+
+    Args:
+        item: the mask in a crop.
+        corner: x and y of the crop in the image.
+        size: height and width of the image.
+    """
     x0, y0, x1, y1 = item.box
     mask = np.zeros((size[1], size[0]), bool)
     mask[x0 + corner[0] : x1 + corner[0] + 1, y0 + corner[1] : y1 + corner[1] + 1] = item.inside().T
@@ -101,15 +135,8 @@ def run_lengths(item: Candidate, corner: tuple[int, int], size: tuple[int, ...])
     return {"size": [size[0], size[1]], "counts": [0, *counts] if flat[0] else counts}
 
 
-# Points of an image decoded by several threads, each on a core of its own.
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-class Workers:
-    """A context in which `map` works on as many items at once as torch has threads, each item in one thread.
+class DecoderThreads:
+    """A context whose `map` works on as many items at once as torch has threads, each item in one thread.
 
     The decoder's steps take a fraction of a millisecond. Shared between cores they would wait for each other all the
     time, and for long where another program takes a core; and a core's cache would see every point.
@@ -119,7 +146,7 @@ class Workers:
         self.count = torch.get_num_threads() if device.type == "cpu" else 1
         self._pool = ThreadPoolExecutor(self.count, "sam", initializer=torch.set_num_threads, initargs=(1,))
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> DecoderThreads:
         return self
 
     def __exit__(
@@ -130,7 +157,7 @@ class Workers:
             torch.set_num_threads(self.count)  # else threads that are started later would begin with one
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results in the order of the items; only a few items are taken ahead."""
+        """Yield the results in the order of the items; only a few items are taken ahead."""
         if self.count == 1:
             yield from map(function, items)
             return
@@ -148,13 +175,10 @@ class Workers:
             return function(item)
 
 
-# segment-anything's mask generator with another path from an image to its masks: the same masks, sooner on a CPU.
-
-
 class MaskGenerator(SamAutomaticMaskGenerator):
     """segment-anything's generator: same arguments, same records in the same order, computed in another order.
 
-    `points_per_batch` is not looked at: points go through the decoder a few at a time, as a CPU's cache wants it.
+    `points_per_batch` is ignored: points go through the decoder a few at a time, as a CPU's cache wants it.
 
     Args:
         model: the SAM.
@@ -168,14 +192,14 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         self._done = self._all = 0
 
     def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
-        """Masks of an RGB image, uint8 (H, W, 3), as records of segment-anything."""
+        """Find the masks of an RGB image, uint8 (H, W, 3), as records of segment-anything."""
         _, layers = generate_crop_boxes(image.shape[:2], self.crop_n_layers, self.crop_overlap_ratio)
         self._start(layers)
         with torch.inference_mode():
             return super().generate(image)
 
-    def candidates(self, image: np.ndarray) -> Iterator[tuple[list[int], list[Candidate]]]:
-        """Every crop, as x0, y0, x1, y1, with the masks that pass its filters; doubles are not dropped."""
+    def candidates(self, image: np.ndarray) -> Iterator[tuple[list[int], list[MaskCandidate]]]:
+        """Yield every crop, as x0, y0, x1, y1, with the masks that pass the filters; duplicates are not suppressed."""
         crops, layers = generate_crop_boxes(image.shape[:2], self.crop_n_layers, self.crop_overlap_ratio)
         self._start(layers)
         for crop_box, layer in zip(crops, layers, strict=True):
@@ -195,25 +219,25 @@ class MaskGenerator(SamAutomaticMaskGenerator):
     def _process_crop(
         self, image: np.ndarray, crop_box: list[int], crop_layer_idx: int, orig_size: tuple[int, ...]
     ) -> MaskData:
-        """The masks of one crop; takes the place of the library's method of this name."""
+        """Find the masks of one crop; takes the place of the library's method of this name."""
         found, boxes = self._crop_candidates(image, crop_box, crop_layer_idx)
         quality = torch.tensor([item.quality for item in found], dtype=torch.float32)
-        kept = batched_nms(boxes.float(), quality, torch.zeros(len(boxes)), iou_threshold=self.box_nms_thresh)
-        found = [found[index] for index in kept.tolist()]
+        survivors = batched_nms(boxes.float(), quality, torch.zeros(len(boxes)), iou_threshold=self.box_nms_thresh)
+        found = [found[index] for index in survivors.tolist()]
         points = torch.tensor(np.array([item.point for item in found]).reshape(-1, 2))
         return MaskData(
-            iou_preds=quality[kept],
+            iou_preds=quality[survivors],
             points=uncrop_points(points, crop_box),
             stability_score=torch.tensor([item.stability for item in found], dtype=torch.float32),
-            boxes=uncrop_boxes_xyxy(boxes[kept], crop_box),
-            rles=[run_lengths(item, (crop_box[0], crop_box[1]), orig_size) for item in found],
+            boxes=uncrop_boxes_xyxy(boxes[survivors], crop_box),
+            rles=[to_rle(item, (crop_box[0], crop_box[1]), orig_size) for item in found],
             crop_boxes=torch.tensor([crop_box] * len(found), dtype=torch.int64).reshape(-1, 4),
         )
 
     def _crop_candidates(
         self, image: np.ndarray, crop_box: list[int], layer: int
-    ) -> tuple[list[Candidate], torch.Tensor]:
-        """What passes the filters in a crop and does not touch its inner edges; boxes int64 (K, 4) in its pixels."""
+    ) -> tuple[list[MaskCandidate], torch.Tensor]:
+        """Find the masks that pass the filters and do not touch the crop's inner edges, with boxes int64 (K, 4)."""
         x0, y0, x1, y1 = crop_box
         cropped = image[y0:y1, x0:x1]
         decoder, input_size = self._encode(cropped, len(self.point_grids[layer]))
@@ -224,7 +248,7 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         return [item for item, stays in zip(found, inner.tolist(), strict=True) if stays], boxes[inner]
 
     def _encode(self, crop: np.ndarray, units: int) -> tuple[PointDecoder, tuple[int, int]]:
-        """A decoder for a crop, and the crop's height and width in the model's input."""
+        """Return a decoder for a crop, and the crop's height and width in the model's input."""
         model = self.predictor.model
         resized = np.ascontiguousarray(self.predictor.transform.apply_image(crop))
         pixels = torch.as_tensor(resized, device=model.device).permute(2, 0, 1)[None]
@@ -236,74 +260,76 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         return encode_image(model, model.preprocess(pixels), step)
 
     def _block_step(self, units: int) -> Callable[[], None]:
-        """A callback for every block of the encoder, which together are worth `units`."""
+        """Return a callback for every block of the encoder, which together are worth `units`."""
         count = len(self.predictor.model.image_encoder.blocks)
         steps = iter(np.diff(np.linspace(0, units, count + 1).round().astype(int)).tolist())
         return lambda: self._step(next(steps))
 
     def _candidates(
         self, decoder: PointDecoder, points: np.ndarray, input_size: tuple[int, int], size: tuple[int, int]
-    ) -> Iterator[Candidate]:
-        """Masks of all points (P, 2) of a crop of `size` (h, w) that pass the filters, in the library's order."""
+    ) -> Iterator[MaskCandidate]:
+        """Yield the masks of a crop's points (P, 2) that pass the filters, in the library's order."""
         start, queries = decoder.tokens(self._coordinates(points, size))
 
-        def work(part: slice) -> list[Candidate]:
-            decoded = zip(points[part], decoder.decode(start[part], queries[part]), strict=True)
-            return [
-                found for place, item in decoded for found in self._survivors(decoder, item, place, input_size, size)
-            ]
+        def decode(chunk: slice) -> list[MaskCandidate]:
+            decoded = decoder.decode(start[chunk], queries[chunk])
+            return self._passing(decoder, decoded, points[chunk], input_size, size)
 
-        parts = [slice(first, min(first + CHUNK, len(points))) for first in range(0, len(points), CHUNK)]
-        with Workers(self.predictor.device) as workers:
-            for part, found in zip(parts, workers.map(work, parts), strict=True):
+        chunks = [slice(first, min(first + CHUNK, len(points))) for first in range(0, len(points), CHUNK)]
+        with DecoderThreads(self.predictor.device) as threads:
+            for chunk, found in zip(chunks, threads.map(decode, chunks), strict=True):
                 yield from found
-                self._step(part.stop - part.start)
+                self._step(chunk.stop - chunk.start)
 
     def _coordinates(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
         moved = self.predictor.transform.apply_coords(points, size)
         return torch.as_tensor(moved, device=self.predictor.device)[:, None]
 
-    def _survivors(
+    def _passing(
+        self,
+        decoder: PointDecoder,
+        decoded: Sequence[DecodedPoint],
+        points: np.ndarray,
+        input_size: tuple[int, int],
+        size: tuple[int, int],
+    ) -> list[MaskCandidate]:
+        """Return the masks of some points that pass both filters."""
+        pairs = zip(decoded, points, strict=True)
+        return [found for item, point in pairs for found in self._filter(decoder, item, point, input_size, size)]
+
+    def _filter(
         self,
         decoder: PointDecoder,
         decoded: DecodedPoint,
-        place: np.ndarray,
+        point: np.ndarray,
         input_size: tuple[int, int],
         size: tuple[int, int],
-    ) -> Iterator[Candidate]:
-        """Those of one point's masks that pass both filters; only masks of enough quality are computed at all."""
+    ) -> Iterator[MaskCandidate]:
+        """Yield those of one point's masks that pass both filters; only masks of enough quality are computed at all."""
         quality = decoded.quality.cpu()
-        wanted = [
+        indices = [
             index for index in range(len(quality)) if self.pred_iou_thresh <= 0 or quality[index] > self.pred_iou_thresh
         ]
-        if not wanted:
+        if not indices:
             return
         model = self.predictor.model
         threshold = model.mask_threshold
         factor = model.image_encoder.img_size // (4 * model.prompt_encoder.image_embedding_size[0])
         rows = -(-input_size[0] // factor) + 1  # the padding's rows are not computed
-        for index, small in zip(wanted, decoder.masks(decoded, wanted, rows), strict=True):
-            logits = enlarge(small[:rows], factor, input_size, size).cpu().numpy()
-            score = stability(logits, threshold, self.stability_score_offset)
+        for index, small in zip(indices, decoder.masks(decoded, indices, rows), strict=True):
+            logits = upscale_logits(small[:rows], factor, input_size, size).cpu().numpy()
+            score = stability_score(logits, threshold, self.stability_score_offset)
             # Compared as 32-bit floats, as in the library: 19 / 20 passes 0.95.
             if self.stability_score_thresh <= 0 or np.float32(score) >= np.float32(self.stability_score_thresh):
-                box, bits = pack(logits > threshold)
-                yield Candidate(float(quality[index]), score, place, box, bits)
-
-
-# SAM's masks approximately: fewer points, and half precision where the processor has it.
-
-
-COARSEST = 4  # cells along a side of the first grid
-AT_ONCE = 2  # chunks of points between looks at what is settled
-SETTLED = 0.1  # a mask that covers more of the image than this leaves its points to be asked about
+                box, bits = pack_mask(logits > threshold)
+                yield MaskCandidate(float(quality[index]), score, point, box, bits)
 
 
 class ApproximateGenerator(MaskGenerator):
     """Like MaskGenerator, sooner, with masks that differ.
 
     Points go from a coarse grid to the full one, and those in a mask that was accepted already are skipped. A mask that
-    covers more than a tenth of the image settles nothing: it may be the wall behind everything. The encoder works in
+    covers more than a tenth of the image skips none: it may be the wall behind everything. The encoder works in
     bfloat16 where the processor has instructions for it; elsewhere every mask is one of exact SAM's, before doubles are
     dropped.
     """
@@ -314,25 +340,24 @@ class ApproximateGenerator(MaskGenerator):
 
     def _candidates(
         self, decoder: PointDecoder, points: np.ndarray, input_size: tuple[int, int], size: tuple[int, int]
-    ) -> Iterator[Candidate]:
+    ) -> Iterator[MaskCandidate]:
         coordinates = self._coordinates(points, size)
         waiting = np.array(coarse_to_fine(points / size[::-1]), np.int64)
 
-        def work(chosen: np.ndarray) -> list[Candidate]:
-            decoded = zip(points[chosen], decoder.decode(*decoder.tokens(coordinates[chosen])), strict=True)
-            return [
-                found for place, item in decoded for found in self._survivors(decoder, item, place, input_size, size)
-            ]
+        def decode(chunk: np.ndarray) -> list[MaskCandidate]:
+            decoded = decoder.decode(*decoder.tokens(coordinates[chunk]))
+            return self._passing(decoder, decoded, points[chunk], input_size, size)
 
-        with Workers(self.predictor.device) as workers:
+        with DecoderThreads(self.predictor.device) as threads:
             while len(waiting):
                 # The same points at once whatever the number of cores, so that the masks do not depend on it.
-                round_, before = np.array_split(waiting[: AT_ONCE * CHUNK], AT_ONCE), len(waiting)
-                waiting = waiting[AT_ONCE * CHUNK :]
-                for found in workers.map(work, [chosen for chosen in round_ if len(chosen)]):
+                before, count = len(waiting), CHUNKS_PER_ROUND * CHUNK
+                chunks = np.array_split(waiting[:count], CHUNKS_PER_ROUND)
+                waiting = waiting[count:]
+                for found in threads.map(decode, [chunk for chunk in chunks if len(chunk)]):
                     for candidate in found:
                         yield candidate
-                        if candidate.inside().sum() <= SETTLED * size[0] * size[1]:
+                        if candidate.inside().sum() <= MAX_COVER * size[0] * size[1]:
                             waiting = waiting[~candidate.covers(points[waiting])]
                 self._step(before - len(waiting))
 
@@ -346,42 +371,54 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def coarse_to_fine(points: np.ndarray) -> list[int]:
-    """Indices of all points (P, 2), in 0..1: first one in every cell of a coarse grid, then of grids twice as fine."""
-    waiting, side = list(range(len(points))), COARSEST
+    """Order points: first one in every cell of a coarse grid, then of grids twice as fine, and so on.
+
+    Args:
+        points: (P, 2), in 0..1.
+
+    Returns:
+        All P indices.
+
+    Example:
+        >>> coarse_to_fine(np.array([[0.1, 0.1], [0.12, 0.1], [0.9, 0.9]]))
+        [0, 2, 1]
+    """
+    waiting, side = list(range(len(points))), COARSEST_GRID
     order: list[int] = []
     while waiting:
         rest = []
-        taken = {(min(x, side - 1), min(y, side - 1)) for x, y in np.floor(points[order] * side).astype(int).tolist()}
+        occupied = {
+            (min(x, side - 1), min(y, side - 1)) for x, y in np.floor(points[order] * side).astype(int).tolist()
+        }
         for index in waiting:
             x, y = (min(int(value * side), side - 1) for value in points[index])
-            if (x, y) in taken and side < 4096:  # points at one place never part
+            if (x, y) in occupied and side < 4096:  # points at one place never part
                 rest.append(index)
             else:
-                taken.add((x, y))
+                occupied.add((x, y))
                 order.append(index)
         waiting, side = rest, side * 2
     return order
 
 
 class Agreement(NamedTuple):
-    """How well other masks stand for the exact ones.
+    """How well other masks approximate the exact ones.
 
     Attributes:
         mean_iou: mean over the exact masks of the IoU with the other mask that fits best.
-        found: part of the exact masks whose best IoU is at least `AGREED`.
+        found: part of the exact masks whose best IoU is at least `AGREEMENT_IOU`.
     """
 
     mean_iou: float
     found: float
 
 
-AGREED = 0.8
-
-
 def agreement(exact: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> Agreement:
-    """How well `other` masks (compressed COCO run lengths, as are `exact`) stand for the exact ones.
+    """Measure how well other masks approximate the exact ones; both are 1 where there is no exact mask.
 
-    Both are 1 where there is no exact mask.
+    Args:
+        exact: compressed COCO run lengths.
+        other: likewise.
     """
     from pycocotools import mask as coco
 
@@ -390,4 +427,4 @@ def agreement(exact: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) 
     if not other:
         return Agreement(0.0, 0.0)
     best = np.asarray(coco.iou(list(exact), list(other), [False] * len(other))).max(axis=1)
-    return Agreement(float(best.mean()), float((best >= AGREED).mean()))
+    return Agreement(float(best.mean()), float((best >= AGREEMENT_IOU).mean()))

@@ -1,4 +1,7 @@
-"""What SAM's mask decoder needs of an image and what is equal for all points: computed once an image.
+"""SAM's image encoder and mask decoder on the library's weights, in an order of computation that suits a CPU.
+
+The encoder works in blocks that stay in a processor's cache. The decoder computes once an image what is equal for all
+points of it.
 
 The two-way transformer changes the image's N tokens by attention to T point tokens, T being 7 where N is 4096. Each
 change is therefore of low rank, and with layer norm as a scale per image token, the image tokens in layer l are
@@ -25,14 +28,19 @@ from segment_anything.modeling.transformer import Attention
 from torch import Tensor
 from torch.nn import functional
 
+CHUNK = 4  # points whose image tokens are computed at once: they fit into a processor's cache
+FIRST_CHUNK = 32  # points in the part of the first layer in which image tokens are not changed yet
+ROWS = 512  # image tokens that pass through the MLP at once
+QUERIES = 256  # queries of global attention whose scores are held at once, one head at a time
+
 
 def centred(values: Tensor) -> Tensor:
-    """`values` less the mean of the last dimension: layer norm's first half, which is linear."""
+    """Subtract the mean of the last dimension: layer norm's first half, which is linear."""
     return values - values.mean(dim=-1, keepdim=True)
 
 
 def split_heads(values: Tensor, heads: int) -> Tensor:
-    """(H, D, N) from (N, H D), contiguous."""
+    """Reshape (N, H D) to (H, D, N), contiguous."""
     return values.view(len(values), heads, -1).permute(1, 2, 0).contiguous()
 
 
@@ -50,7 +58,7 @@ class Scores:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class TokenToImage:
     """Attention from point tokens to image tokens: the image's scores and values."""
 
     attention: Attention
@@ -61,7 +69,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Writing:
+class ImageToToken:
     """Attention from image tokens to point tokens, and the layer norm after it.
 
     Attributes:
@@ -84,23 +92,23 @@ class Writing:
 
 @dataclass(frozen=True, eq=False)
 class SharedImage:
-    """One image, as every point of it needs it.
+    """What all points of an image share.
 
     Attributes:
-        readings: attention to the image, one a layer and the final one.
-        writings: attention from the image, one a layer.
+        token_to_image: one a layer, and the final one.
+        image_to_token: one a layer.
         upscaling: K_L through the first transposed convolution, centred, (4, C / 4, N); the first axis is the pixel.
         grid: height and width of the image embedding.
     """
 
-    readings: tuple[Reading, ...]
-    writings: tuple[Writing, ...]
+    token_to_image: tuple[TokenToImage, ...]
+    image_to_token: tuple[ImageToToken, ...]
     upscaling: Tensor
     grid: tuple[int, int]
 
 
 def share_image(sam: Sam, embedding: Tensor) -> SharedImage:
-    """What all points share of an image with this embedding (1, C, h, w)."""
+    """Compute what all points of an image share, from its embedding (1, C, h, w)."""
     prompt, decoder = sam.prompt_encoder, sam.mask_decoder
     transformer = decoder.transformer
     dense = prompt.no_mask_embed.weight.reshape(-1, 1)
@@ -109,23 +117,27 @@ def share_image(sam: Sam, embedding: Tensor) -> SharedImage:
     position = prompt.get_dense_pe()[0].flatten(1).T
     offset = torch.zeros_like(dense[:, 0])
     factors: tuple[Tensor, ...] = ()
-    readings: list[Reading] = []
-    writings: list[Writing] = []
+    token_to_image: list[TokenToImage] = []
+    image_to_token: list[ImageToToken] = []
     for layer in transformer.layers:
-        readings.append(_reading(layer.cross_attn_token_to_image, base, position, offset, first=not writings))
-        writing = _writing(layer, base, position, offset, factors)
-        writings.append(writing)
+        token_to_image.append(
+            _token_to_image(layer.cross_attn_token_to_image, base, position, offset, first=not image_to_token)
+        )
+        writing = _image_to_token(layer, base, position, offset, factors)
+        image_to_token.append(writing)
         norm = layer.norm4
         base = centred(base) * norm.weight
         factors = tuple(factor * norm.weight for factor in writing.factors)
         offset = norm.bias
-    readings.append(_reading(transformer.final_attn_token_to_image, base, position, offset, first=not writings))
+    token_to_image.append(
+        _token_to_image(transformer.final_attn_token_to_image, base, position, offset, first=not image_to_token)
+    )
     upscaling = first_kernel(sam) @ base.T
-    return SharedImage(tuple(readings), tuple(writings), upscaling, (height, width))
+    return SharedImage(tuple(token_to_image), tuple(image_to_token), upscaling, (height, width))
 
 
 def first_kernel(sam: Sam) -> Tensor:
-    """The first transposed convolution, (4, C / 4, C), centred over its outputs for the layer norm that follows."""
+    """Return the first transposed convolution, (4, C / 4, C), centred over its outputs for the layer norm after it."""
     weight = sam.mask_decoder.output_upscaling[0].weight  # (C, C / 4, 2, 2)
     return centred(weight.permute(2, 3, 0, 1).flatten(0, 1)).transpose(1, 2).contiguous()
 
@@ -137,9 +149,9 @@ def _scores(linear: torch.nn.Linear, base: Tensor, position: Tensor, offset: Ten
     return Scores(split_heads(base @ linear.weight.T, heads), split_heads(linear(position + offset), heads), weight)
 
 
-def _reading(attention: Attention, base: Tensor, position: Tensor, offset: Tensor, first: bool) -> Reading:
+def _token_to_image(attention: Attention, base: Tensor, position: Tensor, offset: Tensor, first: bool) -> TokenToImage:
     heads, linear = attention.num_heads, attention.v_proj
-    return Reading(
+    return TokenToImage(
         attention,
         _scores(attention.k_proj, base, position, offset, heads, first),
         split_heads(base @ linear.weight.T, heads),
@@ -148,9 +160,9 @@ def _reading(attention: Attention, base: Tensor, position: Tensor, offset: Tenso
     )
 
 
-def _writing(
+def _image_to_token(
     layer: torch.nn.Module, base: Tensor, position: Tensor, offset: Tensor, factors: tuple[Tensor, ...]
-) -> Writing:
+) -> ImageToToken:
     attention: Attention = layer.cross_attn_image_to_token
     heads, out = attention.num_heads, attention.out_proj
     weight = out.weight.T.view(heads, -1, out.out_features)
@@ -159,7 +171,7 @@ def _writing(
     own = torch.cat([weight, bias], dim=1)
     middle = centred(base)
     centred_factors = tuple(centred(factor) for factor in (*factors, own))
-    return Writing(
+    return ImageToToken(
         attention,
         _scores(attention.q_proj, base, position, offset, heads, first=not factors),
         centred_factors,
@@ -170,18 +182,9 @@ def _writing(
     )
 
 
-# SAM's mask decoder for many single points of one image: the library's weights, in an order that suits a CPU.
-
-
-CHUNK = 4  # points whose image tokens are at work at once: they fit into a processor's cache
-FIRST_CHUNK = 32  # points in the part of the first layer in which image tokens are not changed yet
-
-
 @dataclass(eq=False)
 class _Point:
-    """One point's part of the image tokens: rho K + weights^T rows + offset (see
-    `odits.models.segmentation.sam_network`).
-    """
+    """One point's part of the image tokens: rho K + weights^T rows + offset."""
 
     scale: Tensor | None = None  # rho, (N,)
     weights: Tensor | None = None  # Z, (l H T, N)
@@ -218,7 +221,7 @@ class PointDecoder:
         self._kernel = first_kernel(sam)
 
     def tokens(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
-        """Point tokens (B, T, C) as they enter the decoder, and after the first layer's steps that read the image.
+        """Return point tokens (B, T, C) as they enter the decoder, and after the first layer's attention to the image.
 
         Args:
             coordinates: (B, 1, 2), x and y in the model's input.
@@ -231,21 +234,21 @@ class PointDecoder:
         return start, torch.cat([self._first(part) for part in start.split(FIRST_CHUNK)])
 
     def _first(self, start: Tensor) -> Tensor:
-        layer, reading = self._sam.mask_decoder.transformer.layers[0], self._shared.readings[0]
+        layer, reading = self._sam.mask_decoder.transformer.layers[0], self._shared.token_to_image[0]
         queries = layer.norm1(layer.self_attn(q=start, k=start, v=start))
         heads = reading.attention.num_heads
-        wanted = reading.attention.q_proj(queries + start).flatten(0, 1)
+        projected = reading.attention.q_proj(queries + start).flatten(0, 1)
         read = functional.scaled_dot_product_attention(
-            wanted.view(len(wanted), heads, -1).transpose(0, 1)[None],
+            projected.view(len(projected), heads, -1).transpose(0, 1)[None],
             reading.scores.image.transpose(1, 2)[None],
             reading.values.transpose(1, 2)[None],
         )[0]
-        read = (read + reading.offset).transpose(0, 1).reshape(len(start), -1, wanted.shape[-1])
+        read = (read + reading.offset).transpose(0, 1).reshape(len(start), -1, projected.shape[-1])
         queries = layer.norm2(queries + reading.attention.out_proj(read))
         return layer.norm3(queries + layer.mlp(queries))
 
     def decode(self, start: Tensor, queries: Tensor) -> list[DecodedPoint]:
-        """Points with predicted quality, from a few rows of what `tokens` returns."""
+        """Decode points, from a few rows of the results of `tokens`."""
         decoder = self._sam.mask_decoder
         transformer = decoder.transformer
         points = [_Point() for _ in queries]
@@ -253,35 +256,43 @@ class PointDecoder:
             if number:
                 mixed = queries + start
                 queries = layer.norm1(queries + layer.self_attn(q=mixed, k=mixed, v=queries))
-                queries = layer.norm2(queries + self._read(self._shared.readings[number], queries + start, points))
+                queries = layer.norm2(
+                    queries + self._attend_points(self._shared.token_to_image[number], queries + start, points)
+                )
                 queries = layer.norm3(queries + layer.mlp(queries))
-            self._write(self._shared.writings[number], queries + start, queries, points)
-        queries = queries + self._read(self._shared.readings[-1], queries + start, points)
+            self._update_points(self._shared.image_to_token[number], queries + start, queries, points)
+        queries = queries + self._attend_points(self._shared.token_to_image[-1], queries + start, points)
         queries = transformer.norm_final_attn(queries)
         quality = decoder.iou_prediction_head(queries[:, 0])[:, 1:]
         tokens = queries[:, 2 : 1 + decoder.num_mask_tokens]
         return [DecodedPoint(*item) for item in zip(quality, tokens, points, strict=True)]
 
-    def _read(self, reading: Reading, queries: Tensor, points: Sequence[_Point]) -> Tensor:
-        """Attention from point tokens to image tokens, (B, T, C)."""
-        wanted = _heads(reading.attention.q_proj(queries), reading.attention.num_heads)
+    def _attend_points(self, reading: TokenToImage, queries: Tensor, points: Sequence[_Point]) -> Tensor:
+        """Attend from point tokens to image tokens, (B, T, C)."""
+        projected = _heads(reading.attention.q_proj(queries), reading.attention.num_heads)
         return reading.attention.out_proj(
-            torch.stack([_read_point(reading, *item) for item in zip(wanted, points, strict=True)])
+            torch.stack([_attend_to_image(reading, *item) for item in zip(projected, points, strict=True)])
         )
 
-    def _write(self, writing: Writing, keys: Tensor, values: Tensor, points: Sequence[_Point]) -> None:
-        """Attention from image tokens to point tokens, which changes the points' image tokens."""
+    def _update_points(self, writing: ImageToToken, keys: Tensor, values: Tensor, points: Sequence[_Point]) -> None:
+        """Attend from image tokens to point tokens, and update the points' image tokens."""
         attention = writing.attention
-        wanted = _heads(attention.k_proj(keys), attention.num_heads)
-        carried = functional.pad(_heads(attention.v_proj(values), attention.num_heads), (0, 1), value=1.0)
-        for key, value, point in zip(wanted, carried, points, strict=True):
-            _write_point(writing, key, value, point)
+        projected_keys = _heads(attention.k_proj(keys), attention.num_heads)
+        projected_values = functional.pad(_heads(attention.v_proj(values), attention.num_heads), (0, 1), value=1.0)
+        for key, value, point in zip(projected_keys, projected_values, points, strict=True):
+            _update_image(writing, key, value, point)
 
-    def masks(self, point: DecodedPoint, wanted: Sequence[int], rows: int | None = None) -> Tensor:
-        """Mask logits (len(wanted), 4 h, 4 w) of some of the point's masks; with `rows`, so many or a few more rows."""
+    def masks(self, point: DecodedPoint, indices: Sequence[int], rows: int | None = None) -> Tensor:
+        """Compute the logits (len(indices), 4 h, 4 w) of some of a point's masks.
+
+        Args:
+            point: from `decode`.
+            indices: of its masks.
+            rows: how many rows are needed, to which a few may be added; None: all.
+        """
         decoder, shared, image = self._sam.mask_decoder, self._shared, point.image
         networks = decoder.output_hypernetworks_mlps
-        # All masks are made, so that a mask does not depend, in its last bit, on which others are wanted.
+        # All masks are made, so that a mask does not depend, in its last bit, on which others are computed.
         hyper = torch.stack([networks[1 + index](token) for index, token in enumerate(point.tokens)])
         convolution, norm, activation, second, last = decoder.output_upscaling
         offset = self._sam.mask_decoder.transformer.layers[-1].norm4.bias
@@ -303,16 +314,16 @@ class PointDecoder:
             fine = last(torch.addmm(second_bias, weight, part)).view(4, second.out_channels, -1)
             products = (hyper @ fine).view(2, 2, len(hyper), height, width)
             found[:, :, pixel // 2, :, :, pixel % 2, :] = products.permute(2, 3, 0, 4, 1)
-        return found[list(wanted)].view(len(wanted), 4 * height, 4 * width)
+        return found[list(indices)].view(len(indices), 4 * height, 4 * width)
 
 
 def _heads(values: Tensor, heads: int) -> Tensor:
-    """(B, H, T, D) from (B, T, H D)."""
+    """Reshape (B, T, H D) to (B, H, T, D)."""
     return values.view(*values.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _score(scores: Scores, token: Tensor, point: _Point) -> Tensor:
-    """Scores (H, T, N) of a point's tokens, (H, T, D), with its image tokens."""
+    """Score a point's tokens, (H, T, D), against its image tokens, (H, T, N)."""
     token = token / math.sqrt(token.shape[-1])
     found = torch.bmm(token, scores.image)
     if scores.position is None:
@@ -325,8 +336,8 @@ def _score(scores: Scores, token: Tensor, point: _Point) -> Tensor:
     return found
 
 
-def _read_point(reading: Reading, query: Tensor, point: _Point) -> Tensor:
-    """What a point's tokens read, (T, H D)."""
+def _attend_to_image(reading: TokenToImage, query: Tensor, point: _Point) -> Tensor:
+    """Attend from a point's tokens to its image tokens, (T, H D)."""
     weights = torch.softmax(_score(reading.scores, query, point), dim=-1)
     assert point.rows is not None and point.weights is not None
     folded = (weights.flatten(0, 1) @ point.weights.T) @ point.rows
@@ -336,8 +347,8 @@ def _read_point(reading: Reading, query: Tensor, point: _Point) -> Tensor:
     return (read + reading.offset).transpose(0, 1).flatten(1)
 
 
-def _write_point(writing: Writing, key: Tensor, value: Tensor, point: _Point) -> None:
-    """The point's image tokens after attention to its own tokens and the layer norm."""
+def _update_image(writing: ImageToToken, key: Tensor, value: Tensor, point: _Point) -> None:
+    """Update a point's image tokens by attention to its own tokens and the layer norm."""
     weights = torch.softmax(_score(writing.scores, key, point), dim=1).flatten(0, 1)
     point.values.append(value)
     if point.weights is not None:
@@ -360,22 +371,16 @@ def _write_point(writing: Writing, key: Tensor, value: Tensor, point: _Point) ->
     point.rows = rows * writing.weight
 
 
-# SAM's image encoder on the library's weights, in blocks that stay in a processor's cache.
-
-
-ROWS = 512  # image tokens that pass through the MLP at once
-QUERIES = 256  # queries of global attention whose scores are held at once, one head at a time
-
-
 def encode_image(sam: Sam, pixels: Tensor, step: Callable[[], None]) -> Tensor:
-    """The embedding (1, C, h, w) of a preprocessed image (1, 3, H, W).
-
-    It is what `sam.image_encoder` returns, but for rounding.
+    """Encode an image, as `sam.image_encoder` does but for rounding.
 
     Args:
         sam: the model.
-        pixels: normalized pixels.
+        pixels: normalised pixels (1, 3, H, W).
         step: called after every block; may raise.
+
+    Returns:
+        The embedding (1, C, h, w).
     """
     encoder = sam.image_encoder
     tokens = encoder.patch_embed(pixels)[0]
@@ -388,7 +393,7 @@ def encode_image(sam: Sam, pixels: Tensor, step: Callable[[], None]) -> Tensor:
 
 
 def _block(block: Block, tokens: Tensor) -> Tensor:
-    """A transformer block on image tokens (h, w, C)."""
+    """Apply a transformer block to image tokens (h, w, C)."""
     attention = block.attn
     mixed = attention.qkv(block.norm1(tokens))
     mixed = _windows(attention, mixed, block.window_size) if block.window_size else _attend(attention, mixed)
@@ -399,7 +404,7 @@ def _block(block: Block, tokens: Tensor) -> Tensor:
 
 
 def _windows(attention: WindowAttention, mixed: Tensor, side: int) -> Tensor:
-    """Attention within windows of side x side tokens, on projected tokens (h, w, 3 C)."""
+    """Attend within windows of side x side tokens, on projected tokens (h, w, 3 C)."""
     height, width, channels = mixed.shape
     padded = mixed.new_empty(-(-height // side) * side, -(-width // side) * side, channels)
     # The library pads with zeros before the projection, which leaves its bias.
@@ -414,7 +419,7 @@ def _windows(attention: WindowAttention, mixed: Tensor, side: int) -> Tensor:
 
 
 def _attend(attention: WindowAttention, mixed: Tensor) -> Tensor:
-    """Attention of all tokens (h, w, 3 C) to each other, (h, w, C)."""
+    """Let all projected tokens (h, w, 3 C) attend to each other, (h, w, C)."""
     height, width, channels = mixed.shape
     heads = attention.num_heads
     parts = mixed.reshape(height * width, 3, heads, -1).permute(1, 2, 0, 3)
@@ -443,7 +448,7 @@ def _attend(attention: WindowAttention, mixed: Tensor) -> Tensor:
 
 
 def _relative(table: Tensor, size: int) -> Tensor:
-    """(size, size, D): what the table says of every query and key position."""
+    """Look up the relative position of every query and key, (size, size, D)."""
     middle = (len(table) - 1) // 2
     place = torch.arange(size, device=table.device)
     return table[place[:, None] - place[None, :] + middle]

@@ -1,9 +1,11 @@
-"""SAM's weights: where the official ones are, and a model from any file that holds a SAM state dict."""
+"""SAM's weights: a model from any file that holds a SAM state dict, loaded when it is first needed.
+
+What was computed with a SAM is found by its weights' digest, and a stored result must not wait for torch and a gigabyte
+of weights: so the digest and the architecture of every file that was loaded once are stored.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import pickle
 import threading
 import zipfile
@@ -16,14 +18,18 @@ from typing import Any
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
+from odits.core.device import check_device, resolve_device
 from odits.core.errors import OditsError
-from odits.core.files import cache_home, write_atomically
+from odits.core.files import file_digest
+from odits.core.store import JSON, Store, make_key
 from odits.models.segmentation.parameters import EXACT, SamParameters
 
 ARCHITECTURES = {(768, 12): "vit_b", (1024, 24): "vit_l", (1280, 32): "vit_h"}
 PIXEL_MEAN = [123.675, 116.28, 103.53]
 PIXEL_STD = [58.395, 57.12, 57.375]
 WINDOW = 14
+
+_IDENTITIES: Store[Any] = Store("sam-identities", JSON)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +41,15 @@ class LoadedSam:
     digest: str
 
 
-def load_sam(path: Path, device: str = "cpu") -> LoadedSam:
-    """The model whose weights lie in `path` (.pth, or .safetensors), on `device`.
+def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
+    """Load a SAM.
 
     The architecture is read from the shapes of the weights, so that a file's name cannot mislead. A pickle is opened
     with weights_only=True: tensors and nothing else.
+
+    Args:
+        path: a .pth or .safetensors file.
+        device: where the model goes.
 
     Raises:
         OditsError: no such file, damaged, or not a SAM, in one sentence.
@@ -53,7 +63,7 @@ def load_sam(path: Path, device: str = "cpu") -> LoadedSam:
     except (KeyError, RuntimeError, IndexError, ZeroDivisionError, ValueError) as error:
         raise OditsError(f"{path.name} does not hold the weights of a Segment Anything Model.") from error
     model.requires_grad_(False)
-    return LoadedSam(model.float().eval().to(device), architecture, _digest(path))
+    return LoadedSam(model.float().eval().to(device), architecture, file_digest(path))
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
@@ -79,7 +89,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _build(state: dict[str, torch.Tensor]) -> tuple[Sam, str]:
-    """An empty SAM of the architecture that the weights' shapes tell, and the architecture's name."""
+    """Build an empty SAM of the architecture that the weights' shapes tell, and return the architecture's name too."""
     patch = state["image_encoder.patch_embed.proj.weight"].shape[-1]
     grid, width = state["image_encoder.pos_embed"].shape[1], state["image_encoder.pos_embed"].shape[-1]
     side = grid * patch
@@ -128,26 +138,12 @@ def _build(state: dict[str, torch.Tensor]) -> tuple[Sam, str]:
 
 
 def _count(state: dict[str, torch.Tensor], prefix: str) -> int:
-    """How many numbered layers there are under `prefix`."""
+    """Count the numbered layers under `prefix`."""
     return 1 + max(int(key[len(prefix) :].split(".")[0]) for key in state if key.startswith(prefix))
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# A SAM that is known by its file and loaded when it is first needed.
-#
-# What was computed with it is found by the weights' digest, and a stored result must not wait for torch and a gigabyte
-# of weights: so the digest and the architecture of every file that was loaded once are kept beside the caches.
-
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-class KnownSam:
-    """The weights in a file: `digest` and `architecture` at once, `model` when it is asked for.
+class SamWeights:
+    """The weights in a file: `digest` and `architecture` at once, `model` when it is first asked for.
 
     Attributes:
         digest: the first 16 hexadecimal digits of the file's SHA-256.
@@ -159,22 +155,20 @@ class KnownSam:
     """
 
     def __init__(self, path: Path, device: str = "auto") -> None:
-        if device not in DEVICES:
-            raise OditsError(f"There is no device {device!r}: use {', '.join(DEVICES[:-1])} or {DEVICES[-1]}.")
-        self._path, self._device = path, device
+        self._path, self._device = path, check_device(device)
         self._model: Any = None
         self._loading = threading.Lock()
         self.lock = threading.Lock()
-        kept = _remembered().get(_stamp(path), {})
+        identity = _IDENTITIES.get(_identity_key(path)) or {}
         try:
-            self.digest, self.architecture = str(kept["digest"]), str(kept["architecture"])
+            self.digest, self.architecture = str(identity["digest"]), str(identity["architecture"])
         except (KeyError, TypeError):
             self.digest = self.architecture = ""
             self._load()
 
     @property
     def model(self) -> Any:
-        """segment-anything's `Sam`, loaded now if it was not.
+        """segment-anything's `Sam`, loaded when it is first asked for.
 
         Raises:
             OditsError: the file has been changed or removed meanwhile, or there is no such device here.
@@ -185,47 +179,25 @@ class KnownSam:
             return self._model
 
     def identity(self, parameters: SamParameters) -> tuple[str, str]:
-        """The name for users of this SAM with these parameters, and the key of what it finds."""
+        """Return the name of this SAM with these parameters, as shown to users, and the key of its results."""
         how = "" if parameters.mode == EXACT else ", approximate"
         return f"SAM {self.architecture}{how}", f"sam-{self.digest}-{parameters.key}"
 
     def _load(self) -> None:
-        pass
-
-        loaded = load_sam(self._path, _torch_device(self._device))
+        loaded = load_sam(self._path, resolve_device(self._device, supported=("cuda",)))
         digest = loaded.digest[:16]
         if self.digest and digest != self.digest:
             raise OditsError(f"{self._path.name} was changed while it was in use: please start again.")
         self.digest, self.architecture, self._model = digest, loaded.architecture, loaded.model
-        with suppress(OSError):  # where it cannot be kept, the file is loaded the next time
-            known = _remembered() | {_stamp(self._path): {"digest": digest, "architecture": loaded.architecture}}
-            write_atomically(_file(), json.dumps(known, indent=1).encode())
+        with suppress(OSError):  # where it cannot be stored, the file is loaded the next time
+            identity = {"digest": digest, "architecture": loaded.architecture}
+            _IDENTITIES.put(_identity_key(self._path), identity)
 
 
-def _file() -> Path:
-    return cache_home() / "weights" / "known-sam.json"
-
-
-def _remembered() -> dict[str, Any]:
-    try:
-        kept = json.loads(_file().read_bytes())
-        return kept if isinstance(kept, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _stamp(path: Path) -> str:
-    """Tells a file from what it was before a change; empty where there is none."""
+def _identity_key(path: Path) -> str:
+    """Return a key that tells a file from what it was before a change; the same for all files that are not there."""
     try:
         status = path.stat()
     except OSError:
-        return ""
-    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
-
-
-def _torch_device(name: str) -> str:
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise OditsError("There is no CUDA device here: use auto or cpu.")
-    return "cuda" if name in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
+        return make_key(path="")
+    return make_key(path=str(path.resolve()), size=status.st_size, modified=status.st_mtime_ns)

@@ -21,7 +21,7 @@ from odits.models.fusion.settings import OBJECT_VIEWS
 from odits.models.reading.spotter import WordSpotter
 from odits.models.registry import load
 from odits.models.segmentation.segmenters import load_segmenter
-from odits.training.odits_saving import save_odits
+from odits.training.saving import save_odits
 
 DEMO = Path(__file__).parents[3] / "assets" / "demo"
 WORDS = Vocabulary.from_words(

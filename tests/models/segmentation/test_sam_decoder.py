@@ -13,7 +13,7 @@ from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import Sam
 
 from benchmarks.random_sam import make_random
-from odits.models.segmentation.sam_generator import MaskGenerator, Workers
+from odits.models.segmentation.sam_generator import DecoderThreads, MaskGenerator
 from odits.models.segmentation.sam_network import PointDecoder, encode_image
 from tests.models.segmentation.small_sam import build_sam
 
@@ -164,7 +164,7 @@ def test_threads_are_as_before_and_errors_come_out(sam: Sam, threads: int) -> No
         with pytest.raises(InterruptedError):
             MaskGenerator(sam, cancel_at(50), **LOOSE).generate(scene(200, 144))
         assert torch.get_num_threads() == threads
-        with torch.inference_mode(), Workers(torch.device("cpu")) as workers:
+        with torch.inference_mode(), DecoderThreads(torch.device("cpu")) as workers:
             assert list(workers.map(lambda item: item * item, range(20))) == [item * item for item in range(20)]
             with pytest.raises(ZeroDivisionError):
                 list(workers.map(lambda item: 1 / item, [2, 1, 0, 3]))

@@ -45,7 +45,7 @@ def test_the_library_gives_the_same(
     outside: list[tuple[float, float]],
     box: tuple[float, float, float, float] | None,
 ) -> None:
-    found = PromptedImage(sam, picture).ask(points, outside, box)
+    found = PromptedImage(sam, picture).predict(points, outside, box)
     predictor = SamPredictor(sam)
     predictor.set_image(np.asarray(picture))
     masks, quality, _ = predictor.predict(
@@ -67,7 +67,7 @@ def test_a_second_question_does_not_encode_the_image_again(
     seen: list[int] = []
     hook = sam.image_encoder.patch_embed.register_forward_hook(lambda *_: seen.append(1))
     try:
-        first, second = image.ask([(75, 50)]), image.ask([(20, 20)])
+        first, second = image.predict([(75, 50)]), image.predict([(20, 20)])
         PromptedImage(sam, picture)
     finally:
         hook.remove()
@@ -76,12 +76,12 @@ def test_a_second_question_does_not_encode_the_image_again(
 
 
 def test_one_mask_where_one_is_wanted(sam: Sam, picture: Image.Image) -> None:
-    found = PromptedImage(sam, picture).ask(box=(40, 30, 110, 80), several=False)
+    found = PromptedImage(sam, picture).predict(box=(40, 30, 110, 80), multimask=False)
     assert found.masks.shape[0] == len(found.scores) == 1
 
 
 def test_a_candidate_becomes_an_object(sam: Sam, picture: Image.Image) -> None:
-    found = PromptedImage(sam, picture).ask([(75, 50)])
+    found = PromptedImage(sam, picture).predict([(75, 50)])
     index = int(found.masks.any(axis=(1, 2)).argmax())
     detection = found.detection(index)
     assert len(detection) == int(found.masks[index].any())
@@ -92,8 +92,8 @@ def test_a_candidate_becomes_an_object(sam: Sam, picture: Image.Image) -> None:
 def test_what_cannot_be_asked_is_told(sam: Sam, picture: Image.Image) -> None:
     image = PromptedImage(sam, picture)
     with pytest.raises(OditsError, match="Click"):
-        image.ask()
+        image.predict()
     with pytest.raises(OditsError, match="outside"):
-        image.ask([(171, 5)])
+        image.predict([(171, 5)])
     with pytest.raises(OditsError, match="no area"):
-        image.ask(box=(50, 20, 50, 60))
+        image.predict(box=(50, 20, 50, 60))

@@ -13,7 +13,7 @@ from segment_anything.modeling import Sam
 from odits.core.errors import OditsError
 from odits.counting.tuning import Tunable, search, try_filters, tunable_candidates
 from odits.models.segmentation.parameters import SamParameters
-from odits.models.segmentation.sam_replay import Filters, KeptCandidates, collect, replay
+from odits.models.segmentation.sam_replay import Filters, MaskCandidates, collect, replay
 from tests.models.segmentation.test_sam_decoder import LOOSE, cancel_at, scene, small_sam
 
 BASE: dict[str, Any] = LOOSE | {"pred_iou_thresh": 0.8, "stability_score_thresh": 0.2}
@@ -26,7 +26,7 @@ def sam() -> Sam:
 
 
 @pytest.fixture(scope="module", params=[BASE, CROPS], ids=["whole", "crops"])
-def kept(request: pytest.FixtureRequest, sam: Sam) -> tuple[dict[str, Any], KeptCandidates]:
+def kept(request: pytest.FixtureRequest, sam: Sam) -> tuple[dict[str, Any], MaskCandidates]:
     return request.param, collect(sam, scene(200, 144), request.param)
 
 
@@ -41,7 +41,7 @@ def kept(request: pytest.FixtureRequest, sam: Sam) -> tuple[dict[str, Any], Kept
         Filters(0.9, 0.4, 0.7, 10),
     ],
 )
-def test_replaying_equals_running_anew(sam: Sam, kept: tuple[dict[str, Any], KeptCandidates], filters: Filters) -> None:
+def test_replaying_equals_running_anew(sam: Sam, kept: tuple[dict[str, Any], MaskCandidates], filters: Filters) -> None:
     arguments, candidates = kept
     expected = SamAutomaticMaskGenerator(sam, **arguments | filters._asdict()).generate(scene(200, 144))
     found = replay(candidates, filters)
@@ -52,24 +52,24 @@ def test_replaying_equals_running_anew(sam: Sam, kept: tuple[dict[str, Any], Kep
     assert expected
 
 
-def test_filters_that_nothing_passes(kept: tuple[dict[str, Any], KeptCandidates]) -> None:
+def test_filters_that_nothing_passes(kept: tuple[dict[str, Any], MaskCandidates]) -> None:
     assert replay(kept[1], Filters(1.5, 0.3, 0.7, 10)).masks() == []
 
 
-def test_looser_filters_are_one_sentence(kept: tuple[dict[str, Any], KeptCandidates]) -> None:
+def test_looser_filters_are_one_sentence(kept: tuple[dict[str, Any], MaskCandidates]) -> None:
     with pytest.raises(OditsError, match=r"pred_iou_thresh cannot be tried below 0\.8"):
         replay(kept[1], Filters(0.7, 0.5))
     with pytest.raises(OditsError, match=r"stability_score_thresh cannot be tried below 0\.2"):
         replay(kept[1], Filters(0.9, 0.1))
 
 
-def test_candidates_survive_a_file(kept: tuple[dict[str, Any], KeptCandidates]) -> None:
-    again = KeptCandidates.from_bytes(kept[1].to_bytes())
+def test_candidates_survive_a_file(kept: tuple[dict[str, Any], MaskCandidates]) -> None:
+    again = MaskCandidates.from_bytes(kept[1].to_bytes())
     filters = Filters(0.85, 0.3, 0.9, 40)
     assert replay(again, filters).indices == replay(kept[1], filters).indices
     assert all(np.array_equal(again.mask(index), kept[1].mask(index)) for index in range(len(again.quality)))
     with pytest.raises((ValueError, KeyError)):
-        KeptCandidates.from_bytes(b"not an archive")
+        MaskCandidates.from_bytes(b"not an archive")
 
 
 def test_collecting_can_be_cancelled(sam: Sam) -> None:
@@ -78,12 +78,12 @@ def test_collecting_can_be_cancelled(sam: Sam) -> None:
 
 
 @pytest.fixture(scope="module")
-def images(sam: Sam) -> list[KeptCandidates]:
+def images(sam: Sam) -> list[MaskCandidates]:
     sizes = itertools.product((96, 150, 220), (80, 130, 180))
     return [collect(sam, scene(*size), BASE | {"points_per_side": 3}) for size in sizes]
 
 
-def test_the_search_puts_the_most_normal_counts_first(images: list[KeptCandidates]) -> None:
+def test_the_search_puts_the_most_normal_counts_first(images: list[MaskCandidates]) -> None:
     values = itertools.product((0.8, 0.86, 0.9), (0.2, 0.35, 0.6), (0.4, 0.8), (0, 20))
     filters = [Filters(*item) for item in values]
     seen: list[tuple[int, int]] = []
@@ -96,7 +96,7 @@ def test_the_search_puts_the_most_normal_counts_first(images: list[KeptCandidate
     assert len(found[0].counts) == 9 and len({item.counts for item in found}) > 5
 
 
-def test_counts_that_cannot_be_tested_say_why(images: list[KeptCandidates]) -> None:
+def test_counts_that_cannot_be_tested_say_why(images: list[MaskCandidates]) -> None:
     strict = try_filters(images, Filters(9.0, 0.9))
     assert strict.test is None and strict.counts == (0,) * 9
     assert strict.reason == "All images have 0 objects, so there is no distribution to test."
