@@ -111,6 +111,9 @@ def take_inventory(kinds: Sequence[str] = ()) -> list[Item]:
     for folder, kind in FORMER_ASIDE.items():
         found += [_item(kind, path, "older") for path in (home / folder).glob("*")]
     found += _left_work(home)
+    # a download that broke off goes on with what it has
+    parts = (home / "weights").glob("*.part")
+    found += [_item("downloads", path, "current", is_held(_lock_beside(path))) for path in parts]
     return [item for item in found if not kinds or item.kind in kinds]
 
 
@@ -193,7 +196,7 @@ def _remove(item: Item) -> bool:
             return False
         with suppress(StoreError), locked(folder / f"{name}.lock", "in use"):
             remove_tree(item.path)
-    else:  # versions that laid their stores out like that locked otherwise, or not at all
+    elif not is_held(_lock_beside(item.path)):  # former versions locked otherwise, or not at all
         remove_tree(item.path)
     with suppress(OSError):  # the folder may hold others
         item.path.parent.rmdir()
@@ -204,6 +207,10 @@ def _locks_of(entry: Path) -> tuple[Path, str]:
     """Return the folder of an entry's lock files and what their names begin with (`odits.core.store.Entries`)."""
     version = entry.parents[1]
     return version.parent / ".locks", f"{version.name}-{entry.name}"
+
+
+def _lock_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def _items_of_kind(root: Path) -> Iterator[Item]:
@@ -224,7 +231,7 @@ def _left_work(home: Path) -> Iterator[Item]:
     yield from _left(WORK, home / "cache" / WORK)
     for folder in ("checkpoints", "weights"):
         yield from _left(WORK, home / folder, deep=True)
-    for pattern in ("checkpoints/**/*.pt.part", "checkpoints/**/*.lock", "cache/work/*.lock"):
+    for pattern in ("checkpoints/**/*.pt.part", "checkpoints/**/*.lock", "cache/work/*.lock", "weights/*.lock"):
         for path in home.glob(pattern):
             if not is_held(path):
                 yield _item(WORK, path, "left")

@@ -1,4 +1,4 @@
-"""A table of probabilities on the disk: written image by image, gone on with after an interruption, memory-mapped."""
+"""A table on the disk: written row by row, gone on with after an interruption, memory-mapped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from odits.core.files import WriteError
+from odits.core.errors import WriteError
+from odits.core.progress import Progress, no_progress
 
 BATCH = 2  # images at a time; a table that is gone on with has to be cut into the same batches to get the same bytes
 
@@ -19,16 +20,16 @@ def fill_table(
     path: Path,
     shape: tuple[int, int],
     rows_of: Callable[[slice], np.ndarray],
-    advance: Callable[[int, int], None] = lambda _, __: None,
+    advance: Progress = no_progress,
 ) -> np.ndarray:
-    """The table float32 (m, n), memory-mapped for reading; rows that the file has already are not computed again.
+    """Fill the table float32 (m, n) and map it for reading; rows that the file has already are not computed again.
 
     Rows are appended with plain writes and not through a memory map: a full disk is then an error rather than a crash.
 
     Args:
         path: an .npy file, complete when its size fits its shape.
         shape: (m, n).
-        rows_of: the probabilities (images, n) of a slice of images.
+        rows_of: computes the rows of a slice of images.
         advance: called with (images done, images in all) at the start and after each batch; may raise to stop.
 
     Raises:
@@ -62,7 +63,7 @@ def fill_table(
 
 
 def _header(file: BinaryIO, shape: tuple[int, int]) -> int:
-    """Where the rows begin in the open file; one that does not begin as a table of this shape is begun anew."""
+    """Return where the rows begin in the open file; one that does not begin as a table of this shape is begun anew."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
     header = stream.getvalue()

@@ -31,7 +31,7 @@ class Quantiles:
 
 
 def quantiles(counts: Sequence[int], distribution: str = "norm") -> Quantiles:
-    """The quantiles of object counts, and those of one of `DISTRIBUTIONS` with parameters from the counts.
+    """Compute the quantiles of object counts, and those of one of `DISTRIBUTIONS` with parameters from the counts.
 
     Location and scale are as in the Anderson-Darling test: mean and standard deviation (normal), mean (exponential),
     maximum likelihood (Gumbel); logarithms for log-normal and Weibull. The i-th of n uniform variables follows

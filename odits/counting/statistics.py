@@ -42,7 +42,7 @@ class CountStatistics:
     std: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes for JSON; an undefined standard deviation is None."""
+        """Return the attributes for JSON; an undefined standard deviation is None."""
         return {
             "counts": list(self.counts),
             "mean": self.mean,
@@ -73,7 +73,7 @@ class TestedDistribution:
     of_logarithms: bool = False
 
     def values(self, counts: np.ndarray) -> np.ndarray:
-        """What is tested of counts > 0: they themselves, or their logarithms."""
+        """Return what is tested of counts > 0: they themselves, or their logarithms."""
         return np.log(counts) if self.of_logarithms else counts
 
 
@@ -140,7 +140,7 @@ class AndersonDarling:
         return _p_text(self.p_value, self.significance_levels)
 
     def as_dict(self) -> dict[str, Any]:
-        """The test for JSON, with the critical value at 5 %; an infinite statistic is None."""
+        """Return the test for JSON, with the critical value at 5 %; an infinite statistic is None."""
         return {
             "distribution": self.distribution,
             "statistic": _finite(self.statistic),
@@ -154,7 +154,7 @@ class AndersonDarling:
 
 
 def describe_counts(counts: Sequence[int]) -> CountStatistics:
-    """Mean, median, mode and standard deviation of object counts, one count an image.
+    """Compute mean, median, mode and standard deviation of object counts, one count an image.
 
     Raises:
         StatisticsError: there are none, or one is negative or not a whole number.
@@ -171,7 +171,7 @@ def describe_counts(counts: Sequence[int]) -> CountStatistics:
 
 
 def anderson_darling(counts: Sequence[int], distribution: str = "norm") -> AndersonDarling:
-    """The test of object counts against one of `DISTRIBUTIONS` at every significance level of its table.
+    """Test object counts against one of `DISTRIBUTIONS` at every significance level of its table.
 
     Raises:
         StatisticsError: fewer than 8 counts, all of them equal, or one negative or not whole.
@@ -195,7 +195,7 @@ def anderson_darling(counts: Sequence[int], distribution: str = "norm") -> Ander
 
 
 def all_tests(counts: Sequence[int]) -> tuple[dict[str, AndersonDarling], str]:
-    """The tests of object counts against all `DISTRIBUTIONS`; or none, and a sentence that says why.
+    """Test object counts against all `DISTRIBUTIONS`; where they can't be tested, say why in a sentence.
 
     Raises:
         StatisticsError: there are no counts, or one is negative or not a whole number.
@@ -208,7 +208,7 @@ def all_tests(counts: Sequence[int]) -> tuple[dict[str, AndersonDarling], str]:
 
 
 def verdict(distribution: str, statistic: float, size: int) -> AndersonDarling:
-    """What a statistic A² of `size` counts means: critical values, p-value and verdict; for published results too.
+    """Say what a statistic A² of `size` counts means: critical values, p-value and verdict; for published results too.
 
     The thesis's Table 3.3 has 20.4421 for 100 images against "expon"; its critical value 1.333 is from an older table.
     """
@@ -233,9 +233,12 @@ def verdict(distribution: str, statistic: float, size: int) -> AndersonDarling:
 
 
 def density_curve(counts: Sequence[int], points: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """x and y, float64 (points,): a Gaussian kernel estimate of the density of counts, bandwidth by Scott's rule.
+    """Estimate the density of counts with Gaussian kernels, their bandwidth by Scott's rule.
 
     What the kernels would put below 0 is reflected at 0, so the curve's area over x ≥ 0 is 1.
+
+    Returns:
+        x and y, float64 (points,) each.
 
     Raises:
         StatisticsError: fewer than two different counts, or one negative or not whole.
@@ -252,7 +255,11 @@ def density_curve(counts: Sequence[int], points: int = 256) -> tuple[np.ndarray,
 
 
 def checked_counts(counts: Sequence[int]) -> np.ndarray:
-    """The counts as float64 (n,), n ≥ 1."""
+    """Return the counts as float64 (n,), n ≥ 1.
+
+    Raises:
+        StatisticsError: there are none, or one is negative or not a whole number.
+    """
     values = np.asarray(counts, dtype=np.float64).ravel()
     if not len(values):
         raise StatisticsError("There are no object counts: no image was segmented.")

@@ -30,7 +30,7 @@ class Countable(Protocol):
     """An image whose objects can be counted for any filters."""
 
     def count(self, filters: Any) -> int:
-        """How many objects the filters leave."""
+        """Count the objects that the filters leave."""
         ...
 
 
@@ -66,7 +66,7 @@ class Setting:
     reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The setting for JSON."""
+        """Return the setting for JSON."""
         return {
             "filters": self.filters._asdict(),
             "counts": list(self.counts),
@@ -76,7 +76,7 @@ class Setting:
 
 
 def tunable_objects(images: Sequence[Countable]) -> Tunable:
-    """Stored objects (`odits.objects.filters.StoredBoxes`) and 252 settings of their filters."""
+    """Return stored objects (`odits.objects.filters.StoredBoxes`) with 252 settings of their filters."""
     confidence = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     area = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
     settings = itertools.product(confidence, area, (1.0, 0.7, 0.5, 0.3))
@@ -84,9 +84,9 @@ def tunable_objects(images: Sequence[Countable]) -> Tunable:
 
 
 def tunable_candidates(images: Sequence[Countable], parameters: SamParameters) -> Tunable:
-    """SAM's candidates (`odits.models.segmentation.sam_replay.KeptCandidates`) and 280 settings of its filters.
+    """Return SAM's candidates (`odits.models.segmentation.sam_replay.MaskCandidates`) with 280 settings of its filters.
 
-    The loosest are what `odits.models.segmentation.candidates` keeps candidates at.
+    The loosest are those at which `odits.models.segmentation.candidates` stores candidates.
     """
     quality = (0.8, 0.84, 0.86, 0.88, 0.9, 0.92, 0.95)
     stability = (0.85, 0.9, 0.93, 0.95, 0.97)
@@ -96,10 +96,10 @@ def tunable_candidates(images: Sequence[Countable], parameters: SamParameters) -
 
 
 def try_filters(images: Sequence[Countable], filters: AnyFilters, distribution: str = "norm") -> Setting:
-    """Counts of all images with these filters, and their test.
+    """Count the objects of all images with these filters, and test the counts.
 
     Raises:
-        OditsError: filters that are looser than what the images were kept at.
+        OditsError: filters that are looser than what was stored of the images.
     """
     counts = tuple(image.count(filters) for image in images)
     try:
@@ -111,7 +111,7 @@ def try_filters(images: Sequence[Countable], filters: AnyFilters, distribution: 
 def search(
     tunable: Tunable, distribution: str = "norm", advance: Callable[[int, int], None] | None = None
 ) -> list[Setting]:
-    """All settings, the one whose counts are closest to the distribution (least A²) first, untestable ones last.
+    """Try all settings: the one whose counts are closest to the distribution (least A²) first, untestable ones last.
 
     Args:
         tunable: at least 8 images.
@@ -119,7 +119,7 @@ def search(
         advance: called with (done, of) after every setting; what it raises ends the search.
 
     Raises:
-        OditsError: too few images, or filters looser than what the images were kept at.
+        OditsError: too few images, or filters looser than what was stored of the images.
     """
     if len(tunable.images) < MIN_SIZE:
         raise OditsError(f"Tuning needs the objects of at least {MIN_SIZE} images; there are {len(tunable.images)}.")

@@ -1,6 +1,7 @@
 """Results of evaluations on the disk: nothing is computed twice, and what was interrupted is gone on with.
 
-A folder in their store holds `probabilities.npy` (float32 (m, n)) and, written last, `evaluation.json`. A folder without the latter is an evaluation that was interrupted; its key tells everything that the result depends on.
+A folder in their store holds `probabilities.npy` (float32 (m, n)) and, written last, `evaluation.json`. A folder
+without the latter is an evaluation that was interrupted; its key tells everything that the result depends on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import atexit
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ class StoredEvaluation:
 
     Attributes:
         key: tells checkpoint, images, words and lexicons.
-        folder: where it is kept.
+        folder: where it is stored.
         model: its name, as shown to users.
         checkpoint: digest of its weights.
         reference: what it was loaded by.
@@ -75,7 +76,7 @@ class StoredEvaluation:
     problems: tuple[Problem, ...] = ()
 
     def probabilities(self) -> np.ndarray:
-        """The table float32 (m, n), memory-mapped.
+        """Map the table float32 (m, n) into memory.
 
         Raises:
             OditsError: it has been removed meanwhile.
@@ -87,16 +88,16 @@ class StoredEvaluation:
         return found
 
     def top(self, count: int = 10) -> tuple[np.ndarray, np.ndarray]:
-        """Indices int64 (m, count) and probabilities float32 (m, count) of each image's most probable words.
+        """Rank each image's most probable words, ties in the vocabulary's order; once for each evaluation and count.
 
-        The best comes first, ties in the vocabulary's order; computed once for each evaluation and count.
+        Returns:
+            Their indices int64 (m, count) and probabilities float32 (m, count), best first.
         """
-        kept = self._tops.get(count)
-        if kept is None:
+        if count not in self._tops:
             table = self.probabilities()
             places = np.stack([np.argsort(-row, kind="stable")[:count] for row in table])
-            kept = self._tops[count] = places, np.take_along_axis(table, places, axis=1)
-        return kept
+            self._tops[count] = places, np.take_along_axis(table, places, axis=1)
+        return self._tops[count]
 
     @cached_property
     def _tops(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
@@ -132,7 +133,7 @@ def evaluate_and_store(
     workers: Workers = HERE,
     device: str = "auto",
 ) -> StoredEvaluation:
-    """The evaluation of a model on a split: the one that is kept, else a new one, which is kept then.
+    """Evaluate a model on a split and store the result, or return the stored one.
 
     Args:
         model: what is evaluated.
@@ -151,10 +152,10 @@ def evaluate_and_store(
     records = records_of(dataset, split)
     key, question = evaluation_key(model.checkpoint, dataset, records, vocabulary)
     with _entry(key) as folder:
-        kept = read_evaluation(folder)
-        if kept is not None:
+        stored = read_evaluation(folder)
+        if stored is not None:
             advance(len(records), len(records))
-            return kept
+            return stored
         task = prediction_task(model, reference if workers != HERE else "", vocabulary, device)
         evaluated = fill_probabilities(folder / TABLE, task, records, len(vocabulary), workers, advance)
         groups, per_image = report(evaluated.table, dataset, evaluated.records, vocabulary)
@@ -174,10 +175,10 @@ def evaluate_and_store(
             "metadata": _metadata(reference, model.checkpoint),
         }
         write_atomically(folder / RESULT, json.dumps(document, allow_nan=False).encode())
-    kept = read_evaluation(folder)
-    if kept is None:
+    stored = read_evaluation(folder)
+    if stored is None:
         raise OditsError(f"The evaluation of {model.name} can't be read back from {folder}.")
-    return kept
+    return stored
 
 
 @contextmanager
@@ -202,14 +203,14 @@ def _entry(key: str) -> Iterator[Path]:
 
 
 def read_evaluation(folder: Path) -> StoredEvaluation | None:
-    """The evaluation kept in a folder; None where there is none, or a damaged one."""
+    """Read the evaluation in a folder; None where there is none, or a damaged one."""
     try:
         document = json.loads((folder / RESULT).read_bytes())
         words = document.pop("vocabulary")
         images = tuple(document.pop("images"))
         problems = tuple(Problem(**problem) for problem in document.pop("problems", []))
         per_image = {name: np.array(values, np.float64) for name, values in document.pop("per_image").items()}
-        kept = StoredEvaluation(
+        stored = StoredEvaluation(
             key=folder.name,
             folder=folder,
             vocabulary=Vocabulary(tuple(words["words"]), words["name"]),
@@ -218,9 +219,9 @@ def read_evaluation(folder: Path) -> StoredEvaluation | None:
             problems=problems,
             **document,
         )
-        whole = kept.probabilities().shape == (len(images), len(kept.vocabulary))
+        whole = stored.probabilities().shape == (len(images), len(stored.vocabulary))
         whole = whole and all(len(values) == len(images) for values in per_image.values())
-        return kept if whole and {"confidence", "threshold", "rank", "uniformity"} <= set(kept.groups) else None
+        return stored if whole and {"confidence", "threshold", "rank", "uniformity"} <= set(stored.groups) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OditsError):
         return None
 
@@ -252,7 +253,7 @@ def _number(value: float) -> float | None:
 
 
 def _metadata(reference: str, digest: str) -> dict[str, str]:
-    """What the checkpoint's header says, where its reference names a safetensors file."""
+    """Return what the checkpoint's header says, where its reference names a safetensors file."""
     try:
         ref = parse(reference)
     except OditsError:
@@ -267,18 +268,18 @@ GROUPS = ("confidence", "threshold", "rank")
 
 
 def track_evaluation(
-    kept: StoredEvaluation, dataset: Dataset, reference: str = "mlflow", new_run: bool = True
+    stored: StoredEvaluation, dataset: Dataset, reference: str = "mlflow", new_run: bool = True
 ) -> str | None:
-    """The id of the run that has the results now; None where nothing is tracked.
+    """Log results into a tracked run and return its id; None where nothing is tracked.
 
-    They are logged at the checkpoint's epoch into the newest run that keeps this very checkpoint; where there is none,
+    They are logged at the checkpoint's epoch into the newest run that has this very checkpoint; where there is none,
     into a new run "evaluate MODEL".
 
     Args:
-        kept: the results.
+        stored: the results.
         dataset: what was evaluated on.
         reference: "mlflow[:URI]", "neptune[:PROJECT]" or "none".
-        new_run: whether a run is made where none keeps the checkpoint.
+        new_run: whether a run is made where none has the checkpoint.
 
     Raises:
         TrackingError: the tracker can't be reached, or does not take everything.
@@ -286,17 +287,17 @@ def track_evaluation(
     tracker = make_tracker(reference)
     if isinstance(tracker, NoTracker):
         return None
-    found = find_run(reference, kept.checkpoint)
+    found = find_run(reference, stored.checkpoint)
     if found is None and not new_run:
         return None
-    parameters = {"model": kept.model, "checkpoint": kept.checkpoint} if found is None else {}
+    parameters = {"model": stored.model, "checkpoint": stored.checkpoint} if found is None else {}
     run = tracker.start(
-        f"evaluate {kept.model}" if found is None else found.name,
+        f"evaluate {stored.model}" if found is None else found.name,
         parameters,
-        {"evaluated on": f"{kept.data}, {kept.split}, {len(kept.vocabulary)} words"},
+        {"evaluated on": f"{stored.data}, {stored.split}, {len(stored.vocabulary)} words"},
         found.id if found else None,
     )
-    run.metrics(flat_metrics(kept, prefix_of(kept, dataset)), epoch_of(kept))
+    run.metrics(flat_metrics(stored, prefix_of(stored, dataset)), epoch_of(stored))
     # how its training ended is still true of the run
     ended: dict[str, Status] = {"failed": "failed", "killed": "killed"}
     run.finish(ended.get(found.status, "finished") if found else "finished")
@@ -304,7 +305,7 @@ def track_evaluation(
 
 
 def find_run(reference: str, digest: str) -> StoredRun | None:
-    """The newest run that keeps a checkpoint of that digest; None where there is none or the store can't be asked."""
+    """Return the newest run with a checkpoint of that digest; None where there is none or the store can't be asked."""
     try:
         runs = open_store(reference).list().runs
     except StoreError:
@@ -312,23 +313,23 @@ def find_run(reference: str, digest: str) -> StoredRun | None:
     return next((run for run in runs if any(item.digest == digest for item in run.checkpoints)), None)
 
 
-def prefix_of(kept: StoredEvaluation, dataset: Dataset) -> str:
-    """What the metrics' names begin with: "eval", as in fine-tuning, where it is the same data and words, else more."""
-    trained_on = kept.metadata.get("data", kept.data)
-    prefix = kept.split if trained_on == kept.data else f"{kept.data} {kept.split}"
-    same_words = kept.vocabulary.digest == dataset.vocabulary().digest
-    return prefix if same_words else f"{prefix} over {len(kept.vocabulary)} words {kept.vocabulary.digest[:6]}"
+def prefix_of(stored: StoredEvaluation, dataset: Dataset) -> str:
+    """Return how the metrics' names begin: "eval", as in fine-tuning, for the same data and words, else more."""
+    trained_on = stored.metadata.get("data", stored.data)
+    prefix = stored.split if trained_on == stored.data else f"{stored.data} {stored.split}"
+    same_words = stored.vocabulary.digest == dataset.vocabulary().digest
+    return prefix if same_words else f"{prefix} over {len(stored.vocabulary)} words {stored.vocabulary.digest[:6]}"
 
 
-def flat_metrics(kept: StoredEvaluation, prefix: str) -> dict[str, float]:
-    """The averages by names such as "eval/confidence/precision"; those that no image has are left out."""
-    flat: dict[str, Any] = {"uniformity": kept.groups["uniformity"]}
+def flat_metrics(stored: StoredEvaluation, prefix: str) -> dict[str, float]:
+    """Return the averages by names such as "eval/confidence/precision"; those that no image has are left out."""
+    flat: dict[str, Any] = {"uniformity": stored.groups["uniformity"]}
     for group in GROUPS:
-        flat |= {f"{group}/{name}": value for name, value in kept.groups[group].items()}
+        flat |= {f"{group}/{name}": value for name, value in stored.groups[group].items()}
     return {f"{prefix}/{name}": float(value) for name, value in flat.items() if value is not None}
 
 
-def epoch_of(kept: StoredEvaluation) -> int:
-    """The epoch after which the checkpoint was kept; 0 for a model that was not fine-tuned."""
-    epoch = kept.metadata.get("epoch", "0")
+def epoch_of(stored: StoredEvaluation) -> int:
+    """Return the epoch after which the checkpoint was saved; 0 for a model that was not fine-tuned."""
+    epoch = stored.metadata.get("epoch", "0")
     return int(epoch) if epoch.isdecimal() else 0

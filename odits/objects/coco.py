@@ -41,14 +41,14 @@ class ExportedImage:
     source: Path | bytes | None = None
 
     def categories(self) -> list[tuple[str, str]]:
-        """(category, supercategory) of each object: its name, or its kind where it has none; and its kind."""
+        """Return (category, supercategory) of each object: its name, or its kind where it has none; and its kind."""
         kinds = kinds_of(self.detections)
         names = list(self.names) or [""] * len(kinds)
         return [(name or kind, kind) for name, kind in zip(names, kinds, strict=True)]
 
 
 def coco_document(images: Iterable[ExportedImage], segmenter: str = "", named_by: str = "") -> dict[str, Any]:
-    """A COCO object detection document; masks are compressed run lengths, boxes (x, y, width, height) in pixels.
+    """Return a COCO object detection document; masks are run lengths, boxes (x, y, width, height) in pixels.
 
     An annotation has a `score` (the confidence) and the attribute `kind` besides COCO's own.
 
@@ -116,7 +116,7 @@ def _annotations(one: ExportedImage, image: int, before: int, identifiers: dict[
 
 
 def label_image(detections: sv.Detections, size: tuple[int, int]) -> Image.Image:
-    """An image of `size` (W, H) whose pixels are the objects' numbers, 0 for none; of several the smallest counts.
+    """Draw an image of `size` (W, H) whose pixels are the objects' numbers, 0 for none; of several the smallest counts.
 
     Up to 255 objects it has a palette (mode "P"), so that it shows in colours; beyond, 16 bits of grey.
     """
@@ -130,14 +130,14 @@ def label_image(detections: sv.Detections, size: tuple[int, int]) -> Image.Image
 
 
 def png(image: Image.Image) -> bytes:
-    """The image as a PNG file."""
+    """Encode the image as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def coco_files(images: Iterable[ExportedImage], segmenter: str = "", named_by: str = "") -> dict[str, bytes]:
-    """The files of a data set, by their paths: data/… (images), labels.json, masks/… (see `label_image`).
+    """Make the files of a data set, by their paths: data/… (images), labels.json, masks/… (see `label_image`).
 
     It is what FiftyOne calls a COCODetectionDataset; the masks' folder is for those who want pictures.
     """
@@ -152,7 +152,7 @@ def coco_files(images: Iterable[ExportedImage], segmenter: str = "", named_by: s
 def write_coco_folder(
     folder: Path, images: Iterable[ExportedImage], segmenter: str = "", named_by: str = ""
 ) -> list[Path]:
-    """The files written into the folder, as `coco_files` has them; files of the same names are replaced."""
+    """Write `coco_files` into the folder, in place of files of the same names, and return their paths."""
     written = []
     for name, content in coco_files(images, segmenter, named_by).items():
         file = folder / name

@@ -27,7 +27,7 @@ class RunLengths(TypedDict):
 def make_detections(
     masks: Iterable[np.ndarray], confidence: Sequence[float], kind: Sequence[str], size: tuple[int, int]
 ) -> sv.Detections:
-    """Detections of an image of `size` (W, H), largest object first; masks of another size are scaled to it.
+    """Make the detections of an image from masks, largest object first; masks of another size are scaled to it.
 
     Boxes are half-open: x1 and y1 are one past the mask's last pixel. Masks without a pixel are left out.
 
@@ -64,7 +64,7 @@ def make_detections(
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """bool (H, W) for `size` (W, H); the outline is interpolated, not stepped."""
+    """Scale a mask to `size` (W, H): bool (H, W), its outline interpolated, not stepped."""
     if mask.shape == (size[1], size[0]):
         return mask.astype(bool, copy=False)
     return cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) >= 128
@@ -76,32 +76,40 @@ def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def suppress(masks: Sequence[np.ndarray], threshold: float) -> list[int]:
-    """Indices of the masks (bool (h, w), best first) that stay: none overlaps a better one by IoU > `threshold`."""
+    """Suppress masks that a better one overlaps by an IoU above the threshold (non-maximum suppression).
+
+    Args:
+        masks: bool (h, w) each, best first.
+        threshold: in 0..1.
+
+    Returns:
+        Indices of the masks that stay.
+    """
     if not masks:
         return []
     flat = np.stack([mask.ravel() for mask in masks]).astype(np.float32)
     common = flat @ flat.T
     area = np.diag(common)
     iou = common / np.maximum(area[:, None] + area[None, :] - common, 1)
-    kept: list[int] = []
+    selected: list[int] = []
     for index in range(len(masks)):
-        if area[index] > 0 and not (iou[index, kept] > threshold).any():
-            kept.append(index)
-    return kept
+        if area[index] > 0 and not (iou[index, selected] > threshold).any():
+            selected.append(index)
+    return selected
 
 
 def masks_of(detections: sv.Detections) -> np.ndarray:
-    """bool (K, H, W), with K = 0 where nothing was found."""
+    """Return the masks, bool (K, H, W), with K = 0 where nothing was found."""
     return np.zeros((0, 0, 0), bool) if detections.mask is None else np.asarray(detections.mask)
 
 
 def kinds_of(detections: sv.Detections) -> list[str]:
-    """The kind of each object: "mask", "region" or "text"."""
+    """Return the kind of each object: "mask", "region" or "text"."""
     return [str(kind) for kind in detections.data.get("kind", ["mask"] * len(detections))]
 
 
 def areas_of(detections: sv.Detections) -> np.ndarray:
-    """int64 (K,), pixels of each object."""
+    """Return the pixels of each object, int64 (K,)."""
     area = detections.data.get("area")
     return masks_of(detections).sum(axis=(1, 2), dtype=np.int64) if area is None else np.asarray(area, np.int64)
 
@@ -109,7 +117,7 @@ def areas_of(detections: sv.Detections) -> np.ndarray:
 def object_table(
     detections: sv.Detections, names: Sequence[str] = (), sure: Sequence[float] | np.ndarray = ()
 ) -> pd.DataFrame:
-    """One row an object: number (from 1), kind, area in pixels and per cent, confidence, and its box in pixels.
+    """Return a table of objects: number (from 1), kind, area in pixels and per cent, confidence, box in pixels.
 
     Where `names` has what each is called, and `sure` how sure that is, these are the columns "name" and "name_score".
     """
@@ -134,14 +142,14 @@ def object_table(
 
 
 def object_crop(image: Image.Image, detections: sv.Detections, index: int) -> Image.Image:
-    """The image inside the object's box, background kept; at least one pixel."""
+    """Crop the image to the object's box, with its background; at least one pixel."""
     _check(detections, index)
     x0, y0, x1, y1 = (int(v) for v in detections.xyxy[index])
     return image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
 
 
 def object_at(detections: sv.Detections, x: float, y: float) -> int | None:
-    """The index of the smallest object that covers the pixel at (x, y), or None."""
+    """Return the index of the smallest object that covers the pixel at (x, y), or None."""
     masks = masks_of(detections)
     column, row = int(np.floor(x)), int(np.floor(y))
     if not (0 <= row < masks.shape[1] and 0 <= column < masks.shape[2]):
@@ -151,7 +159,7 @@ def object_at(detections: sv.Detections, x: float, y: float) -> int | None:
 
 
 def object_in(detections: sv.Detections, box: Sequence[float]) -> int | None:
-    """The index of the object whose own box x0, y0, x1, y1 fits the given one best by IoU; None where none meets it."""
+    """Return the index of the object whose box fits x0, y0, x1, y1 best by IoU; None where none meets it."""
     if not len(detections):
         return None
     fit = sv.box_iou_batch(np.array([box], float), detections.xyxy.astype(float))[0]
@@ -159,7 +167,7 @@ def object_in(detections: sv.Detections, box: Sequence[float]) -> int | None:
 
 
 def part_of(detections: sv.Detections, indices: Sequence[int]) -> sv.Detections:
-    """The detections at these indices, in their order; all sizes stay, also where there are none."""
+    """Return the detections at these indices, in their order; all sizes stay, also where there are none."""
     chosen = np.asarray(indices, int)
     return sv.Detections(
         xyxy=detections.xyxy[chosen],
@@ -170,7 +178,7 @@ def part_of(detections: sv.Detections, indices: Sequence[int]) -> sv.Detections:
 
 
 def index_map(detections: sv.Detections) -> np.ndarray:
-    """int32 (H, W): the object that `object_at` gives for every pixel, -1 for none."""
+    """Return int32 (H, W): the object that `object_at` gives for every pixel, -1 for none."""
     masks = masks_of(detections)
     top = np.full(masks.shape[1:], -1, np.int32)
     for index in np.argsort(-areas_of(detections), kind="stable"):
@@ -179,7 +187,7 @@ def index_map(detections: sv.Detections) -> np.ndarray:
 
 
 def object_rle(detections: sv.Detections, index: int) -> RunLengths:
-    """The object's mask as COCO's compressed run lengths, ready for JSON."""
+    """Return the object's mask as COCO's compressed run lengths, ready for JSON."""
     from pycocotools import mask as coco
 
     _check(detections, index)
@@ -188,14 +196,14 @@ def object_rle(detections: sv.Detections, index: int) -> RunLengths:
 
 
 def mask_from_rle(rle: RunLengths) -> np.ndarray:
-    """bool (H, W) from COCO's compressed run lengths."""
+    """Return the mask, bool (H, W), of COCO's compressed run lengths."""
     from pycocotools import mask as coco
 
     return coco.decode({"size": rle["size"], "counts": rle["counts"].encode("ascii")}).astype(bool)
 
 
 def overlay_image(image: Image.Image, detections: sv.Detections, opacity: float = 0.5) -> Image.Image:
-    """An RGB copy of the image with every object filled in its colour at `opacity` (0..1), outlined and numbered."""
+    """Draw every object onto an RGB copy of the image: filled at `opacity` (0..1), outlined and numbered."""
     if len(detections) == 0:
         return image.convert("RGB")
     scene = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
@@ -217,7 +225,7 @@ def overlay_image(image: Image.Image, detections: sv.Detections, opacity: float 
 
 
 def side_by_side(image: Image.Image, other: Image.Image, gap: int = 12) -> Image.Image:
-    """RGB: the image and, right of it, another of the same size, with white between them (Fig. 3.3 of the thesis)."""
+    """Put another image right of an image, with white between them, as RGB (Fig. 3.3 of the thesis)."""
     pair = Image.new("RGB", (image.width + gap + other.width, max(image.height, other.height)), "white")
     pair.paste(image, (0, 0))
     pair.paste(other, (image.width + gap, 0))

@@ -42,7 +42,7 @@ class StoredBoxes:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> StoredBoxes:
-        """The objects of a document as `odits.objects.codec.to_document` has it."""
+        """Return the objects of a document as `odits.objects.codec.to_document` has it."""
         height, width = document["size"]
         found = sorted(document["objects"], key=lambda item: (item["kind"] != "text", -item["score"]))
         boxes = np.array([item["bbox"] for item in found], float).reshape(-1, 4)
@@ -54,7 +54,7 @@ class StoredBoxes:
         )
 
     def count(self, filters: ObjectFilters) -> int:
-        """How many objects pass."""
+        """Count the objects that pass."""
         passes = (self.confidence >= filters.least_confidence) & (self.share >= filters.least_area)
         if filters.box_nms_thresh >= 1:
             return int(passes.sum())
@@ -62,7 +62,7 @@ class StoredBoxes:
 
 
 def stored_boxes(images: Iterable[Source], key: str) -> list[StoredBoxes]:
-    """The stored objects of those images that the segmenter of this key has segmented.
+    """Return the stored objects of those images that the segmenter of this key has segmented.
 
     Raises:
         ImageError: an image's file cannot be read.
@@ -71,14 +71,18 @@ def stored_boxes(images: Iterable[Source], key: str) -> list[StoredBoxes]:
     return [StoredBoxes.from_document(document) for document in documents if document is not None]
 
 
-# Non-maximum suppression over the same boxes again and again: what stays of any part of them, at any threshold.
-
-
 class Suppression:
-    """Boxes, best first; the same decisions as torchvision's `nms` on float32 boxes.
+    """Non-maximum suppression over the same boxes again and again: of any part of them, at any threshold.
+
+    It decides as torchvision's `nms` does on float32 boxes.
 
     Args:
-        boxes: (K, 4), x0, y0, x1, y1.
+        boxes: (K, 4), x0, y0, x1, y1, best first.
+
+    Example:
+        >>> boxes = Suppression(np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 0, 60, 10]]))
+        >>> boxes.survivors(np.ones(3, bool), threshold=0.5)
+        [0, 2]
     """
 
     def __init__(self, boxes: np.ndarray) -> None:
@@ -86,22 +90,24 @@ class Suppression:
         self._doubles: dict[float, list[int]] = {}
 
     def survivors(self, passes: np.ndarray, threshold: float) -> list[int]:
-        """Indices that stay, best first: no better one that stays overlaps them by an IoU above the threshold.
+        """Suppress boxes that a better one overlaps by an IoU above the threshold.
 
         Args:
             passes: bool (K,), which boxes take part.
             threshold: in 0..1.
+
+        Returns:
+            Indices of the boxes that stay, best first.
         """
         if threshold not in self._doubles:
             self._doubles[threshold] = self._doubles_at(threshold)
         doubles = self._doubles[threshold]
-        kept = 0
-        stay = []
+        selected, bits = [], 0
         for index in np.flatnonzero(passes).tolist():
-            if not doubles[index] & kept:
-                kept |= 1 << index
-                stay.append(index)
-        return stay
+            if not doubles[index] & bits:
+                bits |= 1 << index
+                selected.append(index)
+        return selected
 
     def _doubles_at(self, threshold: float) -> list[int]:
         """For each box, the better ones that overlap it too much, as the bits of a number."""
