@@ -143,7 +143,7 @@ SCENES = (
 
 
 def font(face: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The first font of the face that is installed, else Pillow's own."""
+    """Return the first font of the face that is installed, else Pillow's own."""
     for name in FACES[face]:
         if (FONTS / name).is_file():
             return ImageFont.truetype(str(FONTS / name), size)
@@ -151,13 +151,13 @@ def font(face: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def shade(color: Color, factor: float) -> Color:
-    """The colour made darker (factor below 1) or lighter."""
+    """Return the colour made darker (factor below 1) or lighter."""
     red, green, blue = (int(np.clip(part * factor, 0, 255)) for part in color)
     return red, green, blue
 
 
 def lettering(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], text: str, face: str, ink: Color) -> None:
-    """Writes the text as large as fits into the middle of the box, with a soft shadow."""
+    """Write the text as large as fits into the middle of the box, with a soft shadow."""
     x0, y0, x1, y1 = box
     size = int((y1 - y0) * 0.86)
     while draw.textlength(text, font=font(face, size)) > (x1 - x0) * 0.9:
@@ -168,7 +168,7 @@ def lettering(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], text: s
 
 
 def window(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], frame: Color, lit: bool) -> None:
-    """A pane with its frame, sill, cross-bar and a slanting reflection."""
+    """Draw a pane with its frame, sill, cross-bar and a slanting reflection."""
     x0, y0, x1, y1 = box
     glass = (206, 186, 128) if lit else (64, 82, 98)
     draw.rectangle((x0 - 8, y0 - 8, x1 + 8, y1 + 8), fill=frame)
@@ -207,7 +207,7 @@ def facade(shop: Shop, rng: np.random.Generator) -> Image.Image:
 
 
 def shopfront(draw: ImageDraw.ImageDraw, shop: Shop, rng: np.random.Generator) -> None:
-    """The ground floor: display window, door, awning and the smaller sign."""
+    """Draw the ground floor: display window, door, awning and the smaller sign."""
     width, frame = shop.width, shade(shop.board, 0.7)
     door = (width - 190, 560, width - 60, FACADE - 12)
     draw.rectangle((20, 524, width - 20, FACADE), fill=frame)
@@ -272,7 +272,7 @@ def ground(canvas: np.ndarray, corners: Corners, rng: np.random.Generator) -> No
 
 
 def car(draw: ImageDraw.ImageDraw, x: int, y: int, size: float, color: Color) -> None:
-    """A saloon from the side; (x, y) is the ground below its middle in the 1024 × 768 picture."""
+    """Draw a saloon from the side; (x, y) is the ground below its middle in the 1024 × 768 picture."""
     unit = size * SCALE
 
     def at(*points: tuple[float, float]) -> list[tuple[float, float]]:
@@ -307,7 +307,7 @@ def car(draw: ImageDraw.ImageDraw, x: int, y: int, size: float, color: Color) ->
 
 
 def tree(draw: ImageDraw.ImageDraw, x: int, y: int, size: int, rng: np.random.Generator) -> None:
-    """A street tree whose trunk meets the ground at (x, y)."""
+    """Draw a street tree whose trunk meets the ground at (x, y)."""
     trunk = size * 0.07
     draw.polygon(
         [
@@ -328,7 +328,7 @@ def tree(draw: ImageDraw.ImageDraw, x: int, y: int, size: int, rng: np.random.Ge
 
 
 def paint(scene: Scene, seed: int) -> Image.Image:
-    """The scene at 1024 × 768."""
+    """Draw the scene at 1024 × 768."""
     rng = np.random.default_rng(seed)
     canvas = np.clip(sky(*scene.sky, rng), 0, 255).astype(np.uint8)
     ground(canvas, scene.corners, rng)
@@ -348,7 +348,7 @@ def paint(scene: Scene, seed: int) -> Image.Image:
 
 
 def develop(image: Image.Image, light: float, rng: np.random.Generator) -> Image.Image:
-    """The drawing as a camera might give it: uneven light, a little softness and noise."""
+    """Return the drawing as a camera might give it: uneven light, a little softness and noise."""
     pixels = np.asarray(image, np.float32) * light
     x, y = np.meshgrid(np.linspace(-1, 1, WIDTH), np.linspace(-1, 1, HEIGHT))
     pixels *= (1.04 - 0.16 * (x**2 + y**2))[..., None]
@@ -359,7 +359,7 @@ def develop(image: Image.Image, light: float, rng: np.random.Generator) -> Image
 
 
 def main(folder: Path) -> None:
-    """Writes the images and lexicons.csv into the folder."""
+    """Write the images and lexicons.csv into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lexicons.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -22,7 +22,7 @@ DEMO = sorted((ROOT / "assets" / "demo").glob("*.jpg"))
 
 
 def main() -> None:
-    """Starts the app, opens it, walks through the demo images, and reports."""
+    """Start the app, open it, walk through the demo images, and report."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--views", type=int, default=100)
     options = arguments.parse_args()

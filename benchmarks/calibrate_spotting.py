@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def fit(tables: list[np.ndarray], truths: list[np.ndarray], rounds: int = 20) -> Calibration:
-    """The logistic regression of truths (N,) on the features (R, N, 4) of each word's best line."""
+    """Fit the logistic regression of truths (N,) on the features (R, N, 4) of each word's best line."""
     from sklearn.linear_model import LogisticRegression
 
     true = np.concatenate(truths)

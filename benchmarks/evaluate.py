@@ -1,7 +1,7 @@
 """Evaluation of a split against the bare encoder calls on preprocessed tensors plus decoding once, and its peak memory.
 
 Random weights: time and memory do not depend on the weights' values. Both ways run in turn in one process, on the same
-images and words, and nothing is kept from one round to the next. Words are encoded at their short context both times.
+images and words, and nothing is cached from one round to the next. Words are encoded at their short context both times.
 Peak memory is that of a process of its own for each size of vocabulary. The images and lexicons are SVT's eval set
 where it is at hand, else made up at the same sizes.
 """
@@ -28,8 +28,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, parser, report
+from odits.core.tables import BATCH
 from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, open_image, read_dataset
-from odits.evaluation.evaluate import BATCH, evaluate
+from odits.evaluation.evaluate import evaluate
 from odits.models.clip.embedded import ARCHITECTURE, create_untrained, new_model, tokenizer
 from odits.models.clip.model import ClipModel, encode_vocabulary
 
@@ -62,13 +63,13 @@ def load_images(data: Path | None, folder: Path, count: int) -> Dataset:
 
 
 def load_vocabulary(dataset: Dataset, count: int) -> Vocabulary:
-    """The data set's words, and made-up ones until there are `count`."""
+    """Return the data set's words, and made-up ones until there are `count`."""
     known = list(dataset.vocabulary().words)
     return Vocabulary(tuple(dict.fromkeys(known + made_up_words(count)))[:count], f"{count} words")
 
 
 def load_model(architecture: str, checkpoint: str) -> ClipModel:
-    """A model with random weights that nothing has been kept of."""
+    """Make a model with random weights of which nothing is cached."""
     torch.manual_seed(0)
     if architecture == ARCHITECTURE:
         model, tokenize = new_model(), tokenizer()
@@ -95,14 +96,14 @@ def bare_seconds(clip: ClipModel, records: tuple[ImageRecord, ...], vocabulary: 
 
 @contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Adds the time inside to `seconds[name]`."""
+    """Add the time inside to `seconds[name]`."""
     start = time.perf_counter()
     yield
     seconds[name] += time.perf_counter() - start
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process has held so far."""
+    """Measure the most memory that this process has held so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
@@ -115,7 +116,7 @@ def measure_memory(options: Any, words: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Runs both ways in turn and reports the ratio of their times, then the peak memory."""
+    """Run both ways in turn and report the ratio of their times, then the peak memory."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     arguments.add_argument("--architecture", default=ARCHITECTURE, help="of open_clip; default the embedded model's")

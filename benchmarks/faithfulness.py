@@ -23,7 +23,7 @@ RESAMPLES = 10_000
 
 
 def main() -> None:
-    """Runs the benchmark and prints its report."""
+    """Run the benchmark and print its report."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("checkpoint", type=Path, help="an ODITS checkpoint")
     add_data(arguments)
@@ -42,11 +42,11 @@ def main() -> None:
             continue
         prediction = model.predict_input(one, vocabulary)
         word = int(prediction.probabilities.argmax())
-        told = np.argsort(-explainer.contributions([word])[:, 0], kind="stable")
-        looked = np.argsort(-explainer.attention(prediction.attention), kind="stable")
-        chance = [curves(explainer, word, rng.permutation(len(told))) for _ in range(RANDOM)]
+        by_contribution = np.argsort(-explainer.contributions([word])[:, 0], kind="stable")
+        by_attention = np.argsort(-explainer.attention(prediction.attention), kind="stable")
+        chance = [curves(explainer, word, rng.permutation(len(by_contribution))) for _ in range(RANDOM)]
         random = [np.mean([c.deletion for c in chance]), np.mean([c.insertion for c in chance])]
-        found = [curves(explainer, word, order) for order in (told, looked)]
+        found = [curves(explainer, word, order) for order in (by_contribution, by_attention)]
         rows.append([*random, *(value for c in found for value in (c.deletion, c.insertion))])
     table = np.array(rows)
     names = ("random", "contribution", "attention")
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def interval(values: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    """The mean of (m,) differences with its 95 % bootstrap interval."""
+    """Compute the mean of (m,) differences with its 95 % bootstrap interval."""
     drawn = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), RESAMPLES) @ values / len(values)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return {"difference": float(values.mean()), "low": float(low), "high": float(high)}

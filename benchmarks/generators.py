@@ -16,7 +16,7 @@ from odits.models.fusion.random_streams import GENERATORS, random_stream
 
 
 def main() -> None:
-    """Runs NumPy and every generator in turn and reports medians and their ratios to NumPy's."""
+    """Run NumPy and every generator in turn and report medians and their ratios to NumPy's."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--numbers", type=int, default=10_000_000)
     arguments.add_argument("--rounds", type=int, default=3)

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
 from odits.data import ImageRecord, Vocabulary, open_image
-from odits.models.registry import load
 from odits.models.clip.model import ClipModel
 from odits.models.fusion.inputs import ObjectEncoder
 from odits.models.fusion.settings import OBJECT_VIEWS
@@ -26,7 +25,7 @@ from odits.objects.codec import stored_objects
 
 
 def main() -> None:
-    """Runs all ways over the same images and prints the report."""
+    """Run all ways over the same images and print the report."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     arguments.add_argument("--images", type=int, default=30, help="only so many: the thesis's way takes seconds each")
@@ -55,12 +54,12 @@ def measure(
         image = open_image(record.path)
         detections = stored_objects(record.path, encoder.segmenter)
         start = time.perf_counter()
-        seen = encoder.embed(image, detections)
+        embedded = encoder.embed(image, detections)
         seconds += time.perf_counter() - start
-        objects += len(seen)
-        wanted = [place[word] for word in {box.word.upper() for box in record.boxed} if word in place]
-        cosines = seen.objects @ text.T if len(seen) else np.full((1, len(text)), -1.0, np.float32)
-        for word in wanted:
+        objects += len(embedded)
+        boxed = [place[word] for word in {box.word.upper() for box in record.boxed} if word in place]
+        cosines = embedded.objects @ text.T if len(embedded) else np.full((1, len(text)), -1.0, np.float32)
+        for word in boxed:
             ranks = (cosines > cosines[:, [word]]).sum(1)
             best = cosines.max(0)
             hits.append((ranks.min() < 1, ranks.min() < 10, (best > best[word]).sum() < 10))

@@ -21,9 +21,8 @@ from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
 from odits.models.clip.embedded import create_untrained
-from odits.models.registry import load
 from odits.models.clip.model import ClipModel
-from odits.models.fusion.inputs import ObjectEncoder, InputEncoder, OditsInput, ObjectEmbeddings, collate
+from odits.models.fusion.inputs import InputEncoder, ObjectEmbeddings, ObjectEncoder, OditsInput, collate
 from odits.models.fusion.model import OditsModel, untrained
 from odits.models.registry import load
 
@@ -32,7 +31,7 @@ OBJECTS = 50
 
 
 def main() -> None:
-    """Runs both in turn for two CLIP models and reports median ratios."""
+    """Run both in turn for two CLIP models and report median ratios."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     arguments.add_argument("--rounds", type=int, default=9)
@@ -44,13 +43,13 @@ def main() -> None:
     figures: dict[str, float | int] = {"vocabulary": len(vocabulary), "objects": OBJECTS}
     for name, clip in (("embedded", load("embedded", kind="clip")), ("vit_b_32", random_vit())):
         model = untrained(InputEncoder(ObjectEncoder(clip, load("embedded", kind="segmenter"))))
-        model.predict_input(seen(clip, image, crops), vocabulary)
+        model.predict_input(encode(clip, image, crops), vocabulary)
         whole, bare = [], []
         for _ in range(options.rounds):
             start = time.perf_counter()
-            model.predict_input(seen(clip, image, crops), vocabulary)
+            model.predict_input(encode(clip, image, crops), vocabulary)
             middle = time.perf_counter()
-            seen(clip, image, crops)
+            encode(clip, image, crops)
             whole.append(middle - start)
             bare.append(time.perf_counter() - middle)
         figures |= {
@@ -58,7 +57,7 @@ def main() -> None:
             f"{name}_ratio": float(np.median(np.array(whole) / np.array(bare))),
         }
         if name == "embedded":
-            figures |= scaling(model, seen(clip, image, crops))
+            figures |= scaling(model, encode(clip, image, crops))
     report(figures, options.json)
 
 
@@ -72,8 +71,8 @@ def pieces(image: Image.Image) -> list[Image.Image]:
     return [image.crop(tuple(box)) for box in boxes.tolist()]
 
 
-def seen(clip: ClipModel, image: Image.Image, crops: list[Image.Image]) -> OditsInput:
-    """The 51 pictures, encoded."""
+def encode(clip: ClipModel, image: Image.Image, crops: list[Image.Image]) -> OditsInput:
+    """Encode the 51 pictures."""
     whole, objects = clip.encode_images([image]).numpy()[0], clip.encode_images(crops, "crop").numpy()
     count = len(crops)
     return OditsInput(

@@ -12,7 +12,7 @@ AREA = 0.06  # part of the image that a mask covers, about
 
 
 def make_random(sam: Sam, image: np.ndarray, share: float, threshold: float = 0.88, seed: int = 0) -> Sam:
-    """The SAM, with random weights for all that its initialization leaves constant, set up on an RGB image (H, W, 3).
+    """Make the SAM, random where its initialization leaves weights constant, and set up on an RGB image (H, W, 3).
 
     Freshly initialized, SAM gives masks that are a pattern of 4 x 4 pixels, cover everything and have the same quality.
     Here the two transposed convolutions have one weight for all pixels, so that masks are regions; the last layers
@@ -48,12 +48,12 @@ def make_random(sam: Sam, image: np.ndarray, share: float, threshold: float = 0.
 def _fit_masks(predictor: SamPredictor, grid: torch.Tensor) -> None:
     """Scales and shifts the last layers that make the masks, by what they give at the points (B, 1, 2)."""
     decoder = predictor.model.mask_decoder
-    kept: list[torch.Tensor] = []
-    hook = decoder.output_upscaling.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    outputs: list[torch.Tensor] = []
+    hook = decoder.output_upscaling.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     for part in grid.split(4):
         predictor.predict_torch(part, torch.ones(len(part), 1, dtype=torch.int))
     hook.remove()
-    features = torch.cat(kept)[..., : -(-predictor.input_size[0] // 4), : -(-predictor.input_size[1] // 4)]
+    features = torch.cat(outputs)[..., : -(-predictor.input_size[0] // 4), : -(-predictor.input_size[1] // 4)]
     mean = features.mean(dim=(0, 2, 3))
     direction = mean / mean.square().sum()
     logits = _logits(predictor, grid)

@@ -13,7 +13,7 @@ from odits.data import Dataset, find_data_folder, read_dataset
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """An argument parser with --json."""
+    """Make an argument parser with --json."""
     found = argparse.ArgumentParser(description=description)
     found.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
     return found
@@ -37,7 +37,7 @@ def needed_data(options: argparse.Namespace) -> Dataset:
 
 
 def report(figures: dict[str, Any], as_json: bool) -> None:
-    """Prints the figures."""
+    """Print the figures."""
     if as_json:
         sys.stdout.write(json.dumps(figures, indent=2) + "\n")
         return

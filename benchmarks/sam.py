@@ -57,7 +57,7 @@ class Watch:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, its seconds counted."""
+        """Wrap the function so that its seconds are counted."""
 
         def run(*arguments: Any, **named: Any) -> Any:
             # Worker threads are at it together, so each one's seconds are a part of a second that passes.
@@ -76,7 +76,7 @@ class Watch:
 def watched(sam: Sam) -> Iterator[Watch]:
     """Watches the library's decoder and ours during a run."""
     watch = Watch()
-    kept = {name: getattr(PointDecoder, name) for name in DECODER}
+    originals = {name: getattr(PointDecoder, name) for name in DECODER}
     library = sam.mask_decoder.forward
 
     def forward(**named: Any) -> Any:
@@ -87,17 +87,17 @@ def watched(sam: Sam) -> Iterator[Watch]:
 
     def begin(self: PointDecoder, sam: Sam, embedding: torch.Tensor) -> None:
         watch.embedding = embedding
-        watch.timed(kept["__init__"])(self, sam, embedding)
+        watch.timed(originals["__init__"])(self, sam, embedding)
 
     sam.mask_decoder.forward = forward
     for name in DECODER[1:]:
-        setattr(PointDecoder, name, watch.timed(kept[name]))
+        setattr(PointDecoder, name, watch.timed(originals[name]))
     setattr(PointDecoder, "__init__", begin)  # noqa: B010
     try:
         yield watch
     finally:
         del sam.mask_decoder.forward
-        for name, function in kept.items():
+        for name, function in originals.items():
             setattr(PointDecoder, name, function)
 
 
@@ -110,7 +110,7 @@ def picture(source: Path) -> np.ndarray:
 
 
 def model_and_arguments(options: Namespace, image: np.ndarray) -> tuple[Sam, dict[str, Any]]:
-    """The SAM and the generator's arguments; with random weights, 70 % of the masks of enough quality are stable."""
+    """Make the SAM and the generator's arguments; at random weights 70 % of the masks of enough quality are stable."""
     arguments: dict[str, Any] = {
         "points_per_side": options.points,
         "output_mode": "coco_rle",
@@ -126,7 +126,7 @@ def model_and_arguments(options: Namespace, image: np.ndarray) -> tuple[Sam, dic
 
 
 def logit_difference(sam: Sam, library: torch.Tensor, ours: torch.Tensor) -> tuple[float, float]:
-    """The largest difference of mask logits of 36 points, and how far the logits spread."""
+    """Measure the largest difference of mask logits of 36 points, and how far the logits spread."""
     side = torch.linspace(30, 990, 6, dtype=torch.float64)
     points = torch.cartesian_prod(side, side)[:, None]
     decoder = PointDecoder(sam, ours)
@@ -147,7 +147,7 @@ def logit_difference(sam: Sam, library: torch.Tensor, ours: torch.Tensor) -> tup
 
 
 def least_iou(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
-    """The least IoU of masks at the same place of both lists; 0 where one list is longer."""
+    """Compute the least IoU of masks at the same place of both lists; 0 where one list is longer."""
     from pycocotools import mask as coco
 
     if len(one) != len(other):
@@ -159,14 +159,14 @@ def least_iou(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
 
 
 def peak_megabytes(kind: str, options: Namespace, stability: float) -> float:
-    """The peak memory of a process that finds the masks of 64 points."""
+    """Measure the peak memory of a process that finds the masks of 64 points."""
     command = [sys.executable, __file__, "--peak", kind, "--stability", str(stability), "--image", str(options.image)]
     command += ["--weights", str(options.weights)] if options.weights else []
     return float(json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
 
 
 def peak(options: Namespace) -> None:
-    """What `peak_megabytes` starts."""
+    """Find the masks in the process that `peak_megabytes` starts."""
     sam = load_sam(options.weights).model if options.weights else sam_model_registry["vit_b"]().eval()
     if not options.weights:
         # The share of masks that pass does not change what the library holds, and ours holds three masks at most.
@@ -186,7 +186,7 @@ def peak_of_this_process() -> float:
 
 
 def main() -> None:
-    """Runs all three in turn and reports ratios, exactness, agreement and memory."""
+    """Run all three in turn and report ratios, exactness, agreement and memory."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--points", type=int, default=32, help="points along a side of the grid")
     arguments.add_argument("--rounds", type=int, default=1)
@@ -213,7 +213,7 @@ def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     decoder: dict[str, list[float]] = {kind: [] for kind in KINDS}
     masks: dict[str, list[dict[str, Any]]] = {}
-    seen: dict[str, Watch] = {}
+    watches: dict[str, Watch] = {}
     for _ in range(options.rounds):
         for kind, generator in KINDS.items():
             with watched(sam) as watch:
@@ -221,11 +221,11 @@ def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
                 masks[kind] = generator(sam, **arguments).generate(image)
                 seconds[kind].append(time.perf_counter() - start)
             decoder[kind].append(watch.seconds)
-            seen[kind] = watch
-    library, ours = seen["library"].embedding, seen["exact"].embedding
+            watches[kind] = watch
+    library, ours = watches["library"].embedding, watches["exact"].embedding
     assert library is not None and ours is not None
     difference, spread = logit_difference(sam, library, ours)
-    quality = torch.cat(seen["library"].quality)
+    quality = torch.cat(watches["library"].quality)
     lists = {kind: [item["segmentation"] for item in found] for kind, found in masks.items()}
     fast = agreement(lists["exact"], lists["approximate"])
     stability = arguments.get("stability_score_thresh", 0.95)
@@ -262,7 +262,7 @@ def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
 
 
 def second_image(options: Namespace, sam: Sam, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The approximate mode against the exact one on SVT's first image to be tested, where SVT is at hand."""
+    """Compare the approximate mode with the exact one on SVT's first image to be tested, where SVT is at hand."""
     folder = find_data_folder(options.data)
     if folder is None:
         return {}

@@ -45,7 +45,7 @@ KINDS = {"present": 80, "absent": 40, "part": 30, "two words": 25, "1 wrong": 15
 
 
 def read_lines(data: Path | None) -> list[TextLine]:
-    """The lines of all images that are at hand."""
+    """Read the lines of all images that are at hand."""
     folder = find_data_folder(data)
     paths = [record.path for record in read_dataset(folder).records] if folder else sorted(DEMO.glob("*.jpg"))
     reader = TextReader()
@@ -66,7 +66,7 @@ def pieces_of(lines: Sequence[TextLine]) -> list[list[np.ndarray]]:
 def drawer(
     words: Sequence[str], pieces: list[list[np.ndarray]], seed: int
 ) -> Callable[[], tuple[list[str], np.ndarray]]:
-    """A function that makes a line: its words, and its frames (T, SYMBOLS)."""
+    """Return a function that makes a line: its words, and its frames (T, SYMBOLS)."""
     rng = np.random.default_rng(seed)
     usable = [word for word in words if fold(word) and all(pieces[symbol] for symbol in spell(word))]
     order = rng.permutation(len(usable))
@@ -90,7 +90,7 @@ def drawer(
 
 
 def simulate(images: int, lines: int, words: Sequence[str], real: list[TextLine], key: str) -> list[list[str]]:
-    """The words of each simulated image; their index is kept under the key."""
+    """Return the words of each simulated image; their index is stored under the key."""
     pieces = pieces_of(real)
     if not pieces[SPACE]:
         pieces[SPACE] = [np.full((1, SYMBOLS), np.log(1e-9), np.float16)]
@@ -124,7 +124,7 @@ def simulate(images: int, lines: int, words: Sequence[str], real: list[TextLine]
 
 
 def queries_of(index: Index, count: int) -> dict[str, list[Query]]:
-    """Queries of each kind."""
+    """Make queries of each kind."""
     rng = np.random.default_rng(3)
 
     def words(image: int) -> list[str]:
@@ -165,7 +165,7 @@ def queries_of(index: Index, count: int) -> dict[str, list[Query]]:
 
 
 def main() -> None:
-    """Makes the index, or takes the one that was kept, and asks."""
+    """Make the index, or take the one that was stored, and ask."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
     arguments.add_argument("--images", type=int, default=100_000)
@@ -183,13 +183,13 @@ def main() -> None:
         raise SystemExit("the simulated index can't be read back")
     searcher = Searcher(index)
     questions = queries_of(index, options.queries)
-    for asked in questions.values():
-        searcher.rank(asked[0])  # brings the index into memory
+    for queries_of_kind in questions.values():
+        searcher.rank(queries_of_kind[0])  # brings the index into memory
     seconds: dict[str, list[float]] = {kind: [] for kind in questions}
     busy: list[float] = []
     scored: list[int] = []
-    for kind, asked in questions.items():
-        for query in asked:
+    for kind, queries_of_kind in questions.items():
+        for query in queries_of_kind:
             wall, processor = time.perf_counter(), time.process_time()
             found = searcher.rank(query)
             seconds[kind].append(time.perf_counter() - wall)

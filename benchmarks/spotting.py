@@ -25,7 +25,7 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 
 
 def main() -> None:
-    """Runs the steps one after the other on each image and reports the means."""
+    """Run the steps one after the other on each image and report the means."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     arguments.add_argument("--images", type=int, default=20)
@@ -45,14 +45,14 @@ def main() -> None:
         times = [time.perf_counter()]
         found = list(reader.detect(engine, pixels))
         times.append(time.perf_counter())
-        kept = reader.recognise(engine, pixels, found)
+        recognised = reader.recognise(engine, pixels, found)
         times.append(time.perf_counter())
-        spotter.judge(kept, lexicon).best()
+        spotter.judge(recognised, lexicon).best()
         times.append(time.perf_counter())
         whole(pixels)
         times.append(time.perf_counter())
         if place:
-            lines += len(kept)
+            lines += len(recognised)
             for name, seconds in zip(steps, np.diff(times).tolist(), strict=True):
                 steps[name].append(seconds)
     sums = {name: float(np.sum(values)) for name, values in steps.items()}

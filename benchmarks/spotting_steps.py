@@ -26,7 +26,7 @@ SCORE_ONLY = replace(SVT_TRAIN, intercept=0.0, score=1.0, length=0.0, certainty=
 
 
 def main() -> None:
-    """Reads the training images by each setting (kept for the next run) and reports MAP."""
+    """Read the training images by each setting (stored for the next run) and report MAP."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     options = arguments.parse_args()

@@ -1,4 +1,4 @@
-"""What sharper or flatter probabilities alone do to the metrics: a kept table of probabilities, raised to powers.
+"""What sharper or flatter probabilities alone do to the metrics: a stored table of probabilities, raised to powers.
 
 The power 1 / T stands for a change of the temperature by T. No order changes, so precision@10 and average precision
 stay; what moves is owed to sharpness and not to knowledge. The table comes from `odits evaluate --save-probabilities`.
@@ -15,23 +15,27 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
 from odits.data import Vocabulary
-from odits.evaluation.evaluate import Lexicons
 from odits.metrics import probabilities as metrics
+from odits.metrics.scoring import Lexicons
 
 POWERS = (0.5, 1.0, 1.5, 2.0, 3.0)
 
 
 def main() -> None:
-    """Reports the confidence metrics for each power."""
+    """Report the confidence metrics for each power."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("probabilities", type=Path, help="the .npz that odits evaluate wrote")
     add_data(arguments)
     options = arguments.parse_args()
     dataset = needed_data(options)
-    with np.load(options.probabilities) as kept:
-        table, words, images = kept["probabilities"].astype(np.float64), kept["words"].tolist(), kept["images"].tolist()
+    with np.load(options.probabilities) as archive:
+        table, words, images = (
+            archive["probabilities"].astype(np.float64),
+            archive["words"].tolist(),
+            archive["images"].tolist(),
+        )
     records = [dataset.find(name) for name in images]
-    relevant = Lexicons(records, Vocabulary.from_words(words, "kept")).relevant(slice(None))
+    relevant = Lexicons(records, Vocabulary.from_words(words, "stored")).relevant(slice(None))
     figures: dict[str, object] = {"images": len(records), "words": len(words)}
     for power in POWERS:
         scaled = table**power

@@ -32,7 +32,7 @@ def vocabulary_words(data: Path | None) -> list[str]:
 
 
 def main() -> None:
-    """Runs both ways in turn and reports the ratio of their times and the largest difference."""
+    """Run both ways in turn and report the ratio of their times and the largest difference."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     arguments.add_argument("--words", type=int, default=1024, help="how many words each round encodes")

@@ -25,7 +25,7 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 
 
 def main() -> None:
-    """Runs both in turn and reports the median ratio."""
+    """Run both in turn and report the median ratio."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     arguments.add_argument("--rounds", type=int, default=15)

@@ -38,7 +38,7 @@ VIEWS = {
 
 
 def take(page: Page, address: str, name: str) -> None:
-    """Writes one screenshot, as high as the page is, up to a limit."""
+    """Write one screenshot, as high as the page is, up to a limit."""
     page.goto(address)
     settle(page)
     evaluate = page.get_by_role("button", name="Evaluate 6 images")
@@ -67,7 +67,7 @@ def take(page: Page, address: str, name: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Waits until the app has run to its end and its charts are drawn."""
+    """Wait until the app has run to its end and its charts are drawn."""
     page.wait_for_selector("h1")
     for _ in range(2):
         page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
@@ -108,7 +108,7 @@ def main() -> int:
 
 
 def wait_for(address: str) -> None:
-    """Returns once the server answers."""
+    """Return once the server answers."""
     while True:
         try:
             urllib.request.urlopen(address, timeout=1).close()
