@@ -261,11 +261,7 @@ def _writing(name: str) -> Iterator[sqlite3.Connection]:
 def _connect(path: Path, options: str = "") -> sqlite3.Connection:
     """Connect to a file of ours or a new one; raise OditsError where the file is something else."""
     connection = sqlite3.connect(
-        path.absolute().as_uri() + options,
-        timeout=_BUSY_SECONDS,
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
+        path.absolute().as_uri() + options, timeout=_BUSY_SECONDS, uri=True, isolation_level=None
     )
     try:
         used = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

@@ -116,6 +116,47 @@ def test_bad_files_get_one_sentence_and_nothing_is_taken_over(content: bytes, to
     assert annotators() == []
 
 
+def test_the_limits_of_a_file_are_inclusive() -> None:
+    assert import_marks(row(word="w" * 4000, note="n" * 1000)).new == 1
+    with pytest.raises(OditsError, match="word is empty or too long"):
+        import_marks(row(word="w" * 4001))
+    with pytest.raises(OditsError, match=r"^marks\.csv is larger than 32 MiB\.$"):
+        import_marks(b"x" * (32 * 1024 * 1024 + 1), "marks.csv")
+    with pytest.raises(OditsError, match="no CSV file"):
+        import_marks(b"x" * (32 * 1024 * 1024), "marks.csv")
+
+
+def test_what_is_wrong_is_quoted_shortly() -> None:
+    long = "t" * 99
+    with pytest.raises(OditsError, match=f"line 2: '{'t' * 40}' is no time"):
+        import_marks(row(time=long))
+    with pytest.raises(OditsError, match=r"'2026-01-01T00:00:00\.1234567' is a time without its zone"):
+        import_marks(row(time="2026-01-01T00:00:00.1234567"))
+
+
+def test_times_of_other_zones_are_compared_in_utc() -> None:
+    import_marks(row(verdict="right", time="2026-01-01T12:00:00+02:00"))
+    assert [mark.time for mark in read_marks("Ben").values()] == ["2026-01-01T10:00:00.000000+00:00"]
+    assert import_marks(row(verdict="wrong", time="2026-01-01T11:00:00+02:00")).new == 0
+    assert import_marks(row(verdict="wrong", time="2026-01-01T10:00:01Z")).new == 1
+
+
+def test_other_columns_blank_lines_and_another_order_do_no_harm() -> None:
+    reader = csv.reader(io.StringIO(row().decode(), newline=""))
+    header, values = next(reader), next(reader)
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    for line in (["mine", *header[::-1]], [""] * 11, [], ["x", *values[::-1]]):
+        writer.writerow(line)
+    assert import_marks(stream.getvalue().encode("utf-8-sig")) == ("Ben", 1, 1)
+    assert next(iter(read_marks("Ben"))) == ImageWord("x", "x", "x", "x", "x", "x")
+
+
+def test_a_nul_in_a_field_is_refused() -> None:
+    with pytest.raises(OditsError, match=r"image is empty or too long|no CSV file"):
+        import_marks(row(image="a\0b"))
+
+
 def test_a_name_in_a_file_cannot_climb_out() -> None:
     import_marks(row(annotator="../../up"))
     assert annotation_file("../../up").is_file()

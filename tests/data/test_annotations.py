@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,17 @@ import pytest
 
 from odits.core.errors import OditsError
 from odits.data import annotations
-from odits.data.annotations import ImageWord, annotation_file, annotators, clean_name, read_marks, set_mark, undo
+from odits.data.annotations import (
+    ImageWord,
+    Mark,
+    annotation_file,
+    annotators,
+    clean_name,
+    put_marks,
+    read_marks,
+    set_mark,
+    undo,
+)
 
 
 def image_word(word: str = "HOTEL", image: str = "a.jpg", **other: str) -> ImageWord:
@@ -87,6 +98,87 @@ def test_an_unknown_verdict_and_a_long_note_are_refused() -> None:
     with pytest.raises(OditsError, match="1,000 characters"):
         set_mark("Anna", image_word(), "right", "x" * 1001)
     assert read_marks("Anna") == {}
+
+
+def test_limits_are_inclusive() -> None:
+    set_mark("Anna", image_word(), "right", "x" * 1000)
+    set_mark("a" * 60, image_word(), "right")
+    assert len(read_marks("Anna")[image_word()].note) == 1000
+
+
+def test_a_long_verdict_is_quoted_shortly() -> None:
+    with pytest.raises(OditsError, match=f"There is no verdict '{'p' * 40}':"):
+        set_mark("Anna", image_word(), "p" * 99)
+
+
+def test_the_file_says_whose_it_is_and_what(home: Path) -> None:
+    set_mark("Anna", image_word(), "right")
+    assert annotation_file("Anna").name.startswith("anna-") and len(annotation_file("Anna").stem) == len("anna-") + 12
+    assert len(annotation_file("b" * 60).stem) == 40 + 1 + 12
+    with sqlite3.connect(annotation_file("Anna")) as connection:
+        assert connection.execute("SELECT name FROM annotator").fetchall() == [("Anna",)]
+        pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        assert pragmas == [0x0D175A, 1]
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    set_mark("Anna", image_word("BAR"), "wrong")
+    with sqlite3.connect(annotation_file("Anna")) as connection:
+        assert connection.execute("SELECT count(*) FROM annotator").fetchone() == (1,)
+
+
+def test_writers_wait_for_each_other_for_ten_seconds_and_every_mark_is_synced() -> None:
+    set_mark("Anna", image_word(), "right")
+    with annotations._writing("Anna") as connection:
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_the_home_folder_is_made_with_the_first_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODITS_HOME", str(tmp_path / "not" / "there"))
+    assert annotators() == [] and read_marks("Anna") == {}
+    assert not (tmp_path / "not").exists(), "reading makes nothing"
+    set_mark("Anna", image_word(), "right")
+    assert annotators() == ["Anna"]
+
+
+def test_a_written_mark_replaces_a_newer_one_unless_only_newer_ones_count() -> None:
+    early, late = (Mark("right", "", f"2026-01-0{day}T00:00:00.000000+00:00") for day in (1, 2))
+    assert put_marks("Anna", [(image_word(), late)]) == 1
+    assert put_marks("Anna", [(image_word(), early)], only_newer=True) == 0
+    assert put_marks("Anna", [(image_word(), late)], only_newer=True) == 0
+    assert read_marks("Anna") == {image_word(): late}
+    assert put_marks("Anna", [(image_word(), early), (image_word("BAR"), late)]) == 2
+    assert read_marks("Anna") == {image_word("BAR"): late, image_word(): early}
+
+
+def test_undoing_what_is_not_marked_is_no_mistake() -> None:
+    set_mark("Anna", image_word(), "right")
+    for field in ("data", "image", "model", "checkpoint", "vocabulary", "word"):
+        undo("Anna", image_word(**{field: "another"}))
+    assert list(read_marks("Anna")) == [image_word()]
+
+
+def test_files_that_are_not_an_annotators_are_not_listed() -> None:
+    set_mark("anna", image_word(), "right")
+    set_mark("Ben", image_word(), "right")
+    path = annotation_file("anna")
+    shutil.copy(path, path.with_name("copy.db"))
+    for name, rows in (("nobody", []), ("blob", [(b"anna",)]), ("unnamed", [("",)])):
+        shutil.copy(path, path.with_name(f"{name}.db"))
+        with sqlite3.connect(path.with_name(f"{name}.db")) as connection:
+            connection.execute("DELETE FROM annotator")
+            connection.executemany("INSERT INTO annotator VALUES (?)", rows)
+    path.with_name("empty.db").touch()
+    path.with_name("folder.db").mkdir()
+    assert annotators() == ["anna", "Ben"]
+
+
+def test_an_empty_file_holds_no_marks_and_takes_them() -> None:
+    path = annotation_file("Anna")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert read_marks("Anna") == {} and annotators() == []
+    set_mark("Anna", image_word(), "right")
+    assert annotators() == ["Anna"]
 
 
 def test_marks_survive_a_kill() -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.data import read_dataset
+from odits.data.folder import read_folder
 
 
 def write(folder: Path, table: str, images: tuple[str, ...] = ("a.jpg", "b.png", "sub/c.jpg")) -> Path:
@@ -20,7 +20,7 @@ def write(folder: Path, table: str, images: tuple[str, ...] = ("a.jpg", "b.png",
 
 def test_words_separated_by_space_comma_or_semicolon(tmp_path: Path) -> None:
     table = 'file,words,split\nb.png,"BAR, GRILL,BAR",eval\na.jpg,HOTEL INN,train\n\nsub/c.jpg,CAFÉ;Deli; ,\n'
-    dataset = read_dataset(write(tmp_path, table))
+    dataset = read_folder(write(tmp_path, table))
     assert [(record.name, record.split, record.lexicon) for record in dataset.records] == [
         ("a.jpg", "train", ("HOTEL", "INN")),
         ("b.png", "eval", ("BAR", "GRILL", "BAR")),
@@ -44,7 +44,7 @@ def test_words_separated_by_space_comma_or_semicolon(tmp_path: Path) -> None:
     ],
 )
 def test_tables_that_mean_the_same(tmp_path: Path, table: str) -> None:
-    dataset = read_dataset(write(tmp_path, table))
+    dataset = read_folder(write(tmp_path, table))
     assert [(record.split, record.lexicon) for record in dataset.records] == [("eval", ("BAR", "GRILL"))]
     assert dataset.warnings == ()
 
@@ -56,7 +56,7 @@ def test_paths_must_stay_inside_links_included(tmp_path: Path) -> None:
     write(folder, "file,words\n" + "".join(f"{name},BAR\n" for name in names))
     (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     (folder / "out").symlink_to(tmp_path, target_is_directory=True)
-    dataset = read_dataset(folder)
+    dataset = read_folder(folder)
     assert [record.name for record in dataset.records] == ["a.jpg"]
     assert len(dataset.warnings) == 4 and all("not a path inside" in warning for warning in dataset.warnings)
 
@@ -64,11 +64,11 @@ def test_paths_must_stay_inside_links_included(tmp_path: Path) -> None:
 def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
     write(tmp_path, "file,words\nlink.jpg,BAR\n")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
-    assert len(read_dataset(tmp_path).records) == 1
+    assert len(read_folder(tmp_path).records) == 1
 
 
 def test_missing_image_and_empty_lexicon_are_one_warning_each(tmp_path: Path) -> None:
-    dataset = read_dataset(write(tmp_path, "file,words\na.jpg,BAR\ngone.jpg,INN\nb.png,\n"))
+    dataset = read_folder(write(tmp_path, "file,words\na.jpg,BAR\ngone.jpg,INN\nb.png,\n"))
     assert [record.name for record in dataset.records] == ["a.jpg", "b.png"]
     assert len(dataset.warnings) == 2
     assert "line 3" in dataset.warnings[0] and "gone.jpg" in dataset.warnings[0]
@@ -76,7 +76,7 @@ def test_missing_image_and_empty_lexicon_are_one_warning_each(tmp_path: Path) ->
 
 
 def test_a_file_in_two_splits_stays_in_the_first(tmp_path: Path) -> None:
-    dataset = read_dataset(write(tmp_path, "file,words,split\na.jpg,BAR,train\na.jpg,INN,eval\n"))
+    dataset = read_folder(write(tmp_path, "file,words,split\na.jpg,BAR,train\na.jpg,INN,eval\n"))
     assert [(record.split, record.lexicon) for record in dataset.records] == [("train", ("BAR", "INN"))]
     assert len(dataset.warnings) == 1
 
@@ -94,11 +94,11 @@ def test_a_file_in_two_splits_stays_in_the_first(tmp_path: Path) -> None:
 )
 def test_tables_that_are_wrong_are_one_sentence(tmp_path: Path, table: str, part: str) -> None:
     with pytest.raises(OditsError, match=part) as caught:
-        read_dataset(write(tmp_path, table))
+        read_folder(write(tmp_path, table))
     assert "\n" not in str(caught.value)
 
 
 def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "lexicons.csv").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(OditsError, match="UTF-8"):
-        read_dataset(tmp_path)
+        read_folder(tmp_path)

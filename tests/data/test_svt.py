@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.data import BoxedWord, read_dataset, read_svt
+from odits.data import BoxedWord, read_dataset
+from odits.data.svt import read_svt
 
 
 def rectangle(word: str, x: object, y: object, width: object, height: object) -> str:
