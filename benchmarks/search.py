@@ -32,9 +32,9 @@ from odits.search.index import (
     Index,
     IndexedImage,
     description,
-    forget_index,
     index_folder,
     open_index,
+    remove_index,
 )
 from odits.search.query import Query, parse_query
 from odits.search.ranking import Searcher
@@ -176,20 +176,20 @@ def main() -> None:
     key = f"simulated-{options.images}-{options.lines}"
     index = open_index(key)
     if index is None:
-        forget_index(key)
+        remove_index(key)
         simulate(options.images, options.lines, vocabulary_words(options.data), read_lines(options.data), key)
         index = open_index(key)
     if index is None:
         raise SystemExit("the simulated index can't be read back")
     searcher = Searcher(index)
     questions = queries_of(index, options.queries)
-    for queries_of_kind in questions.values():
-        searcher.rank(queries_of_kind[0])  # brings the index into memory
+    for group in questions.values():
+        searcher.rank(group[0])  # brings the index into memory
     seconds: dict[str, list[float]] = {kind: [] for kind in questions}
     busy: list[float] = []
     scored: list[int] = []
-    for kind, queries_of_kind in questions.items():
-        for query in queries_of_kind:
+    for kind, group in questions.items():
+        for query in group:
             wall, processor = time.perf_counter(), time.process_time()
             found = searcher.rank(query)
             seconds[kind].append(time.perf_counter() - wall)
@@ -215,7 +215,7 @@ def main() -> None:
         "memory_mb": psutil.Process().memory_info().rss / 2**20,
     }
     if not options.keep:
-        forget_index(key)
+        remove_index(key)
     report(figures, options.json)
 
 
