@@ -21,13 +21,14 @@ from odits.cli.common import (
 )
 from odits.cli.options import Out, Restart, Track, is_first_process, resumable, run_document, run_options, with_settings
 from odits.core.progress import open_reporter
+from odits.models.reference import EMBEDDED
 from odits.training.settings import FinetuneSettings
 
 
 @with_settings(FinetuneSettings)
 def finetune(
     data: Data = None,
-    checkpoint: Checkpoint = "embedded",
+    checkpoint: Checkpoint = EMBEDDED,
     *,
     settings: FinetuneSettings,
     out: Out = None,
@@ -47,7 +48,7 @@ def finetune(
     from odits.models.registry import load
     from odits.training.clip_parts import choose_part
     from odits.training.finetune import finetune as train
-    from odits.training.finetune import finetune_folder, plain_name
+    from odits.training.finetune import finetune_folder
     from odits.training.machine import local_device
     from odits.training.saving import inherited_metadata
 
@@ -57,8 +58,8 @@ def finetune(
         ref = find_model(checkpoint, report, "clip")
         clip = load(ref, device, download_progress(report), kind="clip")
         clip.model.to(local_device(clip.device))
-        origin = {"parent": plain_name(checkpoint), **inherited_metadata(ref), "name": clip.name}
-        folder = out or finetune_folder(clip, checkpoint, dataset, settings)
+        origin = {"parent": ref.stem, **inherited_metadata(ref), "name": clip.name}
+        folder = out or finetune_folder(clip, ref.stem, dataset, settings)
         state = train(clip, dataset, folder, settings, origin, options, evaluate)
     if not first:
         return

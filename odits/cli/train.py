@@ -23,24 +23,17 @@ from odits.cli.common import (
     print_table,
     say,
 )
-from odits.cli.options import Out, Restart, Track, resumable, run_document, run_options, with_settings
+from odits.cli.options import Out, Restart, Track, View, resumable, run_document, run_options, with_settings
 from odits.core.progress import open_reporter
-from odits.models.fusion.settings import OBJECT_VIEWS
+from odits.models.reference import DEFAULT_SEGMENTER, EMBEDDED
 from odits.training.settings import OditsSettings
-
-View = Annotated[
-    str,
-    typer.Option(
-        help="How CLIP is shown an object. " + "; ".join(f"{name}: {text}" for name, text in OBJECT_VIEWS.items()) + "."
-    ),
-]
 
 
 @with_settings(OditsSettings)
 def train(
     data: Data = None,
-    checkpoint: Checkpoint = "embedded",
-    segmenter: Segmenter = "embedded",
+    checkpoint: Checkpoint = EMBEDDED,
+    segmenter: Segmenter = DEFAULT_SEGMENTER,
     view: View = "crop",
     read: Annotated[bool, typer.Option("--read", help="Lines that the spotter reads are objects too.")] = False,
     *,

@@ -169,7 +169,7 @@ class LineReporter:
         self._stream, self._interval = stream, interval
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._running: list[Phase] = []
-        self._shown: set[int] = set()
+        self._shown: set[Phase] = set()
         self._thread = threading.Thread(target=self._work, name="progress", daemon=True)
 
     def __enter__(self) -> LineReporter:
@@ -198,14 +198,15 @@ class LineReporter:
             if phase not in self._running:
                 return
             self._running.remove(phase)
-            if id(phase) in self._shown:
+            if phase in self._shown:
+                self._shown.remove(phase)
                 self._write(f"{phase.line()}, done in {duration(time.monotonic() - phase.began)}")
 
     def _work(self) -> None:
         while not self._ended.wait(self._interval):
             with self._lock:
                 active = [phase for phase in self._running if phase.done or phase is self._running[-1]]
-                self._shown.update(map(id, active))
+                self._shown.update(active)
                 if active:
                     self._write("; ".join(phase.line() for phase in active))
 
@@ -218,7 +219,7 @@ class LineReporter:
 
 
 class BarReporter:
-    """Draw a bar for each phase on a terminal; they go when the work is done."""
+    """Draw a bar for each running phase on a terminal; it goes when the phase is finished."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -243,7 +244,7 @@ class BarReporter:
 
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), Count(), Left())
         self._bars: RichProgress = Bars(*columns, console=Console(file=stream), transient=True)
-        self._tasks: dict[int, tuple[Phase, TaskID]] = {}
+        self._tasks: dict[Phase, TaskID] = {}
 
     def __enter__(self) -> BarReporter:
         self._bars.start()
@@ -257,12 +258,18 @@ class BarReporter:
     def phase(self, name: str, of: int = 0, unit: Unit = "items") -> Phase:
         """Begin a phase."""
         phase = Phase(name, of, unit, self._changed)
-        self._tasks[id(phase)] = (phase, self._bars.add_task(name, total=of or None, phase=phase))
+        self._tasks[phase] = self._bars.add_task(name, total=of or None, phase=phase)
         return phase
 
     def _changed(self, phase: Phase) -> None:
+        task = self._tasks.get(phase)
+        if task is None:
+            return
         text = f"{phase.name}  {phase.detail}" if phase.detail else phase.name
-        self._bars.update(self._tasks[id(phase)][1], completed=phase.done, total=phase.of or None, description=text)
+        self._bars.update(task, completed=phase.done, total=phase.of or None, description=text)
+        if phase.finished:
+            self._bars.refresh()
+            self._bars.remove_task(self._tasks.pop(phase))
 
 
 def duration(seconds: float) -> str:

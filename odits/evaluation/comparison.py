@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import shutil
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -12,14 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from odits.core.device import cores
 from odits.core.errors import OditsError
 from odits.core.files import cache_home, write_atomically
+from odits.core.pool import Item, collect, map_images, per_item
+from odits.core.pool import Task as ImageTask
+from odits.core.progress import Phase, Progress, Reporter, no_progress
+from odits.core.store import Entries, make_key
 from odits.data import Dataset, read_dataset
-from odits.evaluation.evaluate import Lexicons, mean_of, score_images
+from odits.data.predictions import WordModel
 from odits.metrics import probabilities as metrics
-from odits.training.odits_config import OditsTraining
+from odits.metrics.scoring import Lexicons, average_metrics, mean_of, score_images
+from odits.training.run import Listener, RunOptions
+from odits.training.settings import FinetuneSettings, OditsSettings
 
 ALONE = ("object_attention", "weighted_text", "feature_enhancer", "evidence", "recall")
+"""Parts that a network on the image alone goes without."""
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "CLIP + learned prior": {"without": ALONE, "objects": "image"},
@@ -35,7 +43,145 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Trained rows, and how their training differs from the defaults."""
 
+FINETUNED_EPOCHS = 5
 RESAMPLES = 10_000
+TRIALS = Entries("trials")
+"""Trainings of comparisons, each a folder with checkpoints and tables of probabilities float32 (m, n)."""
+
+
+@dataclass(frozen=True)
+class ComparisonRequest:
+    """What is compared.
+
+    Attributes:
+        checkpoint: reference of the CLIP model.
+        finetuned: reference of a fine-tuned one; None: it is trained now.
+        segmenter: reference of the segmenter.
+        view: how CLIP is shown an object.
+        split: which images.
+        seeds: trainings of each row.
+        rows: names of `VARIANTS`.
+        workers: processes that train side by side.
+        device: "auto", "cpu", "cuda" or "mps".
+    """
+
+    checkpoint: str = "embedded"
+    finetuned: str | None = None
+    segmenter: str = "embedded"
+    view: str = "crop"
+    split: str = "eval"
+    seeds: int = 5
+    rows: tuple[str, ...] = tuple(VARIANTS)
+    workers: int = 1
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in self.rows:
+            if name not in VARIANTS:
+                raise OditsError(f"There is no row '{name}': choose of {'; '.join(VARIANTS)}.")
+
+
+def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> dict[str, Any]:
+    """Compute every metric of rows without an image, of CLIP, of ODITS, and of what is left without its parts.
+
+    Args:
+        dataset: trained on and compared on; images that can't be read are left out.
+        request: what is compared.
+        report: shows each phase.
+
+    Returns:
+        What `odits compare --json` prints: "rows" with "name", metric groups, "seeds", "spread" and "ci", and
+        "problems", a sentence for each image that was left out.
+
+    Raises:
+        OditsError: the split has no images, or a model can't be had or trained.
+    """
+    from odits.models.registry import SPOTTING, load
+
+    readable, problems = readable_dataset(dataset, report.phase("checking images"))
+    split = request.split
+    lexicons = Lexicons(readable.split(split), readable.vocabulary())
+    rows = [make_row(name, [table], lexicons) for name, table in baseline_tables(readable, split).items()]
+    clip = load(request.checkpoint, request.device, kind="clip")
+    tables = {name: _evaluated(clip, readable, name, report) for name in dict.fromkeys((split, "train"))}
+    sharp, factor = _sharpened_clip(tables, readable, split)
+    base = make_row("CLIP", [tables[split]], lexicons)
+    rows += [base, make_row(f"CLIP, sharpness chosen likewise ({factor:g} ×)", [sharp], lexicons)]
+    finetuned = request.finetuned or str(_finetuned(request, readable, report))
+    better = load(finetuned, request.device, kind="clip")
+    rows.append(make_row("CLIP fine-tuned", [_evaluated(better, readable, split, report)], lexicons))
+    left_out = tuple(problems)
+    trials = [
+        Trial(name, request.checkpoint, request.segmenter, request.view, dataset.root, split, seed, left_out=left_out)
+        for seed in range(request.seeds)
+        for name in request.rows
+    ]
+    predicted = run_trials(trials, request.workers, report)
+    for name in request.rows:
+        own = [table for table, trial in zip(predicted, trials, strict=True) if trial.row == name]
+        rows.append(make_row(name, own, lexicons))
+    spotting = load(SPOTTING, kind="spotting")
+    rows.append(make_row("Word spotting", [_evaluated(spotting, readable, split, report)], lexicons))
+    return {
+        "data": dataset.name,
+        "split": split,
+        "images": len(readable.split(split)),
+        "words": len(readable.vocabulary()),
+        "clip": clip.name,
+        "checkpoint": clip.checkpoint,
+        "rows": [row.document(base) for row in rows],
+        "problems": list(problems.values()),
+    }
+
+
+def readable_dataset(dataset: Dataset, progress: Progress = no_progress) -> tuple[Dataset, dict[str, str]]:
+    """Leave out the images that can't be read, and say for each by its name why."""
+    items = [Item(record.name, record.source) for record in dataset.records]
+    by_name = {record.name: record for record in dataset.records}
+    function = per_item(lambda item: by_name[item.name].open().size)
+    done = collect(map_images(ImageTask("", here=function), items, progress=progress))
+    records = tuple(dataset.records[place] for place in done.values)
+    return replace(dataset, records=records), {items[place].name: why for place, why in done.problems.items()}
+
+
+def _evaluated(model: WordModel, dataset: Dataset, split: str, report: Reporter) -> np.ndarray:
+    """Return a model's table (m, n), stored as any evaluation is."""
+    from odits.evaluation.results import evaluate_and_store
+
+    progress = report.phase(f"evaluating {model.name} on {split} images")
+    stored = evaluate_and_store(model, model.name, dataset, split, dataset.vocabulary(), progress)
+    return np.asarray(stored.probabilities())
+
+
+def _sharpened_clip(tables: Mapping[str, np.ndarray], dataset: Dataset, split: str) -> tuple[np.ndarray, float]:
+    """Return CLIP's probabilities (m, n) made sharper by ODITS's rule, and by how much."""
+    logits = {name: np.log(np.maximum(table, np.finfo(np.float32).tiny)) for name, table in tables.items()}
+    train = Lexicons(dataset.split("train"), dataset.vocabulary()).relevant(slice(None))
+    return sharpened(logits[split], logits["train"], train)
+
+
+def _finetuned(request: ComparisonRequest, dataset: Dataset, report: Reporter) -> Path:
+    """Fine-tune the CLIP model for a few epochs at the settings of Table 2.5, once; return the checkpoint."""
+    from odits.models.registry import load
+    from odits.training.data import data_digest, usable_records
+    from odits.training.finetune import finetune
+    from odits.training.saving import inherited_metadata
+
+    settings = FinetuneSettings(epochs=FINETUNED_EPOCHS)
+    clip = load(request.checkpoint, request.device, kind="clip")
+    digest = data_digest(usable_records(dataset, "train"))
+    file = f"epoch-{FINETUNED_EPOCHS:03d}.safetensors"
+    former = cache_home() / "comparisons" / f"finetuned-{settings.digest('auto', clip.checkpoint, digest)}" / file
+    if former.is_file():  # of versions before 0.2
+        return former
+    key = make_key(finetuned=settings.identity(), epochs=settings.epochs, clip=clip.checkpoint, data=digest)
+    origin = {"parent": request.checkpoint, **inherited_metadata(request.checkpoint), "name": clip.name}
+    listener = Listener(phase=lambda name: report.phase(f"fine-tuning CLIP: {name}"))
+    finetune(clip, dataset, TRIALS.path(key), settings, origin, RunOptions(listener=listener, wait_s=math.inf))
+    return TRIALS.path(key) / file
+
+
+# Trainings
 
 
 @dataclass(frozen=True)
@@ -44,8 +190,14 @@ class Trial:
 
     Attributes:
         row: a name of `VARIANTS`.
-        checkpoint, segmenter, view: references of CLIP, of the segmenter, and how objects are shown.
+        checkpoint: reference of CLIP.
+        segmenter: reference of the segmenter.
+        view: how CLIP is shown an object.
         data: the data set's folder.
+        split: which images are predicted.
+        seed: of the training.
+        base: its settings where the row doesn't differ.
+        left_out: names of images that can't be read.
     """
 
     row: str
@@ -55,31 +207,40 @@ class Trial:
     data: Path
     split: str
     seed: int
-    base: OditsTraining = field(default_factory=OditsTraining)
+    base: OditsSettings = field(default_factory=OditsSettings)
+    left_out: tuple[str, ...] = ()
 
     @property
-    def config(self) -> OditsTraining:
+    def settings(self) -> OditsSettings:
         """Settings of its training."""
         changed = {name: value for name, value in VARIANTS[self.row].items() if name != "read"}
         return replace(self.base, seed=self.seed, **changed)
 
+    @property
+    def reads(self) -> bool:
+        """Whether lines that the spotter reads are objects too."""
+        return bool(VARIANTS[self.row].get("read"))
 
-def run_trials(trials: Sequence[Trial], workers: int, advance: Callable[[int, int], None]) -> list[np.ndarray]:
-    """Probabilities float32 (m, n) of each trial; those of an earlier comparison are read, not computed.
+
+def run_trials(trials: Sequence[Trial], workers: int, report: Reporter) -> list[np.ndarray]:
+    """Return probabilities float32 (m, n) of each trial; those of an earlier comparison are read, not computed.
 
     Args:
+        trials: what is trained.
         workers: processes; each takes its share of the processor's cores.
-        advance: called with (done, of); may raise to cancel, what was finished is kept.
+        report: shows how far it is; what it raises cancels, what was finished is kept.
 
     Raises:
         OditsError: a training failed.
     """
+    progress = report.phase("trainings", len(trials))
+    progress(0, len(trials))
     if workers < 2:
         tables = []
-        for done, trial in enumerate(trials):
-            advance(done, len(trials))
-            tables.append(run_trial(trial))
-        advance(len(trials), len(trials))
+        for done, trial in enumerate(trials, start=1):
+            label = f"{trial.row}, seed {trial.seed}"
+            tables.append(run_trial(trial, lambda name, label=label: report.phase(f"{label}: {name}")))  # type: ignore[misc]
+            progress(done, len(trials))
         return tables
     from multiprocessing import get_context
 
@@ -87,10 +248,9 @@ def run_trials(trials: Sequence[Trial], workers: int, advance: Callable[[int, in
         futures = {pool.submit(run_trial, trial): place for place, trial in enumerate(trials)}
         found: dict[int, np.ndarray] = {}
         try:
-            advance(0, len(trials))
             for future in as_completed(futures):
                 found[futures[future]] = future.result()
-                advance(len(found), len(trials))
+                progress(len(found), len(trials))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -98,44 +258,58 @@ def run_trials(trials: Sequence[Trial], workers: int, advance: Callable[[int, in
 
 
 def _share_cores(workers: int) -> None:
-    import os
-
     import torch
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    torch.set_num_threads(max(1, cores() // workers))
 
 
-def run_trial(trial: Trial) -> np.ndarray:
-    """Probabilities float32 (m, n) of one trial: trained where its table is not there yet.
+def run_trial(trial: Trial, phase: Callable[[str], Phase] = Phase) -> np.ndarray:
+    """Return probabilities float32 (m, n) of one trial: trained where its table is not there yet.
 
-    The checkpoint of the trial stays beside the table for the rows "ODITS" and "... read ...", which people look at.
+    The checkpoint stays beside the table for the rows "ODITS" and "... read ...", which people look at.
+
+    Args:
+        trial: what is trained.
+        phase: takes the name of what begins and returns what shows it.
     """
-    from odits.models.registry import load
-    from odits.training.odits_runs import make_input_encoder, origin_of, run_folder
-    from odits.training.train_odits import choose_objects, train_odits
+    from odits.training.odits import make_input_encoder, run_folder
+    from odits.training.saving import BEST, INITIAL
 
     dataset = read_dataset(trial.data)
-    read = bool(VARIANTS[trial.row].get("read"))
-    input_encoder = make_input_encoder(trial.checkpoint, trial.segmenter, trial.view, read)
-    folder = run_folder(cache_home() / "comparisons", input_encoder, dataset, trial.config)
-    file = folder / f"{trial.split}.npy"
-    kept = _read_table(file)
-    if kept is not None:
-        return kept
-    state = train_odits(
-        input_encoder, dataset, folder, trial.config, origin_of(trial.checkpoint, trial.segmenter, input_encoder)
-    )
+    dataset = replace(dataset, records=tuple(r for r in dataset.records if r.name not in trial.left_out))
+    input_encoder = make_input_encoder(trial.checkpoint, trial.segmenter, trial.view, trial.reads)
+    former = run_folder(input_encoder, dataset, trial.settings, "comparisons")  # of versions before 0.2
+    key = make_key(run=former.name)
+    with TRIALS.lock(key, wait_s=math.inf):
+        folder = TRIALS.path(key)
+        for file in (folder / f"{trial.split}.npy", former / f"{trial.split}.npy"):
+            table = _read_table(file)
+            if table is not None:
+                return table
+        table = _train_and_predict(trial, dataset, input_encoder, folder, phase)
+        stream = io.BytesIO()
+        np.save(stream, table)
+        write_atomically(folder / f"{trial.split}.npy", stream.getvalue())
+        shown = trial.row == "ODITS" or trial.reads
+        for name in ("state.pt", INITIAL, *(() if shown else (BEST,))):
+            (folder / name).unlink(missing_ok=True)
+    return table
+
+
+def _train_and_predict(
+    trial: Trial, dataset: Dataset, input_encoder: Any, folder: Path, phase: Callable[[str], Phase]
+) -> np.ndarray:
+    from odits.models.registry import load
+    from odits.training.odits import choose_objects, encode_images, origin_of, train_odits
+
+    origin = origin_of(trial.checkpoint, trial.segmenter, input_encoder)
+    options = RunOptions(listener=Listener(phase=phase))
+    state = train_odits(input_encoder, dataset, folder, trial.settings, origin, options)
     model = load(folder / state.checkpoints[-1]["file"], kind="odits")
     vocabulary = dataset.vocabulary()
-    seen = [input_encoder.encode(record.path, vocabulary) for record in dataset.split(trial.split)]
-    inputs = choose_objects(seen, trial.config.objects, trial.seed)
-    table = model.input_probabilities(inputs, vocabulary)
-    stream = io.BytesIO()
-    np.save(stream, table)
-    write_atomically(file, stream.getvalue())
-    for left in ("state.pt", "initial.safetensors", *(() if trial.row == "ODITS" or read else ("best.safetensors",))):
-        (folder / left).unlink(missing_ok=True)
-    return table
+    encoded = encode_images(input_encoder, dataset.split(trial.split), vocabulary, phase("predicting"))
+    inputs = choose_objects(list(encoded.values.values()), trial.settings.objects, trial.seed)
+    return model.input_probabilities(inputs, vocabulary)
 
 
 def _read_table(file: Path) -> np.ndarray | None:
@@ -146,9 +320,7 @@ def _read_table(file: Path) -> np.ndarray | None:
         return None
 
 
-def forget_trials() -> None:
-    """Removes what earlier comparisons trained."""
-    shutil.rmtree(cache_home() / "comparisons", ignore_errors=True)
+# Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +330,8 @@ class Row:
     Attributes:
         name: as shown to users.
         groups: metric groups averaged over images and seeds, as in `odits evaluate --json`.
-        per_image: every metric (m,) of each image, averaged over seeds, as `odits.evaluation.evaluate.score_images`
-        names them.
+        per_image: every metric (m,) of each image, averaged over seeds, as
+            `odits.metrics.scoring.score_images` names them.
         seeds: how many trainings these are the mean of.
         spread: standard deviation over the seeds of each metric's mean; empty with one seed.
     """
@@ -170,19 +342,23 @@ class Row:
     seeds: int
     spread: dict[str, float]
 
+    def document(self, base: Row) -> dict[str, Any]:
+        """Return what `odits compare --json` says of it, with intervals of its differences to `base`."""
+        intervals = {} if self is base else differences(self, base)
+        return {"name": self.name, **self.groups, "seeds": self.seeds, "spread": self.spread, "ci": intervals}
+
 
 def make_row(name: str, tables: Sequence[np.ndarray], lexicons: Lexicons) -> Row:
-    """A row from the tables of probabilities (m, n) of one or more seeds."""
+    """Return the row of one or more seeds.
+
+    Args:
+        name: as shown to users.
+        tables: probabilities (m, n) by each seed.
+        lexicons: of the m images.
+    """
     scored = [score_images(table, lexicons) for table in tables]
     per_image = {key: np.mean([values[key] for values, _ in scored], axis=0) for key in scored[0][0]}
-    means = {key: mean_of(value) for key, value in per_image.items()}
-    groups: dict[str, Any] = {
-        "confidence": {key: means[f"confidence {key}"] for key in metrics.CONFIDENCE},
-        "threshold": {key: means[f"threshold {key}"] for key in metrics.CONFIDENCE},
-        "uniformity": means["uniformity"],
-        "rank": {key: means[f"rank {key}"] for key in metrics.RANK},
-    }
-    groups["threshold"]["words_without_roc"] = scored[0][1]
+    groups = average_metrics(per_image, scored[0][1])
     spread: dict[str, float] = {}
     if len(scored) > 1:
         for key in per_image:
@@ -192,11 +368,20 @@ def make_row(name: str, tables: Sequence[np.ndarray], lexicons: Lexicons) -> Row
 
 
 def differences(row: Row, base: Row, seed: int = 0, level: float = 0.95) -> dict[str, dict[str, float]]:
-    """For each metric the mean difference of two rows over images, and its confidence interval.
+    """Return each metric's mean difference of two rows over images, and its confidence interval.
 
     Paired bootstrap over images (Efron and Tibshirani 1993): images are drawn again with replacement 10,000 times, each
     with its metric under both models; the interval holds the middle `level` of the means. It says what other images
     would have given, not what other trainings would: that is the rows' spread over seeds.
+
+    Args:
+        row: one.
+        base: the other, on the same images.
+        seed: of the drawing.
+        level: how much of the means the interval holds.
+
+    Returns:
+        "difference", "low" and "high" by the metric's name.
     """
     rng = np.random.default_rng(seed)
     found = {}
@@ -213,13 +398,21 @@ def differences(row: Row, base: Row, seed: int = 0, level: float = 0.95) -> dict
 
 
 def sharpened(logits: np.ndarray, train_logits: np.ndarray, train_lexicons: np.ndarray) -> tuple[np.ndarray, float]:
-    """A model's probabilities (m, n) made as sharp as ODITS's are, by the same rule on training images; the factor.
+    """Make a model's probabilities as sharp as ODITS's are, by the same rule on training images.
 
     Without this row one could not tell what a model gained from what its temperature gained.
+
+    Args:
+        logits: (m, n).
+        train_logits: (k, n) of training images.
+        train_lexicons: bool (k, n).
+
+    Returns:
+        Probabilities float32 (m, n), and the factor of the logits.
     """
     import torch
 
-    from odits.training.sharpening import best_sharpness, confidence_f1
+    from odits.training.losses import best_sharpness, confidence_f1
 
     known, true = torch.from_numpy(train_logits), torch.from_numpy(train_lexicons.astype(np.float32))
     factor = best_sharpness(known, true, confidence_f1(known, true))
@@ -227,7 +420,7 @@ def sharpened(logits: np.ndarray, train_logits: np.ndarray, train_lexicons: np.n
 
 
 def baseline_tables(dataset: Dataset, split: str) -> Mapping[str, np.ndarray]:
-    """The two rows that see no image, as tables (m, n).
+    """Return the two rows that see no image, as tables (m, n).
 
     Raises:
         OditsError: the split has no images.

@@ -1,4 +1,4 @@
-"""Which checkpoint is the best: the highest confidence precision without losing to the unmodified model."""
+"""Model selection: the checkpoint with the highest confidence precision that does not lose to the unmodified model."""
 
 from __future__ import annotations
 
@@ -26,28 +26,40 @@ class Candidate(NamedTuple):
     f1: float | None
 
 
-class Choice(NamedTuple):
-    """The best checkpoint, or None where none qualifies, and why, in words."""
+class Selection(NamedTuple):
+    """What model selection came to.
+
+    Attributes:
+        best: the best checkpoint; None where none qualifies.
+        reason: why, in words.
+    """
 
     best: Candidate | None
     reason: str
 
 
-def choose_best(candidates: Sequence[Candidate]) -> Choice:
-    """SPEC's rule: the highest precision, F1 breaking ties, among those not worse than the unmodified model on both.
+def select_best(candidates: Sequence[Candidate]) -> Selection:
+    """Select the highest precision, F1 breaking ties, among those not worse than the unmodified model on both.
 
-    The unmodified model of a checkpoint is what it was fine-tuned from, back to a model that was not; it has to be
-    among the candidates. All of them have to be measured on the same images and words.
+    Args:
+        candidates: measured on the same images and words. The unmodified model of a checkpoint, what it was fine-tuned
+            from, back to a model that was not, has to be among them.
+
+    Example:
+        >>> clip = Candidate("0", "CLIP", "digest 0", "", 0.19, 0.065)
+        >>> tuned = [Candidate(str(n), f"CLIP (+{n})", f"digest {n}", "digest 0", 0.2 + n, 0.065) for n in (1, 2)]
+        >>> select_best([clip, *tuned]).best.name
+        'CLIP (+2)'
     """
     measured = [one for one in candidates if one.precision is not None and one.f1 is not None]
     tuned = [one for one in measured if one.parent]
     if not tuned:
-        return Choice(None, "No fine-tuned checkpoint has been evaluated here, so there is nothing to choose yet.")
-    known = {one.checkpoint: one for one in measured}
-    origins = {one.key: _origin(one, known) for one in tuned}
+        return Selection(None, "No fine-tuned checkpoint has been evaluated here, so there is nothing to choose yet.")
+    by_checkpoint = {one.checkpoint: one for one in measured}
+    origins = {one.key: _origin(one, by_checkpoint) for one in tuned}
     compared = [one for one in tuned if origins[one.key] is not None]
     if not compared:
-        return Choice(
+        return Selection(
             None,
             "The unmodified model that these checkpoints were fine-tuned from has not been evaluated on the same "
             "images and words. Evaluate it too: only what is not worse than it can be chosen.",
@@ -58,7 +70,7 @@ def choose_best(candidates: Sequence[Candidate]) -> Choice:
     names = list(dict.fromkeys(origin.name for origin in origins.values() if origin is not None))
     unmodified = " or ".join(names)
     if not qualified:
-        return Choice(
+        return Selection(
             None,
             f"{_none_of(len(compared))} as good as the unmodified {unmodified} in "
             f"both precision and F1: keep the unmodified model.{left_out}",
@@ -66,18 +78,19 @@ def choose_best(candidates: Sequence[Candidate]) -> Choice:
     best = max(qualified, key=lambda one: (one.precision, one.f1))  # the first of equals
     origin = origins[best.key]
     ties = [one for one in qualified if one is not best and one.precision == best.precision]
-    return Choice(best, _praise(best, origin, len(qualified), len(compared), bool(ties)) + left_out)
+    return Selection(best, _reason(best, origin, len(qualified), len(compared), bool(ties)) + left_out)
 
 
-def _origin(candidate: Candidate, known: dict[str, Candidate]) -> Candidate | None:
-    """The unmodified model at the beginning of a candidate's line; None where the line has a gap, or is a circle."""
-    seen, now = set(), candidate
-    while now.parent:
-        if now.parent not in known or now.parent in seen:
+def _origin(candidate: Candidate, by_checkpoint: dict[str, Candidate]) -> Candidate | None:
+    """Return the unmodified model at the beginning of a candidate's line; None where that has a gap or is a circle."""
+    visited: set[str] = set()
+    ancestor = candidate
+    while ancestor.parent:
+        if ancestor.parent not in by_checkpoint or ancestor.parent in visited:
             return None
-        seen.add(now.parent)
-        now = known[now.parent]
-    return now
+        visited.add(ancestor.parent)
+        ancestor = by_checkpoint[ancestor.parent]
+    return ancestor
 
 
 def _worse(one: Candidate, other: Candidate | None) -> bool:
@@ -86,7 +99,7 @@ def _worse(one: Candidate, other: Candidate | None) -> bool:
     return one.precision < other.precision or one.f1 < other.f1
 
 
-def _praise(best: Candidate, origin: Candidate | None, qualified: int, compared: int, tied: bool) -> str:
+def _reason(best: Candidate, origin: Candidate | None, qualified: int, compared: int, tied: bool) -> str:
     if origin is None or best.precision is None or best.f1 is None or origin.precision is None or origin.f1 is None:
         return ""  # such a candidate does not qualify
     gain = 100 * (best.precision - origin.precision)

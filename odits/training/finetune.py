@@ -282,19 +282,8 @@ class Validation:
         return {f"{self._split}/{name}": float(value) for name, value in flat.items() if value is not None}
 
 
-def finetune_folder(clip: ClipModel, reference: str, dataset: Dataset, settings: FinetuneSettings) -> Path:
+def finetune_folder(clip: ClipModel, name: str, dataset: Dataset, settings: FinetuneSettings) -> Path:
     """Return the folder of a run that is told no other: the same for the same data, model and settings."""
     part = choose_part(clip.model, settings.train).name
     key = settings.digest(part, clip.checkpoint, data_digest(usable_records(dataset, "train")))
-    return cache_home() / "checkpoints" / f"{plain_name(reference).replace('/', '-')}-{part}-{settings.loss}-{key}"
-
-
-def plain_name(reference: str) -> str:
-    """Return a reference without folders or extension, where it names a file.
-
-    Example:
-        >>> plain_name("ViT-B-32/openai"), plain_name("ViT-B-32@/tmp/weights.pt")
-        ('ViT-B-32/openai', 'weights')
-    """
-    path = Path(reference.rpartition("@")[2])
-    return path.stem if path.suffix else reference
+    return cache_home() / "checkpoints" / f"{name.replace('/', '-')}-{part}-{settings.loss}-{key}"

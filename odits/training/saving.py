@@ -1,38 +1,52 @@
-"""Checkpoints as files: safetensors that say in their header what they are, the same bytes for the same model."""
+"""Checkpoints as safetensors files that say in their header what they are: the same bytes for the same training."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+from open_clip.pretrained import get_pretrained_cfg
 from safetensors.torch import save
 from torch import Tensor
 
-from odits.core.files import write_atomically
-from odits.models.clip.embedded import ARCHITECTURE
+from odits.core.files import file_digest, write_atomically
+from odits.models.fusion.inputs import InputEncoder
+from odits.models.fusion.network import Odits
+from odits.models.reference import EMBEDDED_ARCHITECTURE, ModelRef, architectures, parse
+
+INITIAL, BEST = "initial.safetensors", "best.safetensors"
+"""An ODITS run's checkpoints: before training, and after the epoch with the lowest held-out loss."""
+
+PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
-def save_model(model: Any, path: Path, metadata: dict[str, str]) -> None:
-    """Writes the model as a checkpoint that says what it is: safetensors with its architecture in the header.
+def save_model(model: Any, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write an open_clip model as a checkpoint.
 
     Args:
+        model: the model.
+        path: of the file.
         metadata: how it was made; "architecture" (open_clip's name) and "name" (for users) default to the embedded
             model's.
     """
-    save_tensors(model.state_dict(), path, {"architecture": ARCHITECTURE, "name": "ODITS Signs", **metadata})
+    named = {"architecture": EMBEDDED_ARCHITECTURE, "name": "ODITS Signs", **metadata}
+    save_tensors(model.state_dict(), path, named)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes tensors as safetensors with this header: the same bytes for the same content."""
+    """Write tensors as safetensors with this header: the same bytes for the same content."""
     # clones: weights that share memory (tied embeddings) can't be written as they are
     state = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     write_atomically(path, _ordered(save(state, {"format": "pt", **metadata})))
 
 
 def _ordered(data: bytes) -> bytes:
-    """The same safetensors file with its header sorted: the library writes metadata in a random order."""
+    """Sort the header of a safetensors file: the library writes metadata in a random order."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     metadata = dict(sorted(header.pop("__metadata__").items()))
@@ -40,3 +54,84 @@ def _ordered(data: bytes) -> bytes:
     text = json.dumps(ordered, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors start at a multiple of eight bytes
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def save_odits(
+    path: Path,
+    network: Odits,
+    input_encoder: InputEncoder,
+    lexicons: Sequence[Sequence[str]],
+    origin: Mapping[str, str],
+) -> dict[str, Any]:
+    """Write an ODITS checkpoint.
+
+    The file holds all that a prediction needs but the segmenter and the spotter, which are named: CLIP's weights
+    ("clip."), the fusion network's ("odits."), and the training lexicons as places in a list of words.
+
+    Args:
+        path: of the file.
+        network: the fusion network.
+        input_encoder: with the CLIP model, and what its inputs are made with.
+        lexicons: the training images' words.
+        origin: "architecture", "name" (of the CLIP model) and what else the checkpoint says of itself.
+
+    Returns:
+        "file", "digest" and "metadata" of what was written.
+    """
+    words = sorted({word for lexicon in lexicons for word in lexicon})
+    place = {word: index for index, word in enumerate(words)}
+    flat = torch.tensor([place[word] for lexicon in lexicons for word in lexicon], dtype=torch.int32)
+    sizes = torch.tensor([len(lexicon) for lexicon in lexicons], dtype=torch.int32)
+    encoder = input_encoder.object_encoder
+    tensors = {f"clip.{name}": value for name, value in encoder.clip.model.state_dict().items()}
+    tensors |= {f"odits.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {"lexicons.words": flat, "lexicons.sizes": sizes}
+    epoch = origin.get("epoch", "0")
+    metadata = {
+        **origin,
+        "name": f"ODITS on {origin['name']} ({'before training' if epoch == '0' else f'+{epoch}'})",
+        "kind": "odits",
+        "parts": json.dumps(asdict(network.config), sort_keys=True),
+        "words": json.dumps(words, ensure_ascii=False),
+        "view": encoder.view,
+        "split_lines": str(encoder.words),
+        "reads": str(input_encoder.spotter is not None),
+    }
+    save_tensors(tensors, path, metadata)
+    return {
+        "file": path.name,
+        "digest": file_digest(path),
+        "metadata": {key: value for key, value in metadata.items() if key != "words"},
+    }
+
+
+# What a checkpoint says of where it comes from
+
+
+def inherited_metadata(reference: str | ModelRef) -> dict[str, str]:
+    """Return what a CLIP model hands on to one that is trained from it.
+
+    Args:
+        reference: of the model.
+
+    Returns:
+        "architecture" and, where known, "preprocess" (JSON).
+    """
+    ref = parse(reference, "clip")
+    if not ref.tag:
+        return {"architecture": ref.architecture} | {k: v for k, v in ref.header.items() if k == "preprocess"}
+    architecture, options = ref.architecture, get_pretrained_cfg(ref.architecture, ref.tag)
+    if options.get("quick_gelu") and f"{architecture}-quickgelu" in architectures():
+        architecture += "-quickgelu"  # the same weights mean something else with the other activation
+    settings = {key: options[key] for key in PREPROCESSING if options.get(key)}
+    return {"architecture": architecture, "preprocess": json.dumps(settings, sort_keys=True)}
+
+
+def code_version() -> str:
+    """Return the commit of the running code, with "-dirty" where files were changed; "unknown" outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()

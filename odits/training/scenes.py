@@ -7,8 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from odits.training.drawing import background, cased, clutter, colour, draw_word
-from odits.training.rendering import SignRenderer
+from odits.training.rendering import SignRenderer, background, cased, clutter, colour, draw_word
 
 SCENE_HEIGHT, SCENE_WIDTH = 256, 384
 
@@ -21,7 +20,12 @@ class Scene(NamedTuple):
 
 
 def draw_scene(renderer: SignRenderer, rng: np.random.Generator) -> Scene:
-    """A scene of walls, windows and clutter with up to seven signs of one to six words each."""
+    """Draw a scene of walls, windows and clutter with up to seven signs of one to six words each.
+
+    Args:
+        renderer: its fonts and words.
+        rng: draws all that is random.
+    """
     image = background(SCENE_HEIGHT, SCENE_WIDTH, rng)
     for _ in range(rng.integers(0, 4)):
         _facade(image, rng)
@@ -39,7 +43,7 @@ def draw_scene(renderer: SignRenderer, rng: np.random.Generator) -> Scene:
 
 
 def _facade(image: np.ndarray, rng: np.random.Generator) -> None:
-    """A block with rows of windows or bricks: regular, high-contrast, and not text."""
+    """Draw a block with rows of windows or bricks: regular, high-contrast, and not text."""
     height, width = image.shape[:2]
     x0, y0 = int(rng.integers(-40, width - 60)), int(rng.integers(-40, height - 60))
     x1, y1 = x0 + int(rng.integers(60, width)), y0 + int(rng.integers(60, height))
@@ -58,7 +62,7 @@ def _facade(image: np.ndarray, rng: np.random.Generator) -> None:
 def _add_sign(
     canvas: np.ndarray, taken: np.ndarray, renderer: SignRenderer, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Draws one sign where there is room; the boxes (4,) of its words, none where there was no room."""
+    """Draw one sign where there is room and return the boxes (4,) of its words; none where there was no room."""
     mask, words = _lettering(renderer, rng)
     tall = np.exp(rng.uniform(np.log(9), np.log(42))) if rng.random() < 0.85 else rng.uniform(42, 110)
     scale = tall / np.mean([word[3] - word[1] for word in words])
@@ -98,7 +102,7 @@ def _add_sign(
 
 
 def _lettering(renderer: SignRenderer, rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The coverage of one to three lines of words, uint8 (h, w), and the words' boxes (4,) in it."""
+    """Draw one to three lines of words: their coverage, uint8 (h, w), and the words' boxes (4,) in it."""
     font = renderer.font(rng)
     lines: list[tuple[np.ndarray, list[np.ndarray]]] = []
     for _ in range(rng.choice((1, 2, 3), p=(0.55, 0.3, 0.15))):
@@ -128,13 +132,13 @@ def _lettering(renderer: SignRenderer, rng: np.random.Generator) -> tuple[np.nda
 
 
 def _bounds(box: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper corner (2,) of a box after a linear map."""
+    """Return the lower and upper corner (2,) of a box after a linear map."""
     corners = np.array([box[[0, 1]], box[[2, 1]], box[[2, 3]], box[[0, 3]]]) @ turn.T
     return corners.min(0), corners.max(0)
 
 
 def _photographed(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blur, noise, exposure and JPEG of a whole scene."""
+    """Take a whole scene through blur, noise, exposure and JPEG."""
     if rng.random() < 0.6:
         canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 1.1))
     gain, offset = rng.uniform(0.5, 1.2), rng.uniform(-25, 35)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from odits.evaluation.published import TABLE_2_6
 from odits.evaluation.results import StoredEvaluation
-from odits.evaluation.selection import Candidate, Choice, choose_best
+from odits.evaluation.selection import Candidate, Selection, select_best
 from odits.figures.evaluations import BEST, MEASURED, PUBLISHED, WITHOUT_IMAGE, Row
 
 BASELINES = {"prior": "frequent words (prior)", "uniform": "chance (uniform)"}
@@ -75,9 +75,9 @@ def candidate(evaluation: StoredEvaluation, name: str) -> Candidate:
     )
 
 
-def choose(found: Sequence[StoredEvaluation], names: Mapping[str, str]) -> Choice:
+def choose(found: Sequence[StoredEvaluation], names: Mapping[str, str]) -> Selection:
     """Choose the best of the evaluated checkpoints by confidence precision and F1, and say why."""
-    return choose_best([candidate(evaluation, names[evaluation.key]) for evaluation in found])
+    return select_best([candidate(evaluation, names[evaluation.key]) for evaluation in found])
 
 
 def rows_of(

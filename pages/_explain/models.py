@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from odits.core.files import cache_home
 from odits.data import Dataset
 from odits.models import registry
 from odits.models.fusion.inputs import ObjectEncoder
@@ -86,7 +85,6 @@ def offer_training(dataset: Dataset | None) -> None:
         run=lambda job: _train(job, dataset, reads),
         note=f"{escape_markdown(dataset.name)}. A few minutes; you can stop at any time and go on later.",
         done="ODITS is trained: choose it on the left.",
-        stopped="Stopped. The button goes on from the last finished epoch.",
         icon=":material/school:",
     )
     jobs.offer(task, needed=needed)
@@ -95,25 +93,18 @@ def offer_training(dataset: Dataset | None) -> None:
 
 
 def _train(job: jobs.Job, dataset: Dataset, reads: bool) -> None:
-    from odits.training.finetune import Listener
-    from odits.training.odits_config import OditsTraining
-    from odits.training.odits_runs import make_input_encoder, origin_of, run_folder
-    from odits.training.train_odits import train_odits
+    from odits.core.progress import Phase
+    from odits.training.odits import make_input_encoder, origin_of, run_folder, train_odits
+    from odits.training.run import Listener, RunOptions
+    from odits.training.settings import OditsSettings
 
-    config = OditsTraining()
+    def phase(name: str) -> Phase:
+        job.begin(name.capitalize())
+        return Phase(name, changed=lambda phase: job.report(phase.done, phase.of))
+
+    settings = OditsSettings()
     input_encoder = make_input_encoder(EMBEDDED, EMBEDDED, read=reads)
-
-    def epoch(line: dict[str, float]) -> None:
-        if line["epoch"] == 1 or job.title.startswith("Encoding"):
-            job.begin("Training")
-        job.report(int(line["epoch"]), config.epochs)
-
-    folder = run_folder(cache_home() / "checkpoints", input_encoder, dataset, config)
-    train_odits(
-        input_encoder,
-        dataset,
-        folder,
-        config,
-        origin_of(EMBEDDED, EMBEDDED, input_encoder),
-        listener=Listener(epoch=epoch, prepared=job.report),
-    )
+    folder = run_folder(input_encoder, dataset, settings)
+    origin = origin_of(EMBEDDED, EMBEDDED, input_encoder)
+    options = RunOptions(listener=Listener(phase=phase))
+    job.problems = train_odits(input_encoder, dataset, folder, settings, origin, options).problems

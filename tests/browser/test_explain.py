@@ -10,9 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from odits.data import open_image, read_dataset
 from odits.models.fusion.inputs import InputEncoder
-from odits.training.odits_config import OditsTraining
-from odits.training.odits_runs import make_input_encoder, origin_of
-from odits.training.train_odits import train_odits
+from odits.training.odits import make_input_encoder, origin_of, train_odits
+from odits.training.settings import OditsSettings
 from tests.browser.conftest import REPOSITORY, Serve, mistakes, visit
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
@@ -32,7 +31,7 @@ def explained(browser: Browser, serve: Serve, tmp_path_factory: pytest.TempPathF
     (folder / "lexicons.csv").write_text("\n".join(rows) + "\n")
     input_encoder: InputEncoder = make_input_encoder("embedded", "embedded", device="cpu")
     target = home / "checkpoints" / "odits-test"
-    config = OditsTraining(epochs=8, patience=8, batch=2, gate_rate=0.2)
+    config = OditsSettings(epochs=8, patience=8, batch=2, gate_rate=0.2)
     train_odits(input_encoder, read_dataset(folder), target, config, origin_of("embedded", "embedded", input_encoder))
     return serve(REPOSITORY, home)
 

@@ -7,8 +7,8 @@ import pytest
 
 from odits.data import ImageRecord, Vocabulary
 from odits.evaluation.comparison import VARIANTS, Trial, differences, make_row, sharpened
-from odits.evaluation.evaluate import Lexicons
-from odits.training.odits_config import OditsTraining
+from odits.metrics.scoring import Lexicons
+from odits.training.settings import OditsSettings
 
 WORDS = Vocabulary.from_words([f"W{number}" for number in range(40)], "test")
 
@@ -68,8 +68,8 @@ def test_sharper_probabilities_keep_the_ranking(lexicons: Lexicons) -> None:
 
 
 def test_rows_differ_from_the_defaults_as_they_say(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    configs = {name: Trial(name, "embedded", "embedded", "crop", tmp_path, "eval", 3).config for name in VARIANTS}
-    assert configs["ODITS"] == OditsTraining(seed=3)
+    configs = {name: Trial(name, "embedded", "embedded", "crop", tmp_path, "eval", 3).settings for name in VARIANTS}
+    assert configs["ODITS"] == OditsSettings(seed=3)
     assert configs["ODITS without feature enhancer"].without == ("feature_enhancer",)
     assert configs["ODITS, another image's objects"].objects == "shuffled"
     assert "prior" not in configs["CLIP + learned prior"].without

@@ -156,6 +156,8 @@ def test_confusion_by_hand() -> None:
     whole = metrics.from_confusion(*np.array([[1], [0], [0], [0]]))
     assert [float(values[0]) for values in whole.values()] == [1, 1, 1, 1]
     assert tuple(found) == metrics.CONFIDENCE
+    half = metrics.from_confusion(*np.array([[2], [2], [2], [2]]))
+    assert [float(values[0]) for values in half.values()] == [0.5, 0.5, 0.5, 0.5]
 
 
 def test_confidence_by_hand() -> None:

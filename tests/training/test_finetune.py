@@ -17,16 +17,16 @@ from safetensors.torch import load_file
 from odits.core.errors import OditsError
 from odits.core.files import cache_home
 from odits.data import read_dataset
-from odits.models.clip.loading import load_word_model
+from odits.models.clip.loading import load_clip
 from odits.models.registry import read_metadata
-from odits.training.finetune import Listener, finetune
-from odits.training.finetune_config import FinetuneConfig
-from odits.training.lineage import inherited_metadata
-from odits.training.run_state import RunState
+from odits.training.finetune import finetune
+from odits.training.run import Listener, RunOptions, RunState
+from odits.training.saving import inherited_metadata
+from odits.training.settings import FinetuneSettings
 from tests.training import tiny
 
 ROOT = Path(__file__).parents[2]
-CONFIG = FinetuneConfig(epochs=5, batch=3, draws=2, learning_rate=1e-3, named_epochs=(2, 3))
+CONFIG = FinetuneSettings(epochs=5, batch=3, draws=2, learning_rate=1e-3, named_epochs=(2, 3))
 OPTIONS = (
     "--epochs",
     "5",
@@ -52,11 +52,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(place: Path, out: Path, config: FinetuneConfig = CONFIG, **options: Any) -> RunState:
+def run(place: Path, out: Path, config: FinetuneSettings = CONFIG, **options: Any) -> RunState:
     reference = f"{tiny.ARCHITECTURE}@{place / 'weights.safetensors'}"
-    clip = load_word_model(reference, "cpu")
+    clip = load_clip(reference, "cpu")
     origin = {"parent": "weights", **inherited_metadata(reference), "name": clip.name}
-    return finetune(clip, read_dataset(place / "data"), out, config, origin, **options)
+    evaluate = options.pop("evaluate", None)
+    return finetune(clip, read_dataset(place / "data"), out, config, origin, RunOptions(**options), evaluate)
 
 
 def child(
@@ -108,7 +109,7 @@ def test_checkpoints_are_kept_at_new_lows_named_epochs_and_the_end(place: Path, 
     assert (metadata["architecture"], metadata["epoch"], metadata["parent"]) == (tiny.ARCHITECTURE, "2", "weights")
     assert float(metadata["total_loss"]) == state.history[1]["total"]
     assert len(metadata["parent_digest"]) == len(metadata["data_digest"]) == 64
-    tuned = load_word_model(str(tmp_path / "run" / "epoch-006.safetensors"), "cpu")
+    tuned = load_clip(str(tmp_path / "run" / "epoch-006.safetensors"), "cpu")
     assert tuned.name == f"{tiny.ARCHITECTURE} (weights.safetensors) (+6)"
 
 
@@ -177,8 +178,8 @@ def test_frozen_parts_stay(place: Path, tmp_path: Path, train: str) -> None:
 
 def test_images_are_decoded_once(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(place, tmp_path / "first", dataclasses.replace(CONFIG, epochs=1))
-    assert len(list((cache_home() / "inputs").glob("*.npy"))) == 1
-    monkeypatch.setattr("odits.training.inputs.open_image", lambda path: pytest.fail(f"{path} decoded again"))
+    assert len(list((cache_home() / "cache" / "features").rglob("*.npy"))) == len(tiny.LEXICONS)
+    monkeypatch.setattr("odits.training.data.open_image", lambda path, name: pytest.fail(f"{name} decoded again"))
     run(place, tmp_path / "second", dataclasses.replace(CONFIG, epochs=2, seed=5))
 
 
@@ -234,7 +235,7 @@ def test_what_goes_wrong_is_said_and_tracked(place: Path, tmp_path: Path) -> Non
         run(place, tmp_path / "run", dataclasses.replace(CONFIG, learning_rate=1e30), tracker=book)
     assert book.status == "failed"
     with pytest.raises(OditsError, match="no loss 'best'"):
-        FinetuneConfig(loss="best")
+        FinetuneSettings(loss="best")
     with pytest.raises(OditsError, match="no part 'tail'"):
         run(place, tmp_path / "other", dataclasses.replace(CONFIG, train="tail"))
     with pytest.raises(OditsError, match="can't be trained alone"):

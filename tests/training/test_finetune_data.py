@@ -12,11 +12,10 @@ import torch
 from odits.core.errors import OditsError
 from odits.data import ImageRecord, read_dataset
 from odits.models.clip.embedded import new_model
-from odits.training.lexicon_data import LexiconPairs, data_digest, usable_records
-from odits.training.lineage import inherited_metadata
-from odits.training.machine_load import MachineLoad
-from odits.training.parts import choose_part, encode_chunks, trained_parameters
-from odits.training.saving import save_model
+from odits.training.clip_parts import choose_part, encode_chunks, trained_parameters
+from odits.training.data import LexiconPairs, data_digest, usable_records
+from odits.training.machine import MachineLoad
+from odits.training.saving import inherited_metadata, save_model
 from tests.training import tiny
 
 LEXICONS = [("BAR", "CAFE", "BAR"), ("Cafe", "INN"), ("ZOO",), ("BAR", "ZOO", "INN", "PUB"), ("PUB",)]

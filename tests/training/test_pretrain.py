@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from odits.models.registry import read_metadata
-from odits.training.fonts import usable_fonts
-from odits.training.pretrain import PretrainConfig, RenderedBatches, learning_rate, plain_share, pretrain
-from odits.training.rendering import SignRenderer
+from odits.training.pretraining import RenderedBatches, learning_rate, plain_share, train_reader
+from odits.training.rendering import SignRenderer, usable_fonts
+from odits.training.run import Listener, RunOptions
 from odits.training.saving import save_model
+from odits.training.settings import ReaderSettings
 from tests.training.test_rendering import MATPLOTLIB_FONTS
 
 WORDS = ["bar", "cafe", "hotel", "pizza", "books", "market", "garden", "motel", "photo", "salon", "bank", "shoes"]
-CONFIG = PretrainConfig(steps=4, batch=6, misframed=2, workers=0, warmup=2, plain_steps=4, every=2)
+CONFIG = ReaderSettings(steps=4, batch=6, misframed=2, workers=0, warmup=2, plain_steps=4, every=2)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_batches_depend_on_seed_and_number_alone(renderer: SignRenderer) -> None
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(renderer: SignRenderer, tmp_path: Path) -> None:
-    whole = pretrain(renderer, tmp_path / "whole", CONFIG).state_dict()
+    whole = train_reader(renderer, tmp_path / "whole", CONFIG).state_dict()
 
     class StoppedError(Exception):
         pass
@@ -42,17 +43,22 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(renderer: SignRender
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        pretrain(renderer, tmp_path / "cut", CONFIG, stop)
-    assert torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["step"] == 2
-    resumed = pretrain(renderer, tmp_path / "cut", CONFIG).state_dict()
+        train_reader(renderer, tmp_path / "cut", CONFIG, RunOptions(listener=Listener(epoch=stop)))
+    assert torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["history"][-1]["step"] == 2
+    resumed = train_reader(renderer, tmp_path / "cut", CONFIG).state_dict()
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
     seen: list[float] = []
-    pretrain(renderer, tmp_path / "whole", CONFIG, lambda line: seen.append(line["step"]))
+    train_reader(
+        renderer,
+        tmp_path / "whole",
+        CONFIG,
+        RunOptions(listener=Listener(epoch=lambda line: seen.append(line["step"]))),
+    )
     assert seen == []  # nothing is left to do
 
 
 def test_schedules() -> None:
-    config = PretrainConfig(steps=1000, warmup=100, decay=0.3, plain_steps=500)
+    config = ReaderSettings(steps=1000, warmup=100, decay=0.3, plain_steps=500)
     rates = [learning_rate(step, config) for step in range(1001)]
     assert max(rates) == config.learning_rate
     assert rates[0] < rates[50] < rates[99]
@@ -63,7 +69,7 @@ def test_schedules() -> None:
 
 
 def test_the_checkpoint_says_what_it_is(renderer: SignRenderer, tmp_path: Path) -> None:
-    model = pretrain(renderer, tmp_path / "run", dataclasses.replace(CONFIG, steps=1))
+    model = train_reader(renderer, tmp_path / "run", dataclasses.replace(CONFIG, steps=1))
     save_model(model, tmp_path / "model.safetensors", {"steps": "1"})
     metadata = read_metadata(tmp_path / "model.safetensors")
     assert metadata["architecture"] == "odits-signs"

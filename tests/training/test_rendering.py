@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from odits.core.errors import OditsError
-from odits.training.fonts import FONT_FOLDERS, read_words, usable_fonts
-from odits.training.rendering import SignRenderer
+from odits.training.rendering import FONT_FOLDERS, SignRenderer, read_words, usable_fonts
 from odits.training.scenes import SCENE_HEIGHT, SCENE_WIDTH, draw_scene
 
 MATPLOTLIB_FONTS = (

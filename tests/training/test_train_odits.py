@@ -15,19 +15,24 @@ from odits.core.errors import OditsError
 from odits.data import Dataset, open_image, read_dataset
 from odits.metrics.probabilities import confidence_metrics
 from odits.models.clip.loading import load_clip
-from odits.models.fusion.inputs import ObjectEncoder, InputEncoder, lexicon_table
+from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, lexicon_table
 from odits.models.fusion.model import load_odits
 from odits.models.registry import read_metadata
 from odits.models.segmentation.segmenters import load_segmenter
-from odits.training.finetune import Listener
-from odits.training.odits_config import ABLATIONS, OditsTraining
-from odits.training.odits_loss import draw_words, multi_positive_loss, word_weights
-from odits.training.odits_runs import make_input_encoder, origin_of
-from odits.training.sharpening import GRID, best_sharpness, confidence_f1
-from odits.training.train_odits import choose_objects, make_lesson, train_odits
+from odits.training.losses import (
+    SHARPNESS,
+    best_sharpness,
+    confidence_f1,
+    draw_words,
+    multi_positive_loss,
+    word_weights,
+)
+from odits.training.odits import choose_objects, make_input_encoder, origin_of, split_data, train_odits
+from odits.training.run import Listener, RunOptions
+from odits.training.settings import ABLATIONS, OditsSettings
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
-QUICK = OditsTraining(epochs=3, patience=3, batch=2, negatives=8, held_out=0.25)
+QUICK = OditsSettings(epochs=3, patience=3, batch=2, negatives=8, held_out=0.25)
 ORIGIN = {"parent": "embedded", "name": "test", "clip_name": "test", "segmenter": "embedded"}
 
 
@@ -66,7 +71,7 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, input_encoder: 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_odits(input_encoder, data, tmp_path / "b", QUICK, origin, listener=Listener(epoch=interrupt))
+        train_odits(input_encoder, data, tmp_path / "b", QUICK, origin, RunOptions(listener=Listener(epoch=interrupt)))
     second = train_odits(input_encoder, data, tmp_path / "b", QUICK, origin)
     assert second.resumed_from == 2
     for name in ("initial.safetensors", "best.safetensors", "history.json"):
@@ -85,7 +90,7 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, input_encoder: 
     np.testing.assert_allclose(before.probabilities, clip.probabilities, atol=1e-6)
 
     with pytest.raises(OditsError, match="was made with another seed"):
-        train_odits(input_encoder, data, tmp_path / "a", OditsTraining(**{**QUICK.settings(), "without": (), "seed": 1}), origin)
+        train_odits(input_encoder, data, tmp_path / "a", replace(QUICK, seed=1), origin)
 
 
 @pytest.mark.parametrize("part", ["head", "full"])
@@ -105,12 +110,16 @@ def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
     assert any(not name.startswith("visual.") for name in moved) == (part == "full")
     assert not any("locator" in name for name in moved)
     model = load_odits(tmp_path / "best.safetensors", "cpu")
-    assert model.clip.checkpoint != input_encoder.object_encoder.clip.checkpoint  # its embeddings are others than those in the store
+    assert (
+        model.clip.checkpoint != input_encoder.object_encoder.clip.checkpoint
+    )  # its embeddings are others than those in the store
     found = model.predict(open_image(data.split("eval")[0].path), data.vocabulary())
     assert found.probabilities.sum() == pytest.approx(1, abs=1e-4)
 
 
-def test_clip_learns_from_an_images_own_objects_only(data: Dataset, input_encoder: InputEncoder, tmp_path: Path) -> None:
+def test_clip_learns_from_an_images_own_objects_only(
+    data: Dataset, input_encoder: InputEncoder, tmp_path: Path
+) -> None:
     with pytest.raises(OditsError, match="own objects"):
         train_odits(input_encoder, data, tmp_path, replace(QUICK, clip="head", objects="shuffled"), ORIGIN)
 
@@ -128,9 +137,9 @@ def test_controls_see_other_objects(data: Dataset, input_encoder: InputEncoder) 
 def test_held_out_images_are_not_learned_from(data: Dataset, input_encoder: InputEncoder) -> None:
     inputs = input_encoder.encode_all([record.path for record in data.split("train")], data.vocabulary())
     table = lexicon_table([record.lexicon for record in data.split("train")], data.vocabulary())
-    lesson = make_lesson(inputs, torch.zeros(len(data.vocabulary()), 4), table, QUICK)
-    assert set(lesson.learned) | set(lesson.held_out) == set(range(len(inputs)))
-    assert not set(lesson.learned) & set(lesson.held_out) and len(lesson.held_out) == 1
+    split = split_data(inputs, torch.zeros(len(data.vocabulary()), 4), table, QUICK)
+    assert set(split.train) | set(split.held_out) == set(range(len(inputs)))
+    assert not set(split.train) & set(split.held_out) and len(split.held_out) == 1
 
 
 def slow_loss(logits: Tensor, true: Tensor, weights: Tensor) -> float:
@@ -178,8 +187,8 @@ def test_sharpness_is_the_most_precise_that_keeps_the_f1() -> None:
         return float(values["precision"].mean()), float(values["f1"].mean())
 
     assert scores(found)[1] >= floor
-    assert scores(found)[0] == max(scores(factor)[0] for factor in GRID if scores(factor)[1] >= floor)
-    assert best_sharpness(logits, true, 2.0) == max(GRID, key=lambda factor: scores(factor)[1])
+    assert scores(found)[0] == max(scores(factor)[0] for factor in SHARPNESS if scores(factor)[1] >= floor)
+    assert best_sharpness(logits, true, 2.0) == max(SHARPNESS, key=lambda factor: scores(factor)[1])
 
 
 @pytest.mark.parametrize(
@@ -188,21 +197,21 @@ def test_sharpness_is_the_most_precise_that_keeps_the_f1() -> None:
         ({"initializer": "zero"}, "no initialiser 'zero'"),
         ({"without": ("wheels",)}, "no part 'wheels'"),
         ({"objects": "some"}, "no kind of objects 'some'"),
-        ({"held_out": 1.0}, "hold out"),
+        ({"held_out": 1.0}, "held out has to be above 0 and below 1, not 1"),
         ({"object_dropout": 1.0}, "below 1"),
     ],
 )
 def test_wrong_settings_are_told(change: dict[str, object], message: str) -> None:
     with pytest.raises(OditsError, match=message):
-        OditsTraining(**change)  # type: ignore[arg-type]
+        OditsSettings(**change)  # type: ignore[arg-type]
 
 
 def test_runs_differ_by_their_settings() -> None:
     digests = {
-        OditsTraining(seed=seed, without=without).digest("x") for seed in (0, 1) for without in ((), ("recall",))
+        OditsSettings(seed=seed, without=without).digest("x") for seed in (0, 1) for without in ((), ("recall",))
     }
     assert len(digests) == 4
-    assert OditsTraining(without=("recall", "prior")).digest() == OditsTraining(without=("prior", "recall")).digest()
+    assert OditsSettings(without=("recall", "prior")).digest() == OditsSettings(without=("prior", "recall")).digest()
     assert set(ABLATIONS) >= {"object_attention", "feature_enhancer"}
 
 

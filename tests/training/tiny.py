@@ -78,8 +78,8 @@ def _die(function: str, call: int) -> None:
         step = torch.optim.Adam.step
         torch.optim.Adam.step = lambda *a, **k: deadly(step, *a, **k)  # type: ignore[method-assign]
     elif function == "checkpoint":  # before the epoch's checkpoint
-        loop.keep_checkpoint = lambda *a, **k: deadly(keep, *a, **k)  # type: ignore[assignment]
-        keep = __import__("odits.training.milestones", fromlist=["x"]).keep_checkpoint
+        save_checkpoint = loop.Checkpoints.save
+        loop.Checkpoints.save = lambda *a, **k: deadly(save_checkpoint, *a, **k)  # type: ignore[method-assign]
     else:  # when half of the state is on the disk
         save = torch.save
 

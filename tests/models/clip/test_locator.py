@@ -7,21 +7,23 @@ from torchvision.ops import box_iou
 
 from odits.models.clip.embedded import WordLocator, locator_loss, normalise
 from odits.models.clip.loading import load_clip
-from odits.training.fonts import usable_fonts
-from odits.training.locate import LocatorConfig, RenderedScenes, train_locator
-from odits.training.rendering import SignRenderer
+from odits.training.pretraining import RenderedScenes, train_locator
+from odits.training.rendering import SignRenderer, usable_fonts
+from odits.training.run import Listener, RunOptions
+from odits.training.settings import LocatorSettings
 from tests.training.test_pretrain import WORDS
 from tests.training.test_rendering import MATPLOTLIB_FONTS
 
 
 def test_it_learns_and_resumes(tmp_path: Path) -> None:
     renderer = SignRenderer(usable_fonts([MATPLOTLIB_FONTS]), WORDS)
-    config = LocatorConfig(steps=24, batch=2, workers=0, every=6, warmup=4)
+    config = LocatorSettings(steps=24, batch=2, workers=0, every=6, warmup=4)
     lines: list[dict[str, float]] = []
-    locator = train_locator(renderer, tmp_path, config, lines.append)
+    options = RunOptions(listener=Listener(epoch=lines.append))
+    locator = train_locator(renderer, tmp_path, config, options)
     assert lines[-1]["step"] == 24
     assert lines[-1]["boxes"] < lines[0]["boxes"]
-    again = train_locator(renderer, tmp_path, config, lines.append)
+    again = train_locator(renderer, tmp_path, config, options)
     assert len(lines) == 4  # nothing was left to do
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in locator.state_dict().items())
 
@@ -44,7 +46,7 @@ def test_boxes_stay_inside_and_are_as_many_as_asked() -> None:
 def test_the_shipped_locator_finds_rendered_words() -> None:
     """On scenes it never saw, faint and crossed-out words among them, it meets three of five words of legible size."""
     renderer = SignRenderer(usable_fonts([MATPLOTLIB_FONTS]), WORDS)
-    images, boxes = RenderedScenes(renderer, LocatorConfig(seed=12345))[0]
+    images, boxes = RenderedScenes(renderer, LocatorSettings(seed=12345))[0]
     locator = load_clip("embedded", "cpu").model.visual.trunk.locator
     met = []
     for image, words in zip(normalise(images), boxes, strict=True):

@@ -1,0 +1,444 @@
+"""Training of ODITS (thesis 3.1): the fusion network learns from images, their objects and their lexicons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from odits.core.errors import OditsError
+from odits.core.files import cache_home
+from odits.core.pool import Item, Results, collect, map_images, per_item
+from odits.core.pool import Task as ImageTask
+from odits.core.progress import Phase, Progress, no_progress
+from odits.data import Dataset, ImageRecord, Vocabulary
+from odits.models.fusion.initializers import initialise
+from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, OditsInput, collate, lexicon_table
+from odits.models.fusion.network import ObjectText, Odits
+from odits.models.fusion.settings import OditsConfig
+from odits.models.registry import load
+from odits.training.clip_parts import LiveClip
+from odits.training.data import data_digest, require_two, usable_records
+from odits.training.losses import best_sharpness, confidence_f1, draw_words, multi_positive_loss, word_weights
+from odits.training.machine import Processes, deterministic
+from odits.training.run import RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
+from odits.training.saving import BEST, INITIAL, inherited_metadata, save_odits
+from odits.training.settings import ABLATIONS, OditsSettings
+
+_AVERAGED = "averaged "  # before the name of a weight, the name of its moving average in a run's state
+_FEW = 8  # numbers; matrices have more
+_IN_MEMORY = 1 << 30  # bytes
+_TOGETHER = 8  # images in a batch of held-out ones
+
+
+# A run, from references
+
+
+def make_input_encoder(
+    checkpoint: str, segmenter: str, view: str = "crop", read: bool = False, device: str = "auto"
+) -> InputEncoder:
+    """Load what makes ODITS's inputs.
+
+    Args:
+        checkpoint: reference of a CLIP model.
+        segmenter: reference of a segmenter.
+        view: how CLIP is shown an object, one of `odits.models.fusion.settings.OBJECT_VIEWS`.
+        read: whether lines that a spotter reads are objects too.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        OditsError: one of them can't be had.
+    """
+    clip = load(checkpoint, device, kind="clip")
+    finder = load(segmenter, device, kind="segmenter")
+    spotter = load("spotting", kind="spotting") if read else None
+    return InputEncoder(ObjectEncoder(clip, finder, view), spotter)
+
+
+def origin_of(checkpoint: str, segmenter: str, input_encoder: InputEncoder) -> dict[str, str]:
+    """Return what a checkpoint says of where it comes from."""
+    name = input_encoder.object_encoder.clip.name
+    return {
+        "parent": checkpoint,
+        **inherited_metadata(checkpoint),
+        "name": name,
+        "clip_name": name,
+        "segmenter": segmenter,
+    }
+
+
+def run_folder(
+    input_encoder: InputEncoder, dataset: Dataset, settings: OditsSettings, root: str = "checkpoints"
+) -> Path:
+    """Return the folder of a run that is told no other: the same for the same data, CLIP, objects and settings.
+
+    Args:
+        input_encoder: what makes the network's inputs.
+        dataset: what is trained on.
+        settings: of the training.
+        root: the folder of such runs under ODITS_HOME.
+    """
+    key = settings.digest(input_encoder.key, data_digest(usable_records(dataset, "train")))
+    return cache_home() / root / f"odits-{key}"
+
+
+# Data
+
+
+@dataclass(frozen=True, eq=False)
+class OditsData:
+    """What a network is trained on.
+
+    Attributes:
+        inputs: the m images.
+        text: normalised embeddings (n, d) of the vocabulary.
+        lexicons: float32 (m, n), 1 where an image's lexicon holds a word.
+        train: int64, which images are learned from.
+        held_out: int64, which images choose the epoch.
+    """
+
+    inputs: Sequence[OditsInput]
+    text: Tensor
+    lexicons: Tensor
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+def split_data(inputs: Sequence[OditsInput], text: Tensor, lexicons: Tensor, settings: OditsSettings) -> OditsData:
+    """Cut images into those to learn from and those to hold out, by the seed."""
+    order = np.random.default_rng((settings.seed, 1)).permutation(len(inputs))
+    count = min(len(inputs) - 1, max(1, round(settings.held_out * len(inputs))))
+    return OditsData(inputs, text, lexicons, np.sort(order[count:]), np.sort(order[:count]))
+
+
+def encode_images(
+    input_encoder: InputEncoder,
+    records: Sequence[ImageRecord],
+    vocabulary: Vocabulary,
+    progress: Progress = no_progress,
+) -> Results:
+    """Encode images, or find in the store what they were encoded to; one that can't be read is a problem.
+
+    Args:
+        input_encoder: finds and embeds objects.
+        records: the images.
+        vocabulary: the words that a spotter reads, where there is one.
+        progress: called with (images done, images in all).
+
+    Returns:
+        An `OditsInput` for each image that can be used.
+    """
+    items = [Item(record.name, record.source) for record in records]
+    function = per_item(lambda item: input_encoder.encode(item.source, vocabulary))
+    return collect(map_images(ImageTask("", here=function), items, progress=progress))
+
+
+def choose_objects(inputs: Sequence[OditsInput], objects: str, seed: int) -> list[OditsInput]:
+    """Give images the objects that a model is to see.
+
+    Args:
+        inputs: images with their own objects.
+        objects: "all": their own; "image": the whole image; "shuffled": another image's.
+        seed: of the shuffling.
+    """
+    if objects == "image":
+        return [OditsInput(one.embeddings.image_as_object()) for one in inputs]
+    if objects == "shuffled":
+        order = np.random.default_rng(seed).permutation(len(inputs))
+        other = np.empty(len(inputs), int)
+        other[order] = np.roll(order, 1)  # one cycle: no image keeps its own
+        return [
+            OditsInput(inputs[there].embeddings.with_image(one.embeddings.image), inputs[there].read)
+            for one, there in zip(inputs, other, strict=True)
+        ]
+    return list(inputs)
+
+
+# Training
+
+
+def train_odits(
+    input_encoder: InputEncoder,
+    dataset: Dataset,
+    folder: Path,
+    settings: OditsSettings,
+    origin: Mapping[str, str],
+    options: RunOptions | None = None,
+) -> RunState:
+    """Train a fusion network; the run is taken up where it stopped if `folder` holds its beginning.
+
+    The network after the epoch with the lowest loss on held-out training images is kept as best.safetensors, its
+    sharpness chosen on those images too (`best_sharpness`); initial.safetensors is the network before. An image's own
+    lexicon is hidden from it, in training and in validation.
+
+    Args:
+        input_encoder: makes the inputs; CLIP's weights stay as they are, or are changed in place.
+        dataset: its "train" images are trained on, those that can't be read are left out and named; the evaluation
+            images are not touched.
+        folder: of the run: state.pt, history.json and the two checkpoints.
+        settings: of the training.
+        origin: what checkpoints say of where they come from: "architecture", "name" and "parent" at least.
+        options: tracker, restart and listener.
+
+    Returns:
+        The run's state after its last epoch.
+
+    Raises:
+        OditsError: the data can't be trained on, the folder holds another run or one that is running, or the loss is
+            no longer a number.
+    """
+    options = options or RunOptions()
+    with run_lock(folder, options.wait_s), deterministic():
+        clip = input_encoder.object_encoder.clip
+        records = usable_records(dataset, "train")
+        origin = {**origin, "parent_digest": clip.checkpoint, "data": dataset.name, "data_digest": data_digest(records)}
+        identity = {**settings.identity(), "inputs": input_encoder.key, "data": origin["data_digest"]}
+        state = open_run(folder, identity, options, Processes())
+        if is_finished(state, settings):
+            return state
+        task = _make_task(input_encoder, dataset, records, folder, settings, origin, state, options.listener.phase)
+        for problem in state.problems:
+            options.listener.say(f"Left out: {problem}")
+        return train(task, state, folder, {**asdict(settings), **origin}, options)
+
+
+def _make_task(
+    input_encoder: InputEncoder,
+    dataset: Dataset,
+    records: Sequence[ImageRecord],
+    folder: Path,
+    settings: OditsSettings,
+    origin: Mapping[str, str],
+    state: RunState,
+    phase: Callable[[str], Phase],
+) -> OditsTask:
+    """Prepare the images and an untrained network; the state learns which images can't be used."""
+    clip, vocabulary = input_encoder.object_encoder.clip, dataset.vocabulary()
+    encoded = encode_images(input_encoder, records, vocabulary, phase("finding and embedding objects"))
+    state.problems = list(encoded.problems.values())
+    records = [records[place] for place in encoded.values]
+    require_two(records, dataset, "train")
+    live = None
+    if settings.clip != "frozen":
+        if settings.objects != "all":
+            raise OditsError("CLIP can only learn along with the images' own objects.")
+        paths = [record.path for record in records]
+        encoder = input_encoder.object_encoder
+        live = LiveClip(encoder, paths, vocabulary, settings.clip, phase("preparing images for CLIP"))
+    lexicons = [sorted(set(record.lexicon)) for record in records]
+    inputs = choose_objects(list(encoded.values.values()), settings.objects, settings.seed)
+    data = split_data(inputs, clip.encode_vocabulary(vocabulary), lexicon_table(lexicons, vocabulary), settings)
+    network = new_network(settings, data.text.shape[1], float(clip.model.logit_scale.detach().exp()))
+    checkpoints = Checkpoints(folder, input_encoder, lexicons, {**origin, **settings.described()})
+    return OditsTask(network, data, settings, checkpoints, live)
+
+
+def is_finished(state: RunState, settings: OditsSettings) -> bool:
+    """Whether a run has done all its epochs, or `patience` of them without a lower held-out loss."""
+    best = state.checkpoints[-1]["epoch"] if state.checkpoints else 0
+    return state.epoch >= settings.epochs or (state.epoch > 0 and state.epoch - best >= settings.patience)
+
+
+def new_network(settings: OditsSettings, width: int, logit_scale: float) -> Odits:
+    """Return an untrained network, its layers filled by the chosen initialiser and generator.
+
+    Args:
+        settings: of the training.
+        width: d, of CLIP's embeddings.
+        logit_scale: CLIP's 1 / temperature.
+    """
+    config = OditsConfig(width, **{part: part not in settings.without for part in ABLATIONS})
+    network = Odits(config, logit_scale)
+    initialise(network, settings.initializer, settings.generator, settings.seed)
+    return network.eval()
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoints:
+    """Writes a run's checkpoints.
+
+    Attributes:
+        folder: of the run.
+        input_encoder: what makes the network's inputs.
+        lexicons: the training images' words.
+        origin: what every checkpoint says of where it comes from.
+    """
+
+    folder: Path
+    input_encoder: InputEncoder
+    lexicons: Sequence[Sequence[str]]
+    origin: Mapping[str, str]
+
+    def save(self, network: Odits, file: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+        """Write a checkpoint and return its "file", "digest" and "metadata"."""
+        return save_odits(self.folder / file, network, self.input_encoder, self.lexicons, {**self.origin, **metadata})
+
+
+class OditsTask(Task[np.ndarray]):
+    """A fusion network that learns, with the moving average of its weights.
+
+    Args:
+        network: untrained.
+        data: the images.
+        settings: of the training.
+        checkpoints: writes them.
+        live: embeds images anew in every step, where CLIP learns too.
+    """
+
+    losses = ("total",)
+    watched = "held_out"
+    only_best = True
+
+    def __init__(
+        self,
+        network: Odits,
+        data: OditsData,
+        settings: OditsSettings,
+        checkpoints: Checkpoints,
+        live: LiveClip | None = None,
+    ) -> None:
+        self.epochs, self.seed = settings.epochs, settings.seed
+        self._network, self._data, self._settings = network, data, settings
+        self._checkpoints, self._live = checkpoints, live
+        named = dict(network.named_parameters())
+        self._average = {_AVERAGED + name: nn.Parameter(value.detach().clone(), False) for name, value in named.items()}
+        clip = {} if live is None else live.parameters
+        self.tensors = {**named, **self._average, **clip}
+        self.optimizer = make_optimizer(named, clip, settings)
+        self._matrices: dict[int, ObjectText] = {}
+        self._weights = word_weights(data.lexicons.sum(0), settings.imbalance)
+        self._untrained = self.held_out_logits(network)
+        self._batches = -(-len(data.train) // settings.batch)
+
+    def begin(self, state: RunState) -> None:
+        """Measure and save the untrained network."""
+        state.start = {"held_out": self.held_out_loss(self._untrained)}
+        self._checkpoints.save(self._network, INITIAL, {"epoch": "0"})
+
+    def finished(self, state: RunState) -> bool:
+        """Whether all epochs are done, or several went by without a lower held-out loss."""
+        return is_finished(state, self._settings)
+
+    def generator(self, state: RunState) -> np.random.Generator:
+        """Return the generator of the epoch that follows."""
+        return np.random.default_rng((self.seed, 2, state.epoch + 1))
+
+    def batches(self, state: RunState, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Return the images of each batch of the epoch that follows, without the first `state.step` batches."""
+        order = rng.permutation(self._data.train)
+        return iter(np.array_split(order, self._batches)[state.step :])
+
+    def position(self, state: RunState) -> tuple[int, int]:
+        """Return how many batches are done, and how many the run has; all are done where it stopped early."""
+        of = self.epochs * self._batches
+        return of if self.finished(state) else state.epoch * self._batches + state.step, of
+
+    def step(self, batch: np.ndarray, rng: np.random.Generator) -> tuple[Sequence[float], float]:
+        """Learn from the images of a batch, some of their objects left out."""
+        data, settings = self._data, self._settings
+        chosen = [data.inputs[i] for i in batch]
+        present = [rng.random(len(one.embeddings)) >= settings.object_dropout for one in chosen]
+        true = data.lexicons[batch] > 0
+        subset, offset = draw_words(true, settings.negatives, rng)
+        images, text = collate(chosen, present), data.text
+        if self._live is not None:
+            images, text = self._live.embed(batch.tolist(), images), self._live.text(text, subset)
+        output = self._network(
+            images,
+            text,
+            data.lexicons,
+            torch.from_numpy(batch),
+            subset,
+            sampled=True,
+            matrix=None if self._live else self._matrix(batch),
+        )
+        loss = multi_positive_loss(output.logits, true[:, subset], self._weights[subset], offset)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for name, value in self._network.named_parameters():
+                self._average[_AVERAGED + name].lerp_(value, 1 - settings.averaging)
+        return [float(loss.detach())], len(batch)
+
+    def close_epoch(self, line: dict[str, float], state: RunState) -> list[dict[str, Any]]:
+        """Measure the averaged weights on the held-out images, and save them where their loss is a new low."""
+        network = self.averaged()
+        logits = self.held_out_logits(network)
+        line["held_out"] = self.held_out_loss(logits)
+        require_numbers(line, ("held_out",))
+        if line["held_out"] >= state.lowest:
+            return []
+        true = self._data.lexicons[self._data.held_out]
+        sharpness = best_sharpness(logits, true, confidence_f1(self._untrained, true))
+        with torch.no_grad():
+            network.sharpness += math.log(sharpness)
+        epoch = int(line["epoch"])
+        metadata = {"epoch": str(epoch), "sharpened": f"{sharpness:g}", "held_out_loss": repr(line["held_out"])}
+        written = self._checkpoints.save(network, BEST, metadata)
+        return [{**written, "epoch": epoch, "loss": line["held_out"], "reasons": ["new low"]}]
+
+    def _matrix(self, images: np.ndarray) -> ObjectText | None:
+        """Return the object-text matrix of a batch, from memory where there is room for those of all images."""
+        inputs, words = self._data.inputs, len(self._data.text)
+        if 4 * words * sum(len(one.embeddings) for one in inputs) > _IN_MEMORY:
+            return None
+        for i in images:
+            if i not in self._matrices:
+                self._matrices[int(i)] = self._network.object_text(collate([inputs[i]]), self._data.text)
+        found = [self._matrices[int(i)] for i in images]
+        columns = [[getattr(one, name)[0] for one in found] for name in ("similarity", "weighted", "cues")]
+        return ObjectText(*(nn.utils.rnn.pad_sequence(column, batch_first=True) for column in columns))
+
+    @torch.no_grad()
+    def held_out_logits(self, network: Odits) -> Tensor:
+        """Return logits (B, n) of the held-out images, their own lexicons hidden from them."""
+        data, live = self._data, self._live
+        text = data.text if live is None else live.text(data.text)
+        enhanced = None if network.enhancer is None else network.enhancer.enhance_text(text)
+        rows = []
+        for images in np.array_split(data.held_out, -(-len(data.held_out) // _TOGETHER)):
+            batch = collate([data.inputs[i] for i in images])
+            output = network(
+                batch if live is None else live.embed(images.tolist(), batch),
+                text,
+                data.lexicons,
+                torch.from_numpy(images),
+                matrix=None if live else self._matrix(images),
+                enhanced_text=enhanced,
+            )
+            rows.append(output.logits)
+        return torch.cat(rows).clone()
+
+    def held_out_loss(self, logits: Tensor) -> float:
+        """Return the loss of the held-out images' logits (B, n), over all words."""
+        return float(multi_positive_loss(logits, self._data.lexicons[self._data.held_out] > 0, self._weights))
+
+    def averaged(self) -> Odits:
+        """Return a network with the averaged weights."""
+        network = Odits(self._network.config, float(self._network.clip_scale)).eval()
+        network.load_state_dict(
+            {name: self._average[_AVERAGED + name] for name, _ in network.named_parameters()}, strict=False
+        )
+        return network
+
+
+def make_optimizer(
+    network: Mapping[str, nn.Parameter], clip: Mapping[str, nn.Parameter], settings: OditsSettings
+) -> torch.optim.Optimizer:
+    """Return AdamW with rates of their own for matrices, for gates and other single numbers, and for CLIP's weights."""
+    gates = [value for value in network.values() if value.ndim == 0 or value.numel() <= _FEW]
+    matrices = [value for value in network.values() if value.ndim and value.numel() > _FEW]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
+            {"params": gates, "lr": settings.gate_rate, "weight_decay": 0.0},
+            *([{"params": list(clip.values()), "lr": settings.clip_rate, "weight_decay": 0.0}] if clip else []),
+        ]
+    )
