@@ -134,7 +134,7 @@ def show_by_image(query: Query, hits: list[Hit], searcher: Searcher, ranking: st
     scores = pd.Series([hit.score for hit in hits], dtype=float).to_numpy()
     fusion = Fusion(places, scores, embeddings.similarities(model, query), len(query.words))
     by_place = {hit.place: hit for hit in hits}
-    best = fusion.best_seen(MOST) if ranking != "both" else fusion.best(MOST)
+    best = fusion.best_by_image(MOST) if ranking != "both" else fusion.best(MOST)
     results = [Result(searcher.index.images[one.place], by_place.get(one.place), one) for one in best]
     if ranking == "both":
         st.markdown("What was read comes first; then what CLIP ranks highest.")

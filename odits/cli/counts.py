@@ -47,7 +47,7 @@ def counts(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are kept: it resumes."""
+    """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are stored: it resumes."""
     from odits.counting.statistics import describe_counts, stored_tests
     from odits.models.segmentation.batch import ObjectsRequest
     from odits.objects.codec import stored_count
@@ -94,7 +94,7 @@ def counts(
 def _tune(
     records: list[ImageRecord], request: ObjectsRequest, distribution: str, workers: int | None, ray: str | None
 ) -> tuple[Setting, list[Setting]]:
-    """The setting as it is, and all that were tried, the best first."""
+    """Return the setting as it is, and all that were tried, the best first."""
     from odits.counting.tuning import search, try_filters
 
     tunable = _tunable(records, request, workers, ray)
@@ -105,7 +105,7 @@ def _tune(
 
 
 def _tunable(records: list[ImageRecord], request: ObjectsRequest, workers: int | None, ray: str | None) -> Tunable:
-    """The images with filters to be tried over them; SAM's candidates are computed where they are missing."""
+    """Return the images with filters to be tried over them; SAM's candidates are computed where they are missing."""
     from dataclasses import replace
 
     from odits.counting.tuning import tunable_candidates, tunable_objects
@@ -116,8 +116,8 @@ def _tunable(records: list[ImageRecord], request: ObjectsRequest, workers: int |
     if not parse(request.reference, "segmenter").is_sam:
         return tunable_objects(stored_boxes((record.path for record in records), request.identity().key))
     loose, _ = precompute_shown(records, replace(request, kind="candidates"), workers, ray)
-    kept = [stored_candidates(record.path, loose.segmenter.key) for record in records]
-    return tunable_candidates([item for item in kept if item is not None], request.parameters or SamParameters())
+    stored = [stored_candidates(record.path, loose.segmenter.key) for record in records]
+    return tunable_candidates([item for item in stored if item is not None], request.parameters or SamParameters())
 
 
 def _tuning_document(tuned: tuple[Setting, list[Setting]], distribution: str) -> dict[str, Any]:

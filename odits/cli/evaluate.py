@@ -28,7 +28,7 @@ from odits.cli.common import (
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL
-from odits.tracking.sources import make_tracker
+from odits.tracking.sources import TRACKER_FORMS, make_tracker
 
 if TYPE_CHECKING:
     from odits.data import Dataset
@@ -43,7 +43,7 @@ def evaluate(
     save_probabilities_to: Annotated[
         Path | None, typer.Option("--save-probabilities", help="Write all probabilities to this .npz.")
     ] = None,
-    track: Annotated[str, typer.Option(help="mlflow[:URI], neptune[:PROJECT] or none.")] = "mlflow",
+    track: Annotated[str, typer.Option(help=f"{TRACKER_FORMS}.")] = "mlflow",
     workers: Workers = None,
     ray: Ray = None,
     device: Device = "auto",
@@ -89,7 +89,7 @@ def evaluate(
 
 
 def _tracked(stored: StoredEvaluation, dataset: Dataset, track: str) -> str | None:
-    """The run that has the results; a tracker that fails is one sentence, the results are there all the same."""
+    """Return the run that has the results; a tracker that fails is one sentence, the results are there all the same."""
     from odits.evaluation.results import track_evaluation
 
     try:
@@ -100,7 +100,7 @@ def _tracked(stored: StoredEvaluation, dataset: Dataset, track: str) -> str | No
 
 
 def print_comparison(rows: dict[str, dict[str, Any]]) -> None:
-    """The metric groups of several models as one table for people, a model a column."""
+    """Print the metric groups of several models as one table for people, a model a column."""
     names = list(rows)
     flat: dict[str, list[Any]] = {}
     for groups in rows.values():

@@ -1,8 +1,7 @@
 """Many images through one function: in this process, on processes of this machine, or on a Ray cluster.
 
-A `Task` names the function that makes the work's function, as "module:name", with settings in JSON; each worker calls
-it once, so a model is loaded once. One image that can't be used never ends the rest: it gets a sentence in place of a
-value. Whoever wants to go on with an interrupted job leaves out the items whose results a store has already.
+One image that can't be used never ends the rest: it gets a sentence in place of a value. Whoever wants to go on with an
+interrupted job leaves out the items whose results a store has already.
 
 `concurrent.futures.ProcessPoolExecutor` is not used: its processes run the file of the main program again, which under
 Streamlit is the app itself; and one image that kills its process (memory, a decoder's fault) would end them all.
@@ -10,42 +9,55 @@ Streamlit is the app itself; and one image that kills its process (memory, a dec
 
 from __future__ import annotations
 
-import importlib
 import os
 import pickle
 import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 from odits.core.device import cores
-from odits.core.errors import ItemError, OditsError
+from odits.core.errors import ItemError
 from odits.core.progress import Progress, no_progress
+from odits.core.tasks import (
+    Batches,
+    Function,
+    Item,
+    Source,
+    Task,
+    Worker,
+    broke_down,
+    cut,
+    first_line,
+    per_batch,
+    per_item,
+    take,
+)
 
-Source = Path | bytes
-"""An image's file, or what it holds."""
-Function = Callable[[Sequence["Item"]], Sequence[Any]]
-"""From a batch of items to a value for each, in their order; an `ItemError` says why there is none (`per_item`)."""
+__all__ = [
+    "HERE",
+    "Function",
+    "Item",
+    "Outcome",
+    "Problem",
+    "Results",
+    "Source",
+    "Task",
+    "Workers",
+    "collect",
+    "default_processes",
+    "in_order",
+    "map_images",
+    "name_problems",
+    "per_batch",
+    "per_item",
+]
 _PACKAGES = Path(__file__).resolve().parents[2]
-
-
-class Item(NamedTuple):
-    """One image.
-
-    Attributes:
-        name: what messages call it.
-        source: its file, or what the file holds.
-        about: what else the function needs to know of it.
-    """
-
-    name: str
-    source: Source
-    about: Any = None
 
 
 class Outcome(NamedTuple):
@@ -60,29 +72,6 @@ class Outcome(NamedTuple):
     index: int  # type: ignore[assignment]  # tuples have a method of that name
     value: Any
     problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be done with every image.
-
-    Attributes:
-        builder: "module:function"; called once in each worker with the settings and `threads`, it returns a `Function`.
-        settings: for the builder, in JSON.
-        batch: so many items that follow each other go to the function together.
-        files: settings that are paths of files, such as weights; machines of a cluster get what they hold.
-        here: the function itself, where this process has it already.
-    """
-
-    builder: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    batch: int = 1
-    files: Sequence[str] = ()
-    here: Function | None = None
-
-    def build(self, threads: int | None = None) -> Function:
-        """Return the function; `threads` is how many it may use, all cores by default."""
-        return self.here or build_function(self.builder, self.settings, threads)
 
 
 @dataclass(frozen=True)
@@ -197,108 +186,10 @@ def in_order(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
             following += 1
 
 
-def per_item(function: Callable[[Item], Any]) -> Function:
-    """Return a `Function` that calls `function` with one item after the other."""
-    return lambda items: [_attempt(function, item, item.name) for item in items]
-
-
-def per_batch(load: Callable[[Item], Any], compute: Callable[[list[Any]], Any]) -> Function:
-    """Return a `Function` that loads one item after the other and computes the values of all that could be loaded.
-
-    Args:
-        load: what an item stands for, such as its pixels.
-        compute: a value for each of several such, in their order; an array's rows will do.
-    """
-
-    def function(items: Sequence[Item]) -> list[Any]:
-        found = [_attempt(load, item, item.name) for item in items]
-        good = [place for place, loaded in enumerate(found) if not isinstance(loaded, ItemError)]
-        loaded = [found[place] for place in good]
-        values = _attempt(compute, loaded, "") if loaded else []
-        if isinstance(values, ItemError):  # one of them is to blame, and the others have a value of their own
-            values = [
-                _attempt(lambda one: compute([one])[0], one, items[place].name)
-                for place, one in zip(good, loaded, strict=True)
-            ]
-        for place, value in zip(good, values, strict=True):
-            found[place] = value
-        return found
-
-    return function
-
-
-def _attempt(function: Callable[[Any], Any], argument: Any, name: str) -> Any:
-    """Return the function's value, or an `ItemError` where it fails: decoders and models do so in many ways."""
-    try:
-        return function(argument)
-    except ItemError as error:
-        return error
-    except OditsError:
-        raise
-    except MemoryError:
-        return ItemError(f"{name} needs more memory than there is.")
-    except Exception as error:
-        return ItemError(f"{name} can't be worked on: {type(error).__name__}: {first_line(error)}")
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message that is not empty, as the end of a sentence."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else "no reason given").rstrip(".") + "."
-
-
-def build_function(builder: str, settings: Mapping[str, Any], threads: int | None = None) -> Function:
-    """Return the function of a task.
-
-    Raises:
-        OditsError: it can't be made: no such model, or no room for it.
-    """
-    module, _, name = builder.partition(":")
-    try:
-        function: Function = getattr(importlib.import_module(module), name)(threads=threads, **settings)
-    except OditsError:
-        raise
-    except Exception as error:
-        raise OditsError(f"The work can't begin: {type(error).__name__}: {first_line(error)}") from error
-    return function
-
-
-class Worker:
-    """A task's function in a process of its own, built at the first batch so that its answer can say what is wrong."""
-
-    def __init__(self, builder: str, settings: Mapping[str, Any], threads: int) -> None:
-        self._make = lambda: build_function(builder, settings, threads)
-        self._function: Function | None = None
-
-    def run(self, items: Sequence[tuple[Any, ...]]) -> tuple[list[tuple[Any, str | None]], str]:
-        """Return (value, problem) for each item of a batch, and why nothing can be done at all, else ""."""
-        try:
-            self._function = self._function or self._make()
-            values = self._function([Item(*item) for item in items])
-        except OditsError as error:
-            return [], str(error)
-        return [(None, str(value)) if isinstance(value, ItemError) else (value, None) for value in values], ""
-
-
-def take(replies: tuple[list[tuple[Any, str | None]], str]) -> list[Any]:
-    """Return the values, or `ItemError`s, of what `Worker.run` returned.
-
-    Raises:
-        OditsError: nothing can be done at all.
-    """
-    found, fatal = replies
-    if fatal:
-        raise OditsError(fatal)
-    return [value if problem is None else ItemError(problem) for value, problem in found]
-
-
-Batches = Generator[tuple[Sequence[int], Sequence[Any]], None, None]
-
-
 def _batches(task: Task, items: Sequence[Item], workers: Workers) -> Batches:
     """Yield (places of the items of a batch, their values or `ItemError`s)."""
     if not items:
-        return iter_nothing()
+        return _nothing()
     if workers.ray is not None:
         from odits.core.ray import run_on_ray
 
@@ -308,14 +199,9 @@ def _batches(task: Task, items: Sequence[Item], workers: Workers) -> Batches:
     return _run_on_processes(task, items, workers.processes or default_processes())
 
 
-def iter_nothing() -> Batches:
+def _nothing() -> Batches:
     """Yield no batch."""
     yield from ()
-
-
-def cut(task: Task, items: Sequence[Item]) -> list[Sequence[int]]:
-    """Return the places of the items of each batch."""
-    return [range(start, min(start + task.batch, len(items))) for start in range(0, len(items), task.batch)]
 
 
 def _run_here(task: Task, items: Sequence[Item]) -> Batches:
@@ -418,11 +304,6 @@ class _Child:
                 assert self._process.stdin is not None
                 send(self._process.stdin, (self._task.builder, dict(self._task.settings), self._threads))
             return self._process
-
-
-def broke_down(name: str) -> str:
-    """Return the sentence about an image whose worker died."""
-    return f"{name} could not be worked on: the process that did it broke down, perhaps for memory."
 
 
 def send(stream: IO[bytes], message: Any) -> None:

@@ -23,8 +23,8 @@ from typing import Any
 from odits.core.device import cores
 from odits.core.errors import ItemError, OditsError
 from odits.core.files import app_folder, file_digest
-from odits.core.pool import Batches, Item, Task, Worker, broke_down, cut, take
 from odits.core.store import Entries
+from odits.core.tasks import Batches, Item, Task, Worker, broke_down, cut, take
 
 LOCAL = "local"
 _AHEAD = 2  # batches at an actor: one is worked on, one is on its way

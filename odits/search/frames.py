@@ -1,4 +1,4 @@
-"""What an index keeps of every frame of every line: the logarithms that a query needs, side by side.
+"""What an index stores of every frame of every line: the logarithms that a query needs, side by side.
 
 A frame is a row of 40 numbers float16: its 36 letters, a blank (or a mark, which counts as one inside a word), what a
 word's start before it and a word's end after it cost, and its most probable letter; all relative to the frame's most
@@ -23,7 +23,7 @@ _NEVER = np.float16(-6e4)
 
 
 def frame_table(frames: np.ndarray, scoring: Scoring = DEFAULT) -> np.ndarray:
-    """The rows float16 (T, 40) of a line's log-probabilities (T, SYMBOLS)."""
+    """Compute the rows float16 (T, 40) of a line's log-probabilities (T, SYMBOLS)."""
     relative = np.asarray(frames, np.float32)
     relative = relative - relative.max(1, keepdims=True)
     table = np.empty((len(relative), COLUMNS), np.float32)
@@ -38,19 +38,19 @@ def frame_table(frames: np.ndarray, scoring: Scoring = DEFAULT) -> np.ndarray:
 
 
 def top_letters(table: np.ndarray) -> np.ndarray:
-    """The most probable letter's symbol uint8 (T,) of rows (T, 40)."""
+    """Return the most probable letter's symbol uint8 (T,) of rows (T, 40)."""
     return (table[:, : len(LETTERS)].argmax(1) + FIRST).astype(np.uint8)
 
 
 def padding() -> np.ndarray:
-    """The row float16 (1, 40) that stands behind a line's end: nothing but blanks."""
+    """Return the row float16 (1, 40) that stands behind a line's end: nothing but blanks."""
     row = np.full((1, COLUMNS), _NEVER, np.float16)
     row[:, [BLANKS, BEFORE, AFTER]] = 0
     return row
 
 
 def _before(breaks: np.ndarray, blanks: np.ndarray, boundary: float) -> np.ndarray:
-    """What it costs (T,) that a word begins with each frame: a break or the line's start before it, or `boundary`."""
+    """Compute the cost (T,) of a word's start before each frame: a break or the line's start there, or `boundary`."""
     found = np.empty_like(blanks)
     state = np.float32(0)
     for frame, (broken, blank) in enumerate(zip(breaks, blanks, strict=True)):
@@ -68,7 +68,7 @@ def block_of(
     part: bool,
     backwards: bool = False,
 ) -> Block:
-    """Lines ready for one word.
+    """Lay lines out for one word.
 
     Args:
         table: all rows float16 (F + 1, 40), the last of them `padding`.
@@ -94,27 +94,24 @@ def block_of(
 
 
 def _wide(values: np.ndarray) -> np.ndarray:
-    """Numbers float16 as float32: looked up, which takes half the time of numpy's conversion."""
+    """Convert float16 to float32 by looking it up, which takes half the time of numpy's conversion."""
     found: np.ndarray = np.take(_all_halves(), values.view(np.uint16))
     return found
 
 
 @lru_cache(maxsize=1)
 def _all_halves() -> np.ndarray:
-    """float32 (65536,): every float16 by its bits."""
+    """Return every float16 by its bits, float32 (65536,)."""
     return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 # Upper bounds of how well words stand in lines, for all lines of an index at once.
 #
 # A word is cut into pieces of one or two letters that follow each other. Whatever path spells it in a line, no piece
-# does
-# better than its best place anywhere in that line; so the sum over the pieces is an upper bound of the word's total.
-# For
-# each line the index keeps, for every letter, its best frame (with and without the start or the end of a word beside
-# it),
-# and for every pair of letters the best way to have one after the other. That is a column of bytes over all lines for
-# each piece, and a query touches only the columns of its own pieces.
+# does better than its best place anywhere in that line; so the sum over the pieces is an upper bound of the word's
+# total. For each line the index stores, for every letter, its best frame (with and without the start or the end of a
+# word beside it), and for every pair of letters the best way to have one after the other. That is a column of bytes
+# over all lines for each piece, and a query touches only the columns of its own pieces.
 #
 # A byte is a number of steps of `STEP` nats below 0, rounded towards 0: never below what it bounds. An edit (a wrong
 # letter) spoils at most one piece: of the worst pieces, as many as there may be edits count as an edit each.
@@ -130,7 +127,7 @@ _CHUNK = 256  # lines at a time: their tables of pairs stay in the processor's c
 
 
 def columns_of(table: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The bytes uint8 (COUNT, R) of lines of rows in a table float16 (F + 1, 40), the last row being `padding`."""
+    """Compute the columns uint8 (COUNT, R) of R lines of a table float16 (F + 1, 40), whose last row is `padding`."""
     found = np.empty((COUNT, len(starts)), np.uint8)
     order = np.argsort(lengths, kind="stable")  # lines of similar length together: little is filled up
     for first in range(0, len(order), _CHUNK):
@@ -142,7 +139,7 @@ def columns_of(table: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np
 
 
 def _best(frames: np.ndarray) -> np.ndarray:
-    """The bounds themselves float32 (COUNT, P) of lines (T, P, 40)."""
+    """Compute the bounds themselves float32 (COUNT, P) of lines (T, P, 40)."""
     letters = np.ascontiguousarray(frames[..., :_N])
     blank = frames[..., BLANKS, None]
     pairs = np.full((frames.shape[1], _N, _N), -np.inf, np.float32)
@@ -161,12 +158,12 @@ def _best(frames: np.ndarray) -> np.ndarray:
 
 
 def _steps(values: np.ndarray) -> np.ndarray:
-    """Bytes that stand for no less than the values."""
+    """Round values to bytes that stand for no less."""
     return np.minimum(np.floor(np.maximum(values, -100) * (-1 / STEP)), 255).astype(np.uint8)
 
 
 def pieces(word: np.ndarray, part: bool) -> list[list[int]]:
-    """The two ways to cut a word, symbols (M,), into pairs: columns of their pieces."""
+    """Cut a word, symbols (M,), into pairs in both ways: columns of their pieces."""
     letters = [int(symbol) - FIRST for symbol in word]
     last = len(letters) - 1
     ways = []
@@ -181,7 +178,17 @@ def pieces(word: np.ndarray, part: bool) -> list[list[int]]:
 
 
 def bound(columns: np.ndarray, word: np.ndarray, tolerance: int, part: bool) -> np.ndarray:
-    """An upper bound float32 (R,) of a word's score, per letter, in every line, from the columns uint8 (COUNT, R)."""
+    """Bound a word's score per letter in every line.
+
+    Args:
+        columns: uint8 (COUNT, R), by `columns_of`.
+        word: symbols (M,).
+        tolerance: how many letters may be wrong.
+        part: whether the word may be part of a longer one at no cost.
+
+    Returns:
+        float32 (R,), at least the score of `odits.search.spelling`.
+    """
     cost = np.zeros(columns.shape[1], np.uint16)
     ways = pieces(word, part)
     if tolerance:
@@ -192,7 +199,7 @@ def bound(columns: np.ndarray, word: np.ndarray, tolerance: int, part: bool) -> 
 
 
 def _cost(columns: np.ndarray, way: list[int], edits: int) -> np.ndarray:
-    """Steps uint16 (R,) that the pieces cost together, the worst `edits` of them at most an edit each."""
+    """Add up the steps uint16 (R,) that the pieces cost, the worst `edits` of them at most an edit each."""
     total = np.zeros(columns.shape[1], np.uint16)
     worst = [np.zeros(columns.shape[1], np.uint8) for _ in range(edits)]
     for column in way:

@@ -16,7 +16,7 @@ from odits.core.files import move_into_place, write_atomically
 from odits.core.tables import fill_table
 from odits.data import Vocabulary, open_image
 from odits.evaluation.retrieval import IMAGE_WEIGHT
-from odits.search.index import INDEXES, Index, Progress, nothing
+from odits.search.index import INDEXES, Index, Progress, no_phases
 from odits.search.query import Query
 from odits.search.ranking import LEAST
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """The images of an index as a CLIP checkpoint sees them.
+class ImageEmbeddings:
+    """The embeddings of an index's images by a CLIP checkpoint.
 
     Attributes:
         checkpoint: digest of the weights.
@@ -37,15 +37,15 @@ class Seen:
     table: np.ndarray
 
     def similarities(self, model: ClipModel, query: Query) -> np.ndarray:
-        """For each image, float32 (I,), the sum over the words of their scaled cosine similarities to it."""
+        """Add up, for each image, the scaled cosine similarities of a query's words to it, float32 (I,)."""
         words = Vocabulary.from_words([word.upper() for word in query.words], "query")
         texts = model.encode_vocabulary(words).numpy().sum(0)
         found: np.ndarray = float(model.model.logit_scale.detach().exp()) * (self.table @ texts)
         return found
 
 
-def kept_embeddings(index: Index, checkpoint: str) -> Seen | None:
-    """The embeddings of all images of an index by a checkpoint, if they have been computed."""
+def stored_embeddings(index: Index, checkpoint: str) -> ImageEmbeddings | None:
+    """Return the embeddings of all images of an index by a checkpoint; None where they have not been computed."""
     file = _file(index, checkpoint)
     try:
         digests = json.loads(file.with_suffix(".json").read_bytes())
@@ -54,11 +54,11 @@ def kept_embeddings(index: Index, checkpoint: str) -> Seen | None:
         return None
     if digests != [image.digest for image in index.images] or len(table) != len(digests):
         return None
-    return Seen(checkpoint, table)
+    return ImageEmbeddings(checkpoint, table)
 
 
-def embed_images(index: Index, model: ClipModel, progress: Progress = nothing) -> Seen:
-    """The embeddings of all images of an index by a model, kept from before or computed now.
+def embed_images(index: Index, model: ClipModel, progress: Progress = no_phases) -> ImageEmbeddings:
+    """Return the embeddings of all images of an index by a model, stored or computed now.
 
     An interrupted computation goes on where it was; images that are in the former index of the collection too are not
     computed again.
@@ -71,34 +71,37 @@ def embed_images(index: Index, model: ClipModel, progress: Progress = nothing) -
         f"{index.folder.parent.name}-{model.checkpoint[:16]}",
         "These images are being compared already; please wait for it to end.",
     ):
-        kept = kept_embeddings(index, model.checkpoint)
-        if kept is not None:
-            return kept
+        stored = stored_embeddings(index, model.checkpoint)
+        if stored is not None:
+            return stored
         rows = _Rows(index, model, file)
         # the name tells the images: another set of them must not go on with this one's rows
         table = fill_table(
-            rows.part, (len(index.images), rows.dimensions), rows, lambda done, of: progress("Seeing images", done, of)
+            rows.part,
+            (len(index.images), rows.dimensions),
+            rows,
+            lambda done, of: progress("Embedding images", done, of),
         )
         try:
             file.with_suffix(".json").unlink(missing_ok=True)
             del table
-            rows.forget_former()
+            rows.release_former()
             move_into_place(rows.part, file)
         except OSError as error:
             raise OditsError(f"{file} can't be written: {error.strerror or error}.") from error
         write_atomically(file.with_suffix(".json"), json.dumps([image.digest for image in index.images]).encode())
-    found = kept_embeddings(index, model.checkpoint)
+    found = stored_embeddings(index, model.checkpoint)
     if found is None:
         raise OditsError(f"{file} can't be read back.")
     return found
 
 
 def _file(index: Index, checkpoint: str) -> Path:
-    return index.folder.parent / f"seen-{checkpoint[:16]}.npy"
+    return index.folder.parent / f"embeddings-{checkpoint[:16]}.npy"
 
 
 class _Rows:
-    """Embeddings of a slice of an index's images, from the former table where they are in it."""
+    """Computes embeddings of a slice of an index's images; those in the former table are taken from there."""
 
     def __init__(self, index: Index, model: ClipModel, file: Path) -> None:
         self.index, self.model = index, model
@@ -127,8 +130,8 @@ class _Rows:
             rows[new] = self.model.encode_images([open_image(path) for path in paths]).numpy()
         return rows
 
-    def forget_former(self) -> None:
-        """Lets go of the former table: some systems don't replace a file that is mapped."""
+    def release_former(self) -> None:
+        """Let go of the former table: some systems don't replace a file that is mapped."""
         self._former = None
 
 
@@ -138,27 +141,28 @@ class Standing:
 
     Attributes:
         place: of the image in the index.
-        read, seen: its ranks by reading and by CLIP; 0 where no word, or not every word, was read in it.
+        reading_rank, image_rank: its ranks by reading and by CLIP; 0 where not every word was read in it.
         score: what both say together.
     """
 
     place: int
-    read: int
-    seen: int
+    reading_rank: int
+    image_rank: int
     score: float
 
 
 class Fusion:
     """Both rankings in one, as `odits retrieval` fuses them.
 
-    An image's score is the log-odds that all words were read in it, plus `IMAGE_WEIGHT` times the logarithm of the probability
-    that CLIP picks it, of all images of the collection, for each word. That weight was chosen on SVT's training images:
-    reading decides, and CLIP orders what was not read. A word that was not read counts as `LEAST` probable.
+    An image's score is the log-odds that all words were read in it, plus `IMAGE_WEIGHT` times the logarithm of the
+    probability that CLIP picks it, of all images of the collection, for each word. That weight was chosen on SVT's
+    training images: reading decides, and CLIP orders what was not read. A word that was not read counts as `LEAST`
+    probable.
 
     Args:
         read: places of the images that reading found, best first.
         log_odds: of these, (K,).
-        similarities: CLIP's, float32 (I,) (`Seen.similarities`).
+        similarities: CLIP's, float32 (I,) (`ImageEmbeddings.similarities`).
         words: how many words were asked for.
     """
 
@@ -172,24 +176,24 @@ class Fusion:
             self._scores += IMAGE_WEIGHT * (similarities - highest - np.log(np.exp(similarities - highest).sum()))
 
     @cached_property
-    def seen_order(self) -> np.ndarray:
+    def image_order(self) -> np.ndarray:
         """Places of all images as CLIP ranks them, best first."""
         return np.argsort(-self._similarities, kind="stable")
 
     @cached_property
-    def _seen_ranks(self) -> np.ndarray:
-        ranks = np.empty(len(self.seen_order), np.int64)
-        ranks[self.seen_order] = np.arange(1, len(ranks) + 1)
+    def _image_ranks(self) -> np.ndarray:
+        ranks = np.empty(len(self.image_order), np.int64)
+        ranks[self.image_order] = np.arange(1, len(ranks) + 1)
         return ranks
 
     def standing(self, place: int) -> Standing:
-        """Where an image stands."""
-        return Standing(place, self._read.get(place, 0), int(self._seen_ranks[place]), float(self._scores[place]))
+        """Return where an image stands."""
+        return Standing(place, self._read.get(place, 0), int(self._image_ranks[place]), float(self._scores[place]))
 
     def best(self, count: int) -> list[Standing]:
-        """The best images by both, best first."""
+        """Return the best images by both, best first."""
         return [self.standing(int(place)) for place in np.argsort(-self._scores, kind="stable")[:count]]
 
-    def best_seen(self, count: int) -> list[Standing]:
-        """The best images by CLIP alone, best first."""
-        return [self.standing(int(place)) for place in self.seen_order[:count]]
+    def best_by_image(self, count: int) -> list[Standing]:
+        """Return the best images by CLIP alone, best first."""
+        return [self.standing(int(place)) for place in self.image_order[:count]]

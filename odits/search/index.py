@@ -1,8 +1,8 @@
 """An index on the disk: written whole into a folder of its own, then named by a small file, and memory-mapped.
 
-KEY/index.json in the store of indexes says which images the index holds and which folder beside it has its arrays; it is
-replaced last, so a build that was killed leaves the former index as it was. A folder that does not fit its description
-is no index, and is built again from the readings.
+KEY/index.json in the store of indexes says which images the index holds and which folder beside it has its arrays; it
+is replaced last, so a build that was killed leaves the former index as it was. A folder that does not fit its
+description is no index, and is built again from the readings.
 """
 
 from __future__ import annotations
@@ -106,12 +106,12 @@ class Index:
         return np.diff(self.starts)
 
     def text(self, line: int) -> str:
-        """What was read in a line."""
+        """Return what was read in a line."""
         first, last = self.text_starts[line : line + 2]
         return bytes(self.texts[first:last]).decode("utf-8", "replace")
 
     def place(self, line: int) -> TextLine:
-        """A line with its corners and text; of its frames only the number counts."""
+        """Return a line with its corners and text; of its frames only the number counts."""
         frames = np.zeros((int(self.lengths[line]), 1), np.float16)
         return TextLine(np.asarray(self.corners[line]), 1.0, self.text(line), frames)
 
@@ -122,7 +122,7 @@ def index_folder(key: str) -> Path:
 
 
 def open_index(key: str) -> Index | None:
-    """The index of a collection; None where there is none, or it is damaged or of another version."""
+    """Open the index of a collection; None where there is none, or it is damaged or of another version."""
     try:
         document = json.loads((index_folder(key) / DESCRIPTION).read_bytes())
         if document["version"] != VERSION:
@@ -153,35 +153,36 @@ def _fits(index: Index) -> bool:
 
 
 def description(title: str, reader: str, folder: str, images: list[IndexedImage]) -> bytes:
-    """The bytes of index.json."""
+    """Return the bytes of index.json."""
     document = {"version": VERSION, "title": title, "reader": reader, "folder": folder}
     return json.dumps(document | {"images": [asdict(image) for image in images]}).encode()
 
 
-def forget_index(key: str) -> None:
-    """Nothing; the index of a collection is gone afterwards, its readings are not."""
+def remove_index(key: str) -> None:
+    """Remove the index of a collection; its readings stay."""
     (index_folder(key) / DESCRIPTION).unlink(missing_ok=True)
     INDEXES.remove(key)
 
 
 # Building an index: every image is read once, then the readings are laid out for searching.
 #
-# Readings are kept one by one (`odits.models.reading.reader`), so a build that was stopped or killed goes on where it
+# Readings are stored one by one (`odits.models.reading.reader`), so a build that was stopped or killed goes on where it
 # was, and a change in the collection costs the new images only.
 
 
 Progress = Callable[[str, int, int], None]
-"""Told (what is being done, images done, images in all); what it raises stops the build."""
+"""Called with (what is being done, images done, images in all); what it raises stops the build."""
 IN_PROCESSES = Workers()
+"""As many processes as there are cores: reading uses one each."""
 _LINES = 4096  # whose bounds are computed at a time
 
 
-def nothing(_what: str, _done: int, _of: int) -> None:
-    """Progress that nobody looks at."""
+def no_phases(_what: str, _done: int, _of: int) -> None:
+    """Ignore how far the work is."""
 
 
 def is_current(collection: Collection, index: Index | None, reader: TextReader) -> bool:
-    """Whether an index holds exactly the collection's images as they are now."""
+    """Return whether an index holds exactly the collection's images as they are now."""
     if index is None or index.reader != settings_of(reader):
         return False
     known = {(entry.name, entry.path, entry.stamp) for entry in (*index.images, *index.problems)}
@@ -189,12 +190,12 @@ def is_current(collection: Collection, index: Index | None, reader: TextReader) 
 
 
 def settings_of(reader: TextReader) -> str:
-    """What an index depends on besides its images."""
+    """Describe what an index depends on besides its images."""
     return f"{reader.key}, {DEFAULT.boundary:g} for an end within a longer word"
 
 
 def stamp_of(path: Path) -> str:
-    """The size and the time of change of a file; empty where it is gone."""
+    """Return the size and the time of change of a file; empty where it is gone."""
     try:
         status = os.stat(path)  # noqa: PTH116  (a hundred thousand of them: the plain call is the fast one)
     except OSError:
@@ -202,8 +203,8 @@ def stamp_of(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def build_index(collection: Collection, workers: Workers = IN_PROCESSES, progress: Progress = nothing) -> Index:
-    """The index of a collection: the one that is kept if nothing has changed, else a new one.
+def build_index(collection: Collection, workers: Workers = IN_PROCESSES, progress: Progress = no_phases) -> Index:
+    """Return the index of a collection: the stored one if nothing has changed, else a new one.
 
     Args:
         collection: what is searched.
@@ -216,15 +217,15 @@ def build_index(collection: Collection, workers: Workers = IN_PROCESSES, progres
     reader = TextReader()
     folder = index_folder(collection.key)
     with INDEXES.lock(collection.key, "This index is being built already; please wait for it to end."):
-        kept = open_index(collection.key)
-        if kept is not None and is_current(collection, kept, reader):
-            return kept
-        entries = _read(collection, kept, reader, workers, progress)
+        stored = open_index(collection.key)
+        if stored is not None and is_current(collection, stored, reader):
+            return stored
+        entries = _read(collection, stored, reader, workers, progress)
         name = secrets.token_hex(8)
         with replacing_folder(folder / name) as arrays:
             _lay_out(arrays, entries, reader, progress)
         write_atomically(folder / DESCRIPTION, description(collection.title, settings_of(reader), name, entries))
-        for other in folder.iterdir():  # the former one, and what a killed build has left
+        for other in folder.iterdir():  # the former one, and what a killed build left
             if other.is_dir() and other.name != name:
                 shutil.rmtree(other, ignore_errors=True)
     found = open_index(collection.key)
@@ -260,9 +261,13 @@ def _read(
             entry = unread[places[index]]
             if problem is None:
                 lengths = [len(line.frames) for line in image.lines if len(line.frames)]
-                sizes = {"lines": len(lengths), "frames": sum(lengths)}
                 found[places[index]] = replace(
-                    entry, digest=image.digest, width=image.width, height=image.height, **sizes
+                    entry,
+                    digest=image.digest,
+                    width=image.width,
+                    height=image.height,
+                    lines=len(lengths),
+                    frames=sum(lengths),
                 )
             else:
                 found[places[index]] = replace(entry, problem=problem)
@@ -319,12 +324,12 @@ class ArrayWriter:
         self._bounded = 0
 
     def add(self, lines: list[TextLine]) -> None:
-        """Nothing; the lines are written behind those that were added before."""
+        """Write lines behind those that were added before."""
         for line in lines:
             self.add_frames(frame_table(line.frames), line.corners, line.certainty, line.height, line.text)
 
     def add_frames(self, table: np.ndarray, corners: np.ndarray, certainty: float, height: float, text: str) -> None:
-        """Nothing; a line is written whose frames are rows of the table already."""
+        """Write a line whose frames are rows of the table already."""
         start = self._starts[-1]
         self._table[start : start + len(table)] = table
         self._top[start : start + len(table)] = top_letters(table)
@@ -345,7 +350,7 @@ class ArrayWriter:
         self._bounded = len(self._starts) - 1
 
     def finish(self) -> None:
-        """Nothing; all arrays are on the disk."""
+        """Write what is left: all arrays are on the disk then."""
         self._bound()
         for array in (self._table, self._top, self._columns):
             if isinstance(array, np.memmap):

@@ -42,7 +42,7 @@ class Query:
 
 
 def parse_query(text: str, part: bool = False, tolerance: int = 0) -> Query:
-    """The query for a text: words separated by spaces, commas or semicolons; repeated ones count once.
+    """Parse a text into a query: words separated by spaces, commas or semicolons; repeated ones count once.
 
     Raises:
         OditsError: no word has a letter or digit, there are more than 8, one is longer than 40 letters, or the

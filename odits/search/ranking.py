@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from odits.core.pool import cores
+from odits.core.device import cores
 from odits.models.reading.alphabet import fold
 from odits.models.reading.ctc import DEFAULT, Span
 from odits.models.reading.spotter import SVT_TRAIN, Calibration
@@ -57,7 +57,7 @@ class Ranking:
 
 
 def probability(log_odds: np.ndarray) -> np.ndarray:
-    """Probabilities in 0..1 of log-odds."""
+    """Return the probabilities in 0..1 of log-odds."""
     found: np.ndarray = 1 / (1 + np.exp(-log_odds.astype(np.float64)))
     return found
 
@@ -82,7 +82,7 @@ class Searcher:
         self._owner = np.repeat(np.arange(len(index.images)), np.diff(first))
 
     def rank(self, query: Query, count: int = 20) -> Ranking:
-        """The `count` best images of a query."""
+        """Find the `count` best images of a query."""
         limits = [self._limits(word, tolerance, query.part) for word, tolerance in self._words(query)]
         images = np.full((len(limits), len(self.index.images)), -np.inf, np.float32)
         for word, limit in enumerate(limits):
@@ -90,7 +90,7 @@ class Searcher:
                 images[word, self._full] = np.maximum.reduceat(limit, self._first)
         totals = images.sum(0)
         left = np.flatnonzero(totals > -np.inf)
-        kept = _Best(count, len(limits))
+        so_far = _Best(count, len(limits))
         scored, batch = 0, max(_FIRST, 2 * count)
         while len(left):
             if len(left) > batch:
@@ -98,16 +98,16 @@ class Searcher:
                 now, left = left[split[:batch]], left[split[batch:]]
             else:
                 now, left = left, left[:0]
-            scored += self._score(query, limits, images, np.sort(now), kept)
-            left = left[totals[left] + _SLACK >= kept.worst]
+            scored += self._score(query, limits, images, np.sort(now), so_far)
+            left = left[totals[left] + _SLACK >= so_far.worst]
             batch = min(4 * batch, 4096)
-        return kept.ranking(scored)
+        return so_far.ranking(scored)
 
     def _words(self, query: Query) -> list[tuple[np.ndarray, int]]:
         return list(zip(query.spelled, query.tolerances, strict=True))
 
     def _odds(self, word: np.ndarray, scores: np.ndarray, lines: np.ndarray | slice) -> np.ndarray:
-        """Log-odds float32 of a word's scores in lines."""
+        """Return the log-odds float32 of a word's scores in lines."""
         constant = self.calibration.intercept + self.calibration.length * min(len(word), 12)
         found: np.ndarray = self.calibration.score * scores
         found += self._static[lines]
@@ -115,14 +115,14 @@ class Searcher:
         return found
 
     def _limits(self, word: np.ndarray, tolerance: int, part: bool) -> np.ndarray:
-        """Upper bounds float32 (R,) of a word's log-odds in every line; minus infinity where it can't be."""
+        """Bound a word's log-odds in every line, float32 (R,); minus infinity where it can't be."""
         scores = bound(self.index.columns, word, tolerance, part)
         limits = self._odds(word, scores, slice(None))
         limits[(limits < _least() - _SLACK) | (scores < DEFAULT.floor - _SLACK)] = -np.inf
         return limits
 
-    def _score(self, query: Query, limits: list[np.ndarray], images: np.ndarray, now: np.ndarray, kept: _Best) -> int:
-        """Scores the lines of some images that can bring their image among the best; how many there were."""
+    def _score(self, query: Query, limits: list[np.ndarray], images: np.ndarray, now: np.ndarray, so_far: _Best) -> int:
+        """Score the lines of some images that can bring their image among the best; return how many there were."""
         count = 0
         first = self.index.first_lines
         lengths = first[now + 1] - first[now]
@@ -133,7 +133,7 @@ class Searcher:
         rest = images[:, now]  # bounds, and exact values once they are known
         for place, (word, tolerance) in enumerate(self._words(query)):
             others = np.delete(rest, place, axis=0).sum(0)  # minus infinity where another word is not there
-            needed = np.where(others > -np.inf, kept.worst - np.maximum(others, -1e6), np.inf)
+            needed = np.where(others > -np.inf, so_far.worst - np.maximum(others, -1e6), np.inf)
             limit = limits[place][lines]
             chosen = np.flatnonzero((limit > -np.inf) & (limit + _SLACK >= needed[owner]))
             found = self.line_odds(word, tolerance, query.part, lines[chosen])
@@ -143,11 +143,11 @@ class Searcher:
             odds[place, owner[chosen[order]]] = found[order]
             best[place, owner[chosen[order]]] = lines[chosen[order]]
             rest[place] = odds[place]
-        kept.add(now, odds.T, best.T)
+        so_far.add(now, odds.T, best.T)
         return count
 
     def line_odds(self, word: np.ndarray, tolerance: int, part: bool, lines: np.ndarray) -> np.ndarray:
-        """Log-odds float32 (L,) of a word in some lines, exact; minus infinity where it is not there."""
+        """Compute the log-odds float32 (L,) of a word in some lines, exact; minus infinity where it is not there."""
         scores = np.empty(len(lines), np.float32)
         lengths = self.index.lengths[lines]
         order = np.argsort(lengths, kind="stable")
@@ -184,7 +184,7 @@ class _Best:
         return float(self._odds[-1].sum()) if len(self._odds) == self._count else -math.inf
 
     def add(self, images: np.ndarray, odds: np.ndarray, lines: np.ndarray) -> None:
-        """Takes in images that show all words."""
+        """Take in images that show all words."""
         there = np.isfinite(odds).all(1)
         images = np.concatenate([self._images, images[there]])
         odds, lines = np.concatenate([self._odds, odds[there]]), np.concatenate([self._lines, lines[there]])
@@ -243,7 +243,7 @@ class Hit:
 
 
 def search(searcher: Searcher, query: Query, count: int = 20) -> list[Hit]:
-    """The best images that show all words of a query, at most `count`, best first."""
+    """Find the best images that show all words of a query, at most `count`, best first."""
     ranking = searcher.rank(query, count)
     spans = [spans_of(searcher, query, number, lines) for number, lines in enumerate(ranking.lines.T)]
     chances = probability(ranking.log_odds)
@@ -271,7 +271,7 @@ def search(searcher: Searcher, query: Query, count: int = 20) -> list[Hit]:
 
 
 def spans_of(searcher: Searcher, query: Query, number: int, lines: np.ndarray) -> list[Span]:
-    """Where in lines of the index one of a query's words stands best."""
+    """Find where in lines of the index one of a query's words stands best."""
     if not len(lines):
         return []
     index, word, tolerance = searcher.index, query.spelled[number], query.tolerances[number]
@@ -285,7 +285,7 @@ def spans_of(searcher: Searcher, query: Query, number: int, lines: np.ndarray) -
 
 
 def reason(word: str, text: str, tolerance: int = 0) -> str:
-    """Why a line with this text was found: a sentence without its full stop."""
+    """Say why a line with this text was found, in a sentence without its full stop."""
     asked, tokens = fold(word), [fold(token) for token in text.split()]
     shown = f"“{text.strip()}”"
     if not fold(text):
@@ -305,7 +305,7 @@ def reason(word: str, text: str, tolerance: int = 0) -> str:
 
 
 def differing(word: str, text: str) -> int:
-    """How many letters have to be put in, left out or replaced to make the word from some part of a text."""
+    """Count the letters to put in, leave out or replace to make the word from some part of a text."""
     row = [0] * (len(text) + 1)
     for letter in word:
         new = [row[0] + 1]

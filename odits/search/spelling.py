@@ -1,8 +1,7 @@
 """How well a word stands in lines of text when some of its letters may be wrong.
 
 With a tolerance of 0 this is the score of `odits.models.reading.ctc`, to the letter. With a tolerance of E, up to E
-edits
-turn the word into what stands there, and each costs `WRONG` nats:
+edits turn the word into what stands there, and each costs `WRONG` nats:
 
 - a letter is left out: nothing stands for it;
 - a letter is replaced, or one too many stands there: that letter is whatever the recogniser reads, which is the most
@@ -34,7 +33,7 @@ MOST = 2
 
 
 def tolerated(letters: np.ndarray, tolerance: int) -> int:
-    """How many letters may be wrong in a word: at most the tolerance, and always fewer than half of its letters."""
+    """Limit how many letters of a word may be wrong: at most the tolerance, and always fewer than half of them."""
     return max(0, min(tolerance, MOST, (len(letters) - 1) // 2))
 
 
@@ -59,7 +58,16 @@ class Block(NamedTuple):
 
 
 def ends(block: Block, word: np.ndarray, tolerance: int) -> np.ndarray:
-    """The best total float32 (T, P) of a word, symbols (M,), whose last letter ends with each frame of each line."""
+    """Compute the best total of a word whose last letter ends with each frame of each line.
+
+    Args:
+        block: T frames of P lines, laid out for this word.
+        word: symbols (M,).
+        tolerance: how many letters may be wrong.
+
+    Returns:
+        float32 (T, P), in nats; at most 0.
+    """
     if tolerance == 0:
         return _exact_ends(block, word)
     return _Tolerant(block, word, tolerance).ends()
@@ -110,7 +118,7 @@ class _Tolerant:
         ]
 
     def ends(self) -> np.ndarray:
-        """The best totals float32 (T, P) of paths that end with each frame."""
+        """Compute the best totals float32 (T, P) of paths that end with each frame."""
         found = np.empty_like(self.block.blank)
         for frame in range(len(found)):
             on, wild = self._letters(frame), self._wrong(frame)
@@ -122,7 +130,7 @@ class _Tolerant:
         return found + self.block.after
 
     def _letters(self, frame: int) -> np.ndarray:
-        """`on` after a frame: the letter stays on, or comes after a start, a blank, another letter or a wrong one."""
+        """Advance `on` by a frame: a letter stays on, or follows a start, a blank, another letter or a wrong one."""
         count = len(self.word)
         found = self.on.copy()
         for left_out in range(min(self.most, count - 1) + 1):
@@ -142,7 +150,7 @@ class _Tolerant:
         return found
 
     def _wrong(self, frame: int) -> np.ndarray:
-        """`wild` after a frame: the same wrong letter stays on, or another one comes."""
+        """Advance `wild` by a frame: the same wrong letter stays on, or another one comes."""
         count = len(self.word)
         found = self.wild + self.same[frame]
         for passed in range(min(self.most, count) + 1):
@@ -158,7 +166,7 @@ class _Tolerant:
         return found
 
     def _finished(self) -> np.ndarray:
-        """The best total (P,) that ends here: what is still missing of the word is left out."""
+        """Return the best total (P,) that ends here: what is still missing of the word is left out."""
         here = np.maximum(self.on, self.wild)
         best = here[:, -1].max(0)
         for missing in range(1, self.most + 1):
@@ -168,5 +176,5 @@ class _Tolerant:
 
 
 def _allowed(true: np.ndarray) -> np.ndarray:
-    """0 where true, impossible elsewhere, float32."""
+    """Return 0 where true, impossible elsewhere, float32."""
     return np.where(true, np.float32(0), IMPOSSIBLE)

@@ -20,7 +20,7 @@ from pages._shared.word_models import load
 
 if TYPE_CHECKING:
     from odits.models.clip.model import ClipModel
-    from odits.search.image_ranking import Seen
+    from odits.search.image_ranking import ImageEmbeddings
 
 
 FOLDER = "folder"
@@ -122,11 +122,11 @@ def clip_of(reference: str) -> ClipModel:
     return cast("ClipModel", model)
 
 
-def offer_embeddings(index: Index, model: ClipModel) -> Seen | None:
+def offer_embeddings(index: Index, model: ClipModel) -> ImageEmbeddings | None:
     """Return the images' embeddings by the model; offer to compute them, and return None, where they are missing."""
-    from odits.search.image_ranking import embed_images, kept_embeddings
+    from odits.search.image_ranking import embed_images, stored_embeddings
 
-    found = kept_embeddings(index, model.checkpoint)
+    found = stored_embeddings(index, model.checkpoint)
     count = count_of(len(index.images), "image")
     task = jobs.Task(
         key=f"embed-{index.folder.name}-{model.checkpoint[:16]}",

@@ -106,7 +106,7 @@ def table_of(results: Sequence[Result], query: Query) -> pd.DataFrame:
         row: dict[str, Any] = {"rank": rank, "image": image.name, "path": image.path}
         row["probability"] = hit.probability if hit else None
         if standing is not None:
-            row |= {"rank by reading": standing.read or None, "rank by CLIP": standing.seen}
+            row |= {"rank by reading": standing.reading_rank or None, "rank by CLIP": standing.image_rank}
         for number, word in enumerate(query.words):
             match = hit.matches[number] if hit else None
             corners = "" if match is None else " ".join(f"{x:.1f},{y:.1f}" for x, y in match.corners)
@@ -164,8 +164,8 @@ def _card(rank: int, result: Result, link: str | None) -> str:
     lines = [f'<p class="sure">{percent(hit.probability)} sure</p>{_bar(hit.probability)}'] if hit else []
     lines += [f"<p>{line}</p>" for line in said]
     if result.standing is not None:
-        read = f"{result.standing.read}. by reading" if result.standing.read else "not read there"
-        lines.append(f'<p class="faint">{read} · {result.standing.seen:,}. by CLIP</p>')
+        read = f"{result.standing.reading_rank}. by reading" if result.standing.reading_rank else "not read there"
+        lines.append(f'<p class="faint">{read} · {result.standing.image_rank:,}. by CLIP</p>')
     return f'<div class="odits-hit">{picture}<h4>{rank}. {title}</h4>{"".join(lines)}</div>'
 
 

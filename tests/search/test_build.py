@@ -16,7 +16,7 @@ from odits.core.pool import Workers
 from odits.data import read_dataset
 from odits.data.records import collection_of_dataset, collection_of_folder
 from odits.models.reading.reader import TextReader
-from odits.search.index import DESCRIPTION, build_index, forget_index, index_folder, is_current, open_index
+from odits.search.index import DESCRIPTION, build_index, remove_index, index_folder, is_current, open_index
 from odits.search.query import parse_query
 from odits.search.ranking import Searcher, search
 from tests.killing import run_and_kill
@@ -121,7 +121,7 @@ def test_a_damaged_index_is_built_again_from_the_readings(home: Path, street: Pa
     document = json.loads(description.read_bytes())
     description.write_text(json.dumps(document | {"version": 0}))
     assert open_index(collection.key) is None
-    forget_index(collection.key)
+    remove_index(collection.key)
     assert not index_folder(collection.key).exists()
 
 

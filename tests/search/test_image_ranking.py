@@ -10,7 +10,7 @@ import pytest
 from odits.evaluation.retrieval import IMAGE_WEIGHT
 from odits.models.clip.loading import load_clip
 from odits.models.clip.model import ClipModel
-from odits.search.image_ranking import Fusion, embed_images, kept_embeddings
+from odits.search.image_ranking import Fusion, embed_images, stored_embeddings
 from odits.search.index import Index
 from odits.search.query import parse_query
 from odits.search.ranking import LEAST
@@ -22,7 +22,7 @@ def model() -> Iterator[ClipModel]:
 
 
 def test_images_are_seen_once_and_ranked(demo_index: Index, model: ClipModel) -> None:
-    assert kept_embeddings(demo_index, model.checkpoint) is None
+    assert stored_embeddings(demo_index, model.checkpoint) is None
     calls: list[tuple[int, int]] = []
 
     def stop(_what: str, done: int, of: int) -> None:
@@ -33,18 +33,18 @@ def test_images_are_seen_once_and_ranked(demo_index: Index, model: ClipModel) ->
     with pytest.raises(KeyboardInterrupt):
         embed_images(demo_index, model, stop)
     calls.clear()
-    seen = embed_images(demo_index, model, lambda _what, done, of: calls.append((done, of)))
+    embedded = embed_images(demo_index, model, lambda _what, done, of: calls.append((done, of)))
     assert calls[0] == (4, 6), "it goes on where it was stopped"
-    np.testing.assert_allclose(np.linalg.norm(seen.table, axis=1), 1, atol=1e-4)
-    assert kept_embeddings(demo_index, model.checkpoint) is not None
+    np.testing.assert_allclose(np.linalg.norm(embedded.table, axis=1), 1, atol=1e-4)
+    assert stored_embeddings(demo_index, model.checkpoint) is not None
     calls.clear()
     embed_images(demo_index, model, lambda _what, done, of: calls.append((done, of)))
     assert calls == []
-    found = seen.similarities(model, parse_query("hotel"))
-    both = seen.similarities(model, parse_query("hotel cafe"))
-    np.testing.assert_allclose(both, found + seen.similarities(model, parse_query("cafe")), atol=1e-3)
+    found = embedded.similarities(model, parse_query("hotel"))
+    both = embedded.similarities(model, parse_query("hotel cafe"))
+    np.testing.assert_allclose(both, found + embedded.similarities(model, parse_query("cafe")), atol=1e-3)
     fusion = Fusion([], np.empty(0), found, 1)
-    assert fusion.best(6)[0].seen == 1 and fusion.best(6)[0].read == 0
+    assert fusion.best(6)[0].image_rank == 1 and fusion.best(6)[0].reading_rank == 0
 
 
 def test_reading_decides_and_clip_orders_the_rest() -> None:
@@ -52,9 +52,9 @@ def test_reading_decides_and_clip_orders_the_rest() -> None:
     fusion = Fusion([2, 0], np.array([3.0, 1.0]), similarities, 1)
     best = fusion.best(4)
     assert [one.place for one in best] == [2, 0, 1, 3]
-    assert [(one.read, one.seen) for one in best] == [(1, 4), (2, 3), (0, 1), (0, 2)]
+    assert [(one.reading_rank, one.image_rank) for one in best] == [(1, 4), (2, 3), (0, 1), (0, 2)]
     chance = np.exp(similarities - 9) / np.exp(similarities - 9).sum()
     unread = np.log(LEAST / (1 - LEAST))
     wanted = np.array([1.0, unread, 3.0, unread]) + IMAGE_WEIGHT * np.log(chance)
     np.testing.assert_allclose([fusion.standing(place).score for place in range(4)], wanted, atol=1e-6)
-    assert [one.place for one in fusion.best_seen(2)] == [1, 3]
+    assert [one.place for one in fusion.best_by_image(2)] == [1, 3]
