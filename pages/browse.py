@@ -101,7 +101,9 @@ def browse(
         jobs.offer(task)
     else:
         jobs.offer(task, needed=False)
-        explore(evaluation, pictures, annotator, tuple(link))
+        jobs.show_problems([problem.problem for problem in evaluation.problems])
+        by_name = {picture.name: picture for picture in pictures}
+        explore(evaluation, [by_name[name] for name in evaluation.images], annotator, tuple(link))
 
 
 @st.fragment

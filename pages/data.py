@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from odits.data import Dataset, ImageError, image_size
+from odits.data import Dataset, ImageError
 from odits.data.facts import dataset_facts, split_facts, word_frequencies
 from odits.figures.dataset import (
     frequent_words_figure,
@@ -165,7 +165,7 @@ def image_table(root: str, images: int, _dataset: Dataset) -> tuple[pd.DataFrame
     rows, problems = [], []
     for record in _dataset.records:
         try:
-            width, height = image_size(record.path)
+            width, height = record.size()
         except ImageError as error:
             problems.append(str(error))
             continue

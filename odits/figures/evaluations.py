@@ -12,7 +12,8 @@ from plotly.subplots import make_subplots
 from odits.figures.theme import BLUE, FONT_SIZE, GREY, SMALL_SIZE, VERMILION, escape_html, styled
 
 ROW_HEIGHT = 26
-LONGEST_NAME = 34
+LONGEST_NAME, START = 34, 14
+"""Characters of a name beside an axis, and of its beginning where it is longer."""
 COLUMNS = 3
 GAP, TOP, BOTTOM = 62, 28, 84
 """Pixels between rows of plots, above the first and below the last: ticks, titles and the legend stand there."""
@@ -111,6 +112,7 @@ def _known(value: float | None) -> bool:
 
 
 def _label(row: Row) -> str:
-    """Shorten the name beside the axis at its beginning: the end tells the epoch."""
-    short = row.name if len(row.name) <= LONGEST_NAME else "…" + row.name[1 - LONGEST_NAME :]
+    """Shorten the name beside the axis in its middle: its beginning tells the model, its end the epoch."""
+    name = row.name
+    short = name if len(name) <= LONGEST_NAME else f"{name[:START]}…{name[START + 1 - LONGEST_NAME :]}"
     return ("★ " if row.origin is BEST else "") + escape_html(short)

@@ -107,6 +107,7 @@ def compare(group: list[StoredEvaluation]) -> None:
     if not found:
         st.info("Choose at least one checkpoint to compare.", icon=":material/ads_click:")
         return
+    jobs.show_problems(list(dict.fromkeys(problem.problem for one in found for problem in one.problems)))
     choice = rows.choose(found, names)
     reason = escape_markdown(choice.reason)
     if choice.best is not None:

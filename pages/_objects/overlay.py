@@ -57,7 +57,7 @@ def show_objects(
                 st.caption("Original")
                 show_picture(opened, picture, "original")
             with row.container(key="pane-segmented"):
-                st.caption("Objects")
+                st.caption("With objects")
                 _chart(picture, opened, shown, figure)
     hidden = bool(state.get("bare"))
     key = HIDE_KEY.upper()

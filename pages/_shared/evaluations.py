@@ -44,7 +44,10 @@ def find_evaluation(
     names = tuple(record.name for record in records)
     for stored in stored_now():
         same = ref.describes(stored.checkpoint) if ref and ref.digest else stored.reference == reference
-        if same and stored.data == data and stored.images == names and stored.vocabulary.digest == vocabulary.digest:
+        unreadable = {problem.image for problem in stored.problems}
+        same &= stored.data == data and stored.vocabulary.digest == vocabulary.digest
+        read = tuple(name for name in names if name not in unreadable)
+        if same and unreadable <= set(names) and stored.images == read:
             return stored
     return None
 

@@ -30,7 +30,8 @@ STYLE = f"""
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap
 }}
 .odits-legend {{font-size: .85rem}}
-.odits-top {{columns: 2; column-gap: 1rem; list-style: none; margin: .2rem 0 0; padding: 0; font-size: .85rem}}
+.odits-top {{columns: 2; column-gap: 1rem; list-style: none; margin: .2rem 0 0 !important;
+  padding: 0 !important; font-size: .85rem}}
 .odits-top li {{display: grid; grid-template-columns: 1.1rem minmax(0, auto) 1fr; gap: .15rem; margin: 0 !important;
   padding: 0; break-inside: avoid; line-height: 1.45; overflow-wrap: anywhere}}
 .odits-top small {{opacity: .75; padding-left: .3rem; white-space: nowrap}}

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import mistakes, settle, visit
 
-DEMO = "browse?images=demo&vocabulary=demo"
+DEMO = "browse?images=demo&vocabulary=demo&model=embedded"
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def test_the_gallery_sorts_filters_and_opens(evaluated: str, page: Page) -> None
     assert right == sorted(right, reverse=True)
     page.get_by_label("Word", exact=True).fill("hote")
     page.keyboard.press("Enter")
-    page.locator(".st-key-wishes").get_by_label("Where").click()
+    page.locator(".st-key-gallery-filter").get_by_label("Where").click()
     page.get_by_role("option", name="in the lexicon").click()
     expect(page).to_have_url(re.compile("place=lexicon"))
     expect(names(page)).to_have_text(["hotel.jpg"])

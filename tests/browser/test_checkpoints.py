@@ -83,15 +83,15 @@ def tick(page: Page, key: str, row: int) -> None:
 
 
 def stopped_and_evaluated(page: Page, site: Site) -> None:
-    button = page.get_by_role("button", name="Evaluate on 6 images")
+    button = page.get_by_role("button", name="Evaluate 6 images")
     button.click()
     page.locator(".st-key-stop-evaluate button").click()
-    expect(page.get_by_text("Stopped. The images that are done are kept")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Stopped. The images that are done are stored")).to_be_visible(timeout=LONG)
     settle(page)
-    if not page.get_by_role("button", name="Evaluate on 6 images").is_visible():
+    if not page.get_by_role("button", name="Evaluate 6 images").is_visible():
         page.get_by_text("Evaluate checkpoints").click()
-    page.get_by_role("button", name="Evaluate on 6 images").click()
-    expect(page.get_by_text("Evaluated: the result is kept and stands below.")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Evaluate 6 images").click()
+    expect(page.get_by_text("Evaluated.", exact=True)).to_be_visible(timeout=LONG)
     settle(page)
 
 
@@ -105,10 +105,10 @@ def test_evaluate_stop_go_on_compare_and_look_at_images(site: Site, page: Page) 
     labels = page.locator(".js-plotly-plot .ytick text").all_text_contents()
     assert any("chance (uniform)" in label for label in labels)
     assert not any("ViT-B/32" in label for label in labels), "six demo images are not what the thesis measured on"
-    page.get_by_text("With the thesis's Table 2.6").click()
+    page.get_by_text("With the published Table 2.6").click()
     settle(page)
     expect(page.locator(".js-plotly-plot .ytick text", has_text="ViT-B/32 (+20)").first).to_be_visible()
-    expect(page.get_by_text("The thesis's rows were measured on SVT's 249")).to_be_visible()
+    expect(page.get_by_text("The published rows were measured on SVT's 249")).to_be_visible()
     page.get_by_role("radio", name="Ranking").click()
     settle(page)
     expect(page.get_by_text("how many of the ten most probable are true")).to_be_visible()
@@ -134,8 +134,8 @@ def test_bring_a_checkpoint_here_from_mlflow(site: Site, page: Page) -> None:
     expect(page.locator(".st-key-losses .js-plotly-plot")).to_be_visible()
     expect(page.locator(".st-key-machine-load .js-plotly-plot")).to_be_visible()
     tick(page, "stored-checkpoints", 0)
-    page.get_by_role("button", name="Bring 1 checkpoint here").click()
-    expect(page.get_by_text("The checkpoints are here.")).to_be_visible()
+    page.get_by_role("button", name="Pull 1 checkpoint").click()
+    expect(page.get_by_text("The checkpoints are on this machine.")).to_be_visible()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ODITS_HOME", str(site.home))
         (item,) = open_store().list().runs[-1].checkpoints

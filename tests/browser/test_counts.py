@@ -45,10 +45,16 @@ def mean(page: Page) -> float:
     return float(shown.inner_text())
 
 
-def test_counted_beside_the_page_then_moved_searched_and_saved(counts: str, page: Page, tmp_path: Path) -> None:
+def test_counted_beside_the_page_then_moved_searched_and_saved(
+    counts: str, page: Page, browser: Browser, tmp_path: Path
+) -> None:
     visit(page, counts)
     page.get_by_role("button", name="Count objects in 10 images").click()
     expect(page.get_by_role("progressbar").first).to_be_visible()
+    other = browser.new_page()  # a second visitor sees that it runs, and where it is
+    visit(other, counts)
+    expect(other.get_by_text("This is running already").or_(other.get_by_text("10", exact=True)).first).to_be_visible()
+    other.close()
     page.get_by_role("link", name="Data", exact=True).click()  # another page: the count goes on
     settle(page)
     visit(page, counts)

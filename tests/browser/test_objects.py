@@ -37,7 +37,7 @@ def test_one_key_hides_the_objects_and_shows_them_again(app: str, page: Page) ->
 def test_original_and_objects_side_by_side(app: str, page: Page) -> None:
     visit(page, f"{app}/{CAFE}&look=pair")
     expect(page.get_by_text("Original", exact=True)).to_be_visible()
-    expect(page.get_by_text("Its objects", exact=True)).to_be_visible()
+    expect(page.get_by_text("With objects", exact=True)).to_be_visible()
     left = page.locator(".st-key-pane-original").bounding_box()
     right = page.locator(".st-key-pane-segmented").bounding_box()
     assert left is not None and right is not None
@@ -63,10 +63,10 @@ def test_filters_of_a_link_and_the_coco_export_of_what_is_shown(app: str, page: 
 def test_sam_works_beside_the_page_and_can_be_stopped(app: str, page: Page, weights: Path) -> None:
     address = f"{app}/objects?images=demo&image=market.jpg&vocabulary=demo&segmenter=sam:file&weights={weights}"
     visit(page, f"{address}&sam-points_per_side=96&sam-pred_iou_thresh=0.3&sam-stability_score_thresh=0.0")
-    expect(page.get_by_text(re.compile("Looking for objects in market.jpg"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Finding objects in market.jpg"))).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("Stopped.")).to_be_visible()
-    expect(page.get_by_role("button", name="Look for objects")).to_be_visible()
+    expect(page.get_by_role("button", name="Find the objects")).to_be_visible()
     visit(page, f"{address}&sam-points_per_side=2&sam-pred_iou_thresh=0.3&sam-stability_score_thresh=0.0")
     expect(page.get_by_text(re.compile("SAM with 2 layers of width 32")).first).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ objects?")).first).to_be_visible()

@@ -60,7 +60,7 @@ def test_wrong_letters_and_no_result(search: str, page: Page) -> None:
 
 def test_both_rankings_side_by_side_and_the_table(search: str, page: Page) -> None:
     visit(page, f"{search}&query=hotel&ranking=beside")
-    page.get_by_role("button", name=re.compile("Let it look at 6 images")).click()
+    page.get_by_role("button", name=re.compile("Embed 6 images")).click()
     expect(page.get_by_role("heading", name="By reading")).to_be_visible()
     settle(page)
     assert cards(page)[0] == "1. hotel.jpg"

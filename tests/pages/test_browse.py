@@ -14,10 +14,10 @@ from odits.data import Dataset, Vocabulary, read_dataset
 from odits.data.annotations import read_marks, set_mark
 from odits.evaluation.results import StoredEvaluation, evaluate_and_store
 from odits.metrics.probabilities import disagreement
-from odits.models.registry import describe_checkpoint
-from pages._shared.keyboard import fresh
+from odits.models.registry import parse
+from pages._browse.filters import Filter, ImageFacts, filter_images
 from pages._browse.review import Review, act
-from pages._browse.filters import Facts, Wish, sifted
+from pages._shared.keyboard import fresh
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -38,15 +38,15 @@ def demo() -> Dataset:
 
 
 @pytest.fixture
-def kept(demo: Dataset, home: Path) -> StoredEvaluation:
+def stored(demo: Dataset, home: Path) -> StoredEvaluation:
     """An evaluation under the digest of the embedded checkpoint, so that the page takes it for that one's."""
-    model = Dice(describe_checkpoint("embedded").digest, 1)
+    model = Dice(parse("embedded").digest, 1)
     return evaluate_and_store(model, "embedded", demo, "all", demo.vocabulary())
 
 
 def browse(**address: str) -> AppTest:
     app = AppTest.from_file(str(REPOSITORY / "pages" / "browse.py"), default_timeout=120)
-    for name, value in {"images": "demo", "vocabulary": "demo", **address}.items():
+    for name, value in {"images": "demo", "vocabulary": "demo", "model": "embedded", **address}.items():
         app.query_params[name] = value
     app.run()
     assert not app.exception
@@ -73,32 +73,34 @@ def press(app: AppTest, key: str) -> None:
     assert not app.exception
 
 
-def top_of(kept: StoredEvaluation, name: str) -> list[str]:
-    places, _ = kept.top(10)
-    return [kept.vocabulary.words[place] for place in places[kept.images.index(name)]]
+def top_of(stored: StoredEvaluation, name: str) -> list[str]:
+    places, _ = stored.top(10)
+    return [stored.vocabulary.words[place] for place in places[stored.images.index(name)]]
 
 
 def test_without_an_evaluation_the_page_says_what_to_do(home: Path) -> None:
     app = browse()
     assert cards(app) == []
     assert "has not been evaluated on these 6 images with the 38 words" in texts(app)
-    assert [button.label for button in app.button if button.key == "evaluate"] == ["Evaluate 6 images"]
+    assert [button.label for button in app.button if str(button.key).startswith("start-browse")] == [
+        "Evaluate 6 images"
+    ]
     assert not app.error
 
 
-def test_own_images_and_an_images_own_lexicon_are_told(kept: StoredEvaluation) -> None:
+def test_own_images_and_an_images_own_lexicon_are_told(stored: StoredEvaluation) -> None:
     assert "Browse looks through a data set" in texts(browse(images="upload"))
     assert "Choose one vocabulary for all images" in texts(browse(vocabulary="lexicon"))
 
 
-def test_the_gallery_shows_every_image_with_its_words_and_their_standing(kept: StoredEvaluation, demo: Dataset) -> None:
+def test_the_gallery_shows_every_image_with_its_words_and_marks(stored: StoredEvaluation, demo: Dataset) -> None:
     app = browse()
     assert cards(app) == [record.name for record in demo.records]
     assert not app.error
     shown = html_of(app)
     for record in demo.records:
-        body = next(text for text in shown if all(f"{word}" in text for word in top_of(kept, record.name)))
-        inside = set(top_of(kept, record.name)) & set(record.lexicon)
+        body = next(text for text in shown if all(f"{word}" in text for word in top_of(stored, record.name)))
+        inside = set(top_of(stored, record.name)) & set(record.lexicon)
         assert body.count('class="lexicon"') == body.count("(in its lexicon)") == body.count("◆") == len(inside)
 
 
@@ -107,36 +109,36 @@ def test_the_gallery_shows_every_image_with_its_words_and_their_standing(kept: S
     [("right", "rank precision_at_10"), ("ranking", "rank average_precision"), ("weight", "confidence precision")],
 )
 @pytest.mark.parametrize("order", ["high", "low"])
-def test_sorting_by_how_right_the_model_was(kept: StoredEvaluation, sort: str, score: str, order: str) -> None:
+def test_sorting_by_how_right_the_model_was(stored: StoredEvaluation, sort: str, score: str, order: str) -> None:
     shown = cards(browse(sort=sort, order=order))
-    values = [kept.per_image[score][kept.images.index(name)] for name in shown]
+    values = [stored.per_image[score][stored.images.index(name)] for name in shown]
     assert len(values) == 6
     assert values == sorted(values, reverse=order == "high")
 
 
-def test_sorting_by_the_disagreement_of_two_checkpoints(kept: StoredEvaluation, demo: Dataset) -> None:
+def test_sorting_by_the_disagreement_of_two_checkpoints(stored: StoredEvaluation, demo: Dataset) -> None:
     assert "Choose another model" in texts(browse(sort="disagreement"))
     other = evaluate_and_store(Dice("b" * 64, 2), "other", demo, "all", demo.vocabulary())
     app = browse(sort="disagreement", against=other.key)
-    values = disagreement(kept.probabilities(), other.probabilities())
-    assert cards(app) == [kept.images[place] for place in np.argsort(-values, kind="stable")]
+    values = disagreement(stored.probabilities(), other.probabilities())
+    assert cards(app) == [stored.images[place] for place in np.argsort(-values, kind="stable")]
     shown = "".join(html_of(app))
     assert "Dice 1" in shown
     assert "Dice 2 (bbbbbbbb)" in shown
 
 
-def test_filtering_by_word_and_by_marks(kept: StoredEvaluation, demo: Dataset) -> None:
+def test_filtering_by_word_and_by_marks(stored: StoredEvaluation, demo: Dataset) -> None:
     holding = [record.name for record in demo.records if any("BAR" in word for word in record.lexicon)]
     assert 0 < len(holding) < 6
     assert cards(browse(word="bar", place="lexicon")) == holding
-    word = top_of(kept, "cafe.jpg")[0]
+    word = top_of(stored, "cafe.jpg")[0]
     assert cards(browse(word=word, place="top")) == [
-        name for name in kept.images if any(word in found for found in top_of(kept, name))
+        name for name in stored.images if any(word in found for found in top_of(stored, name))
     ]
-    assert "No image is like this" in texts(browse(word="nowhere"))
-    review = Review(kept, kept.images, "Anna")
+    assert "No image passes this filter" in texts(browse(word="nowhere"))
+    review = Review(stored, stored.images, "Anna")
     set_mark("Anna", review.image_word("cafe.jpg", word), "right")
-    for found in top_of(kept, "hotel.jpg"):
+    for found in top_of(stored, "hotel.jpg"):
         set_mark("Anna", review.image_word("hotel.jpg", found), "wrong")
     assert cards(browse(annotator="Anna", marked="some")) == ["cafe.jpg"]
     assert cards(browse(annotator="Anna", marked="done")) == ["hotel.jpg"]
@@ -144,11 +146,11 @@ def test_filtering_by_word_and_by_marks(kept: StoredEvaluation, demo: Dataset) -
     assert len(cards(browse(annotator="Ben", marked="none"))) == 6
 
 
-def test_marking_replacing_and_taking_back_a_word(kept: StoredEvaluation) -> None:
+def test_marking_replacing_and_taking_back_a_word(stored: StoredEvaluation) -> None:
     app = browse(annotator="Anna")
     assert "0 of 60 words marked" in str(app.get("progress")[0].proto)
     press(app, "open-2")
-    words = top_of(kept, "cafe.jpg")
+    words = top_of(stored, "cafe.jpg")
     press(app, "right-0")
     press(app, "wrong-1")
     press(app, "unsure-1")
@@ -166,7 +168,7 @@ def verdicts() -> dict[str, str]:
     return {key.word: mark.verdict for key, mark in read_marks("Anna").items()}
 
 
-def test_without_a_name_nothing_is_marked_and_the_page_says_why(kept: StoredEvaluation) -> None:
+def test_without_a_name_nothing_is_marked_and_the_page_says_why(stored: StoredEvaluation) -> None:
     app = browse(view="image", opened="cafe.jpg")
     press(app, "right-0")
     assert "Give your name on the left first" in texts(app)
@@ -174,7 +176,7 @@ def test_without_a_name_nothing_is_marked_and_the_page_says_why(kept: StoredEval
     assert "at most 60 characters" in texts(bad)
 
 
-def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(kept: StoredEvaluation, home: Path) -> None:
+def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(stored: StoredEvaluation, home: Path) -> None:
     from odits.data.annotations import annotation_file
 
     annotation_file("Anna").parent.mkdir(parents=True)
@@ -184,7 +186,7 @@ def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(kept: Stored
     assert "damaged or no database" in texts(app)
 
 
-def test_images_keep_their_order_while_one_goes_through_them(kept: StoredEvaluation) -> None:
+def test_images_keep_their_order_while_one_goes_through_them(stored: StoredEvaluation) -> None:
     """An image that no longer fits the filter once it is marked does not upset next and previous."""
     app = browse(annotator="Anna", marked="none")
     press(app, "open-1")
@@ -197,10 +199,10 @@ def test_images_keep_their_order_while_one_goes_through_them(kept: StoredEvaluat
     assert "hotel.jpg" not in cards(app)
 
 
-def test_agreement_in_a_sentence(kept: StoredEvaluation) -> None:
+def test_agreement_in_a_sentence(stored: StoredEvaluation) -> None:
     assert "Nobody has marked a word yet" in texts(browse(part="agreement"))
-    review = Review(kept, kept.images, None)
-    words = top_of(kept, "cafe.jpg")
+    review = Review(stored, stored.images, None)
+    words = top_of(stored, "cafe.jpg")
     for word in words[:4]:
         set_mark("Anna", review.image_word("cafe.jpg", word), "right")
     assert "Only Anna has marked words so far" in texts(browse(part="agreement"))
@@ -216,32 +218,32 @@ def test_agreement_in_a_sentence(kept: StoredEvaluation) -> None:
     assert table[["word", "Anna", "Ben", "note of Ben"]].values.tolist() == [[words[3], "right", "wrong", "not there"]]
 
 
-def facts(score: list[float] | None = None) -> Facts:
+def facts(score: list[float] | None = None) -> ImageFacts:
     top = [["BAR", "INN"], ["CAFE", "BARBER"], ["SPA", "GYM"]]
     lexicons = [["INN"], [], ["BAR"]]
-    return Facts(top, lexicons, np.array([0, 1, 2]), None if score is None else np.array(score))
+    return ImageFacts(top, lexicons, np.array([0, 1, 2]), None if score is None else np.array(score))
 
 
 @pytest.mark.parametrize(
-    ("wish", "expected"),
+    ("chosen", "expected"),
     [
-        (Wish(), [0, 1, 2]),
-        (Wish(word="bar"), [0, 1]),
-        (Wish(word=" Bar ", place="lexicon"), [2]),
-        (Wish(word="bar", place="any"), [0, 1, 2]),
-        (Wish(marked="none"), [0]),
-        (Wish(marked="some"), [1]),
-        (Wish(marked="done"), [2]),
-        (Wish(word="bar", marked="done"), []),
+        (Filter(), [0, 1, 2]),
+        (Filter(word="bar"), [0, 1]),
+        (Filter(word=" Bar ", place="lexicon"), [2]),
+        (Filter(word="bar", place="any"), [0, 1, 2]),
+        (Filter(marked="none"), [0]),
+        (Filter(marked="some"), [1]),
+        (Filter(marked="done"), [2]),
+        (Filter(word="bar", marked="done"), []),
     ],
 )
-def test_sifting(wish: Wish, expected: list[int]) -> None:
-    assert sifted(facts(), wish) == expected
+def test_filtering(chosen: Filter, expected: list[int]) -> None:
+    assert filter_images(facts(), chosen) == expected
 
 
 @pytest.mark.parametrize(("order", "expected"), [("high", [2, 0, 1]), ("low", [0, 2, 1])])
 def test_images_without_a_score_come_last(order: str, expected: list[int]) -> None:
-    assert sifted(facts([0.1, np.nan, 0.7]), Wish("right", order)) == expected
+    assert filter_images(facts([0.1, np.nan, 0.7]), Filter("right", order)) == expected
 
 
 def test_every_press_counts_once_and_in_order() -> None:
@@ -259,19 +261,19 @@ def test_a_log_that_is_none_does_nothing(log: object) -> None:
     assert fresh(log, {}) == []
 
 
-def test_an_action_that_leads_nowhere_stays_where_it_is(kept: StoredEvaluation) -> None:
+def test_an_action_that_leads_nowhere_stays_where_it_is(stored: StoredEvaluation) -> None:
     import streamlit as st
 
     st.session_state.clear()
-    review = Review(kept, kept.images, "Anna")
+    review = Review(stored, stored.images, "Anna")
     for action in ("previous", "up", "up"):
         act(review, action)
-    assert review.opened() == kept.images[0]
+    assert review.opened() == stored.images[0]
     for _ in range(12):
         act(review, "down")
     act(review, "unsure")
     act(review, "unsure")
-    assert verdicts() == {top_of(kept, kept.images[0])[9]: "unsure"}
+    assert verdicts() == {top_of(stored, stored.images[0])[9]: "unsure"}
     act(review, "none")
     assert verdicts() == {}
     st.session_state.clear()

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from odits.core.errors import OditsError
 from odits.data import Dataset
-from odits.evaluation.results import KeptEvaluation, evaluate_and_keep
-from odits.figures.evaluations import BEST, MEASURED, THESIS, WITHOUT_IMAGE
+from odits.evaluation.results import StoredEvaluation, evaluate_and_store
+from odits.figures.evaluations import BEST, MEASURED, PUBLISHED, WITHOUT_IMAGE
 from odits.tracking.store import Point, StoredCheckpoint, StoredRun
 from pages._checkpoints import rows
-from pages._checkpoints.names import evaluation_names, in_order
-from pages._checkpoints.tables import checkpoint_table, run_names, run_table
-from pages._shared.jobs import Job, duration
-from pages._shared.thumbnails import word_list
+from pages._checkpoints.stores import checkpoint_table, run_names, run_table
+from pages._shared.evaluations import evaluation_names, in_order
+from pages._shared.words import word_list
 from tests.evaluation.test_results import ByColour, write_data
 from tests.pages.test_start import HEAVY, REPOSITORY
 
@@ -33,11 +30,11 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 @pytest.fixture
-def group(dataset: Dataset) -> list[KeptEvaluation]:
+def group(dataset: Dataset) -> list[StoredEvaluation]:
     """A model and two that were fine-tuned from it."""
     words = dataset.vocabulary()
     base, *tuned = (
-        evaluate_and_keep(ByColour(name, scale), name, dataset, "eval", words)
+        evaluate_and_store(ByColour(name, scale), name, dataset, "eval", words)
         for name, scale in (("Signs", 20), ("Signs (+2)", 30), ("Signs (+10)", 15))
     )
     return [
@@ -54,30 +51,30 @@ def test_the_page_needs_no_heavy_library_before_it_is_asked_for_something() -> N
     assert done.stdout.strip() == "[]"
 
 
-def test_rows_say_where_they_come_from(group: list[KeptEvaluation]) -> None:
+def test_rows_say_where_they_come_from(group: list[StoredEvaluation]) -> None:
     names = evaluation_names(group)
     family = rows.FAMILIES["confidence"]
-    found = rows.rows_of(group, names, group[2].key, family, thesis=True)
-    assert [row.standing for row in found] == [MEASURED, MEASURED, BEST, WITHOUT_IMAGE, WITHOUT_IMAGE, *[THESIS] * 9]
+    found = rows.rows_of(group, names, group[2].key, family, published=True)
+    assert [row.origin for row in found] == [MEASURED, MEASURED, BEST, WITHOUT_IMAGE, WITHOUT_IMAGE, *[PUBLISHED] * 9]
     assert found[0].values["Precision"] == group[0].groups["confidence"]["precision"]
     assert found[4].values["Uniformity"] == group[0].groups["baselines"]["uniform"]["uniformity"]
     table = rows.table_of(found, family)
     assert table["Model"][2] == "★ Signs (+10)" and table["From"][2] == "measured here"
-    assert table["From"][5] == "printed in the thesis" and table["Precision"][5] == 0.192545
-    ranked = rows.rows_of(group, names, None, rows.FAMILIES["rank"], thesis=True)
-    assert [row.standing for row in ranked] == [MEASURED] * 3 + [WITHOUT_IMAGE] * 2, "the thesis has no ranking"
-    whole = rows.everything(group, names, None, thesis=True)
+    assert table["From"][5] == "published" and table["Precision"][5] == 0.192545
+    ranked = rows.rows_of(group, names, None, rows.FAMILIES["rank"], published=True)
+    assert [row.origin for row in ranked] == [MEASURED] * 3 + [WITHOUT_IMAGE] * 2, "the thesis has no ranking"
+    whole = rows.everything(group, names, None, published=True)
     assert len(whole) == 3 + 2 + 9
     assert {"Confidence: Precision", "Ranking: Precision at 10", "Threshold: F1"} <= set(whole.columns)
 
 
-def test_checkpoints_stand_in_the_order_of_their_training(group: list[KeptEvaluation]) -> None:
+def test_checkpoints_stand_in_the_order_of_their_training(group: list[StoredEvaluation]) -> None:
     assert [kept.model for kept in in_order(group[::-1])] == ["Signs", "Signs (+2)", "Signs (+10)"]
     twins = [group[0], replace(group[0], key="other", checkpoint="0123456789")]
     assert set(evaluation_names(twins).values()) == {f"Signs · {kept.checkpoint[:8]}" for kept in twins}
 
 
-def test_the_choice_compares_with_the_parent(group: list[KeptEvaluation]) -> None:
+def test_the_choice_compares_with_the_parent(group: list[StoredEvaluation]) -> None:
     choice = rows.choose(group, evaluation_names(group))
     assert "unmodified Signs" in choice.reason
     alone = rows.choose(group[1:], evaluation_names(group))
@@ -106,54 +103,16 @@ def test_runs_and_checkpoints_as_tables() -> None:
     found = [(one, item) for one in runs for item in one.checkpoints]
     listed = checkpoint_table(found, names, curves, [], [True, False])
     assert listed["Precision"].tolist()[0] == 0.25, "the value at the checkpoint's epoch"
-    assert listed["Kept at"][0] == START + timedelta(minutes=2)
+    assert listed["Stored"][0] == START + timedelta(minutes=2)
     assert listed["Loss"].tolist() == [1.5, 1.5] and listed["Here"].tolist() == [True, False]
 
 
-def test_an_evaluation_made_here_counts_for_a_checkpoint_of_a_store(group: list[KeptEvaluation]) -> None:
+def test_an_evaluation_made_here_counts_for_a_checkpoint_of_a_store(group: list[StoredEvaluation]) -> None:
     one = run(1)
     kept = replace(group[0], checkpoint="d1")
     listed = checkpoint_table([(one, one.checkpoints[0])], {"id1": "signs"}, {}, [kept], [True])
     assert listed["Precision"][0] == kept.groups["confidence"]["precision"]
     assert listed["Average precision"][0] == kept.groups["rank"]["average_precision"]
-
-
-def test_a_job_is_stopped_at_its_next_report() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def work(job: Job) -> None:
-        job.report(1, 3)
-        begun.set()
-        go_on.wait(20)
-        job.report(2, 3)
-
-    job = Job("counting", work)
-    assert begun.wait(20)
-    assert (job.state, job.done, job.of) == ("running", 1, 3)
-    job.stop()
-    go_on.set()
-    job.wait(20)
-    assert (job.state, job.done, job.line()) == ("stopped", 1, "Stopping …")
-
-
-def test_what_goes_wrong_in_a_job_is_one_sentence() -> None:
-    def mistaken(job: Job) -> None:
-        raise OditsError("The disk is full.")
-
-    def broken(job: Job) -> None:
-        raise ValueError("secret detail")
-
-    told = []
-    for work in (mistaken, broken):
-        job = Job("working", work)
-        job.wait(20)
-        told.append((job.state, job.message))
-    assert told[0] == ("failed", "The disk is full.")
-    assert told[1][0] == "failed" and "ValueError" in told[1][1] and "secret" not in told[1][1]
-
-
-def test_times_for_people() -> None:
-    assert [duration(seconds) for seconds in (0.2, 40, 200, 7300)] == ["1 s", "40 s", "3 min", "2 h"]
 
 
 def test_words_are_marked_and_escaped() -> None:

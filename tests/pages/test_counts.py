@@ -10,9 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from odits.models.segmentation.parameters import SamParameters
 from odits.core.pool import Item, Workers
 from odits.models.segmentation.batch import ObjectsRequest, precompute
+from odits.models.segmentation.parameters import SamParameters
 from pages._counts.tuning import SLIDERS
 from tests.models.segmentation.small_sam import write_small_sam
 from tests.pages.running import REPOSITORY, open_page, run
@@ -45,8 +45,8 @@ def test_counting_goes_on_beside_the_page() -> None:
     assert not app.metric
     button(app, "Count objects in 6 images").click()  # type: ignore[attr-defined]
     run(app)
-    for _ in range(120):
-        if app.metric:
+    for _ in range(240):
+        if app.metric and metric(app, "Images") == 6:
             break
         time.sleep(0.5)
         run(app)

@@ -20,7 +20,7 @@ def test_before_training_both_say_the_same_and_a_way_to_train_is_offered() -> No
     page = opened(images="demo", image="cafe.jpg", vocabulary="demo")
     assert not page.exception and not page.error
     shown = " ".join(item.value for item in (*page.markdown, *page.info))
-    assert "Both name the same ten words." in shown
+    assert "Both have the same ten words." in shown
     assert "No object matters for this word" in shown
     trains = any(button.label.startswith("Train ODITS") for button in page.button)
     assert trains or any("no training images" in info.value for info in page.info)

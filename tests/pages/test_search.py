@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages._search.cards import CROP, place_of
+from pages._search.results import CROP, place_of
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = ("torch", "open_clip", "rapidocr", "onnxruntime", "transformers", "mlflow", "sklearn")
@@ -24,7 +24,7 @@ def opened(**query: str) -> AppTest:
 
 
 def test_the_page_needs_no_heavy_library_before_it_reads() -> None:
-    modules = "pages._search.cards, pages._search.collections, pages._search.seeing, odits.search.ranking"
+    modules = "pages._search.results, pages._search.index, odits.search.ranking"
     code = f"import sys, {modules}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
