@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from odits.core.errors import BusyError, StoreError, WriteError
 from odits.core.files import cache_home, clear_leftovers, move_into_place, remove_tree, replacing, sha256_of
-from odits.core.locks import is_held, locked, remove_unheld
+from odits.core.locks import locked, remove_unheld
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,7 +156,6 @@ def unpack_arrays(data: bytes) -> dict[str, np.ndarray]:
 
 JSON: FunctionCodec[Any] = FunctionCodec(".json", lambda value: json.dumps(value, allow_nan=False).encode(), json.loads)
 NPY: FunctionCodec[np.ndarray] = FunctionCodec(".npy", _to_npy, _from_npy)
-NPZ: FunctionCodec[Mapping[str, np.ndarray]] = FunctionCodec(".npz", pack_arrays, unpack_arrays)
 
 
 def former_path(folder: str, model: str, digest: str, suffix: str) -> Path:
@@ -241,10 +240,6 @@ class Entries:
             if not self.suffix:  # whoever left temporary files in this folder can't live any more
                 clear_leftovers(self.path(key), 0.0, deep=True)
             yield
-
-    def is_locked(self, key: str) -> bool:
-        """Whether a process holds the entry of this key now."""
-        return is_held(self._lock_file(key))
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:

@@ -194,19 +194,6 @@ def anderson_darling(counts: Sequence[int], distribution: str = "norm") -> Ander
     return verdict(distribution, float(tested.statistic), len(values))
 
 
-def all_tests(counts: Sequence[int]) -> tuple[dict[str, AndersonDarling], str]:
-    """Test object counts against all `DISTRIBUTIONS`; where they can't be tested, say why in a sentence.
-
-    Raises:
-        StatisticsError: there are no counts, or one is negative or not a whole number.
-    """
-    checked_counts(counts)
-    try:
-        return {name: anderson_darling(counts, name) for name in DISTRIBUTIONS}, ""
-    except StatisticsError as error:
-        return {}, str(error)
-
-
 def verdict(distribution: str, statistic: float, size: int) -> AndersonDarling:
     """Say what a statistic A² of `size` counts means: critical values, p-value and verdict; for published results too.
 
@@ -284,7 +271,10 @@ def _finite(value: float) -> float | None:
 
 
 def stored_tests(counts: Sequence[int]) -> tuple[dict[str, AndersonDarling], str]:
-    """Test object counts as `all_tests` does, with the statistics from the store or computed now and stored.
+    """Test object counts against all `DISTRIBUTIONS`, with the statistics from the store or computed now and stored.
+
+    Returns:
+        The tests; or none, and a sentence that says why the counts can't be tested.
 
     Raises:
         StatisticsError: there are no counts, or one is negative or not a whole number.

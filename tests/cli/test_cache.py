@@ -75,6 +75,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_precomputes_at_once_compute_each_image_once(home: Path, pictures: Path) -> None:
     command = [sys.executable, "-m", "odits", "precompute", "--folder", str(pictures), "--workers", "2", "--json"]
     began = time.time()

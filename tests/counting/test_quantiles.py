@@ -8,7 +8,7 @@ from scipy import stats
 
 from odits.counting.quantiles import BAND, quantiles
 from odits.counting.statistics import DISTRIBUTIONS, StatisticsError
-from odits.figures.quantiles import quantile_figure
+from odits.figures.counts import quantile_figure
 
 COUNTS = np.random.default_rng(4).poisson(30, 60).tolist()
 

@@ -1,5 +1,9 @@
 """Objects are segmented once, come back as they were, and are read by pycocotools."""
 
+import hashlib
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +68,33 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, home: Path) -> None:
     assert stored_count(path, segmenter.key) is None
     assert len(stored_objects(path, segmenter)) == 2
     assert segmenter.calls == 2
+
+
+def test_objects_that_an_older_version_stored_are_read(tmp_path: Path, home: Path) -> None:
+    path, segmenter = picture(tmp_path / "a.png"), Halves()
+    document = to_document(segmenter.segment(Image.open(path))) | {"segmenter": "halves"}
+    image, model = (hashlib.sha256(part).hexdigest()[:24] for part in (path.read_bytes(), segmenter.key.encode()))
+    former = home / "objects" / model / f"{image}.json"
+    former.parent.mkdir(parents=True)
+    former.write_text(json.dumps(document))
+    assert stored_count(path, segmenter.key) == 2 and not former.exists()
+    assert len(stored_objects(path, segmenter)) == 2 and segmenter.calls == 1
+    (entry,) = home.rglob("*.json")
+    assert json.loads(entry.read_bytes()) == document, "moved as it was"
+
+
+def test_a_hundred_stored_counts_cost_next_to_nothing(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    stored_objects(path, Halves())
+    code = (
+        "import sys, time; from pathlib import Path; began = time.perf_counter()\n"
+        "from odits.objects.codec import stored_count\n"
+        "assert all(stored_count(Path(sys.argv[1]), 'halves-1') == 2 for _ in range(100))\n"
+        "print(time.perf_counter() - began, sorted({'torch', 'scipy', 'supervision', 'cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    seconds, heavy = done.stdout.split(" ", 1)
+    assert heavy == "[]\n" and float(seconds) < 2, done.stdout
 
 
 def test_pycocotools_reads_the_masks(tmp_path: Path) -> None:
