@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.ops import nms
 
-from odits.models.segmentation.sam_replay import KeptCandidates, _box, _clean
+from odits.models.segmentation.sam_replay import MaskCandidates, _box, _clean
 from odits.objects.filters import Suppression
 
 
@@ -49,7 +49,7 @@ def test_a_mask_is_cleaned_in_its_window_as_in_the_whole_image(area: int) -> Non
             continue
         box = _box(mask)
         inside = mask[box[1] : box[3] + 1, box[0] : box[2] + 1]
-        kept = KeptCandidates(
+        kept = MaskCandidates(
             (height, width),
             (0.0, 0.0),
             0.7,

@@ -13,16 +13,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import torch
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from typing import TYPE_CHECKING, Any
 
 from odits.core.device import check_device, resolve_device
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
 from odits.core.store import JSON, Store, make_key
 from odits.models.segmentation.parameters import EXACT, SamParameters
+
+if TYPE_CHECKING:  # a SAM that is known already is named without torch
+    import torch
+    from segment_anything.modeling import Sam
 
 ARCHITECTURES = {(768, 12): "vit_b", (1024, 24): "vit_l", (1280, 32): "vit_h"}
 PIXEL_MEAN = [123.675, 116.28, 103.53]
@@ -67,6 +68,8 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -90,6 +93,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 def _build(state: dict[str, torch.Tensor]) -> tuple[Sam, str]:
     """Build an empty SAM of the architecture that the weights' shapes tell, and return the architecture's name too."""
+    import torch
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
     patch = state["image_encoder.patch_embed.proj.weight"].shape[-1]
     grid, width = state["image_encoder.pos_embed"].shape[1], state["image_encoder.pos_embed"].shape[-1]
     side = grid * patch

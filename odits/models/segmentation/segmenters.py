@@ -10,6 +10,7 @@ from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
 from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.parameters import RegionParameters, SamParameters
+from odits.models.segmentation.sam_weights import SamWeights
 
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
 
@@ -35,8 +36,6 @@ def identify_segmenter(
     ref = parse(reference, "segmenter")
     if not ref.is_sam:
         return SegmenterIdentity(ref.name, RegionParameters().key)
-    from odits.models.segmentation.sam_weights import SamWeights  # deferred: torch
-
     weights = SamWeights(fetch_sam(ref, progress), device)
     return SegmenterIdentity(*weights.identity(parameters or SamParameters()))
 

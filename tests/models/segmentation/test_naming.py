@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import supervision as sv
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
@@ -153,3 +154,38 @@ def test_weights_that_are_not_here_are_told_in_a_sentence(tmp_path: Path) -> Non
         GroundingDinoNamer("nobody/knows-this-model")
     with pytest.raises(OditsError, match="give the path"):
         GroundingDinoNamer(str(tmp_path))
+
+
+def names_of(detections: sv.Detections, *boxes: NamedBox) -> list[str]:
+    return [one.word if one else "" for one in match_boxes(detections, boxes)]
+
+
+def test_a_box_of_half_the_overlap_names_an_object() -> None:
+    found = make_detections([block(0, 0, 10, 10)], [1], ["mask"], SIZE)
+    assert names_of(found, NamedBox((0, 0, 10, 5), "half", 0.5)) == ["half"]  # IoU 50 / 100
+    assert names_of(found, NamedBox((0, 0, 10, 4.9), "less", 0.5)) == [""]
+    assert names_of(found, NamedBox((10, 0, 20, 10), "beside", 0.5)) == [""]
+    assert names_of(found, NamedBox((0, 0, 0, 0), "point", 0.5)) == [""]
+
+
+def test_a_box_that_covers_nine_tenths_names_what_fills_a_fifth_of_it() -> None:
+    found = make_detections([block(0, 0, 10, 10)], [1], ["mask"], SIZE)
+    assert names_of(found, NamedBox((0, 1, 30, 16), "covers", 0.5)) == ["covers"]  # 90 of 100 pixels, 90 of 450
+    assert names_of(found, NamedBox((0, 1, 31, 16), "too large", 0.5)) == [""]
+    assert names_of(found, NamedBox((0, 2, 30, 15), "too little", 0.5)) == [""]
+
+
+def test_the_largest_product_of_overlap_and_score_counts() -> None:
+    found = make_detections([block(0, 0, 10, 10)], [1], ["mask"], SIZE)
+    exact, half = NamedBox((0, 0, 10, 10), "exact", 0.4), NamedBox((0, 0, 10, 5), "half", 0.79)
+    assert names_of(found, half, exact) == ["exact"]
+    assert names_of(found, half._replace(score=0.81), exact) == ["half"]
+    assert names_of(found, exact, exact._replace(word="second")) == ["exact"]
+
+
+def test_progress_is_reported_every_sixteen_crops() -> None:
+    masks = [block(10 * n, 0, 10 * n + 8, 20 + n) for n in range(17)]
+    steps: list[tuple[int, int]] = []
+    found = make_detections(masks, [1] * 17, ["mask"] * 17, SIZE)
+    named = WordNamer(load("embedded")).names(two_signs()[0], found, WORDS, lambda *step: steps.append(step))
+    assert steps == [(0, 17), (16, 17), (17, 17)] and len(named.names) == len(named.scores) == 17

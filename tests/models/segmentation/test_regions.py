@@ -14,7 +14,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from odits.core.errors import OditsError
 from odits.models.segmentation.parameters import RegionParameters
-from odits.models.segmentation.regions import RegionSegmenter, build_tree, cut_tree, superpixels
+from odits.models.segmentation.regions import (
+    RegionSegmenter,
+    RegionTree,
+    _borders,
+    _fill_holes,
+    _merge,
+    build_tree,
+    cut_tree,
+    superpixels,
+)
 
 DEMO = Path(__file__).parents[3] / "assets" / "demo"
 
@@ -159,3 +168,118 @@ def test_the_tree_and_its_cut() -> None:
     block[20:80, 30:100] = True
     mask, stability = max(regions, key=lambda item: iou(item[0], block))
     assert iou(mask, block) > 0.9 and stability > 0.5
+
+
+def test_borders_are_measured_on_both_axes() -> None:
+    labels, edges = np.array([[0, 0, 1], [2, 2, 1]], np.int32), np.array([[1.0, 2, 3], [4, 5, 6]])
+    assert _borders(labels, edges) == {(0, 1): (1.0, 3.0), (0, 2): (2.0, 9.0), (1, 2): (1.0, 6.0)}
+
+
+def test_the_cheapest_neighbours_merge_first_at_the_cost_of_the_formula() -> None:
+    labels, edges = np.array([[0, 0, 1], [2, 2, 1]], np.int32), np.array([[1.0, 2, 3], [4, 5, 6]])
+    features = np.zeros((2, 3, 4), np.float32)
+    features[labels == 1, 0], features[labels == 2, 0] = 10, 3
+    tree = _merge(labels, features, edges)
+    size = (2 / (6 / 1000)) ** 0.35
+    assert tree.children == [None, None, None, (0, 2), (1, 3)] and tree.area == [2, 2, 2, 4, 6]
+    # distance of the means and mean strength of the border; the second mean is (0 + 3) / 2, the border 2 long
+    assert tree.birth == pytest.approx([0, 0, 0, (3 + 9 / 2) * size, (8.5 + 9 / 2) * size])
+    assert tree.death == pytest.approx([tree.birth[3], tree.birth[4], tree.birth[3], tree.birth[4], np.inf])
+    assert tree.leaves == 3 and tree.mask(3).tolist() == [[True, True, False], [True, True, False]]
+
+
+def test_a_merge_made_cheaper_by_an_earlier_one_does_not_go_back() -> None:
+    labels = np.array([[0, 0, 1, 2]], np.int32)
+    features = np.zeros((1, 4, 1), np.float32)
+    features[0, :, 0] = [0, 0, 10, 4]
+    tree = _merge(labels, features, np.zeros((1, 4)))
+    assert tree.birth[3] == pytest.approx(6 * 250**0.35)  # 1 and 2; their mean is 7, nearer to 0 than 1 was
+    assert tree.birth[4] == pytest.approx(7 * 500**0.35)
+
+
+@pytest.fixture
+def tree() -> RegionTree:
+    """Leaves of 2, 2, 4 and 8 of 16 pixels, merged at costs of 8, 16 and 64."""
+    labels = np.repeat(np.array([0, 1, 2, 3], np.int32), [2, 2, 4, 8]).reshape(4, 4)
+    death = [8.0, 8.0, 16.0, 64.0, 16.0, 64.0, np.inf]
+    children = [None, None, None, None, (0, 1), (2, 4), (3, 5)]
+    return RegionTree(labels, [2.0, 2, 4, 8, 4, 8, 16], [0.0, 0, 0, 0, 8, 16, 64], death, children)
+
+
+@pytest.mark.parametrize(
+    ("smallest", "largest", "noise", "detail", "expected"),
+    [
+        # the sum over regions of log(death / birth) · area^detail, equally good wholes before their parts
+        (0.0, 0.5, 4.0, 1.0, [(3, 1 - 4 / 64), (5, 1 - 16 / 64)]),
+        (0.0, 0.49, 4.0, 1.0, [(2, 1 - 4 / 16), (4, 1 - 8 / 16)]),
+        (0.25, 0.49, 4.0, 1.0, [(2, 1 - 4 / 16), (4, 1 - 8 / 16)]),
+        (0.26, 0.49, 4.0, 1.0, []),
+        (0.0, 0.49, 4.0, 0.5, [(2, 1 - 4 / 16), (0, 1 - 4 / 8), (1, 1 - 4 / 8)]),
+        (0.0, 0.2, 8.0, 1.0, []),  # what merges at the noise's cost is no region
+        (0.0, 0.2, 7.9, 1.0, [(0, 1 - 7.9 / 8), (1, 1 - 7.9 / 8)]),
+        (0.0, 1.0, 4.0, 1.0, [(3, 1 - 4 / 64), (5, 1 - 16 / 64)]),  # the whole image never ends
+    ],
+)
+def test_the_tree_is_cut_where_regions_last_longest(
+    tree: RegionTree, smallest: float, largest: float, noise: float, detail: float, expected: list[tuple[int, float]]
+) -> None:
+    found = cut_tree(tree, smallest, largest, noise, detail)
+    assert [stability for _, stability in found] == pytest.approx([stability for _, stability in expected])
+    assert all(np.array_equal(mask, tree.mask(node)) for (mask, _), (node, _) in zip(found, expected, strict=True))
+
+
+def test_holes_are_filled_where_half_of_them_is_free() -> None:
+    mask = np.ones((8, 9), bool)
+    mask[2:4, 2:4] = mask[5:7, 5:7] = False
+    mask[0, 5], mask[3, 8] = False, False  # open to the border
+    free = np.zeros_like(mask)
+    free[2, 2:4] = free[5, 5] = free[0, 5] = free[3, 8] = True
+    filled = _fill_holes(mask, free)
+    expected = mask.copy()
+    expected[2:4, 2:4] = True
+    assert np.array_equal(filled, expected)
+    assert not mask[2, 2]
+
+
+def test_regions_of_letters_and_unsteady_ones_are_left_out(street: Image.Image) -> None:
+    small = np.asarray(street.resize((400, 300)))[..., ::-1].copy()
+    plain = RegionParameters(text=False)
+    regions = cut_tree(build_tree(small, 9), plain.smallest, plain.largest, plain.noise, plain.detail)
+    nothing = np.zeros((300, 400), bool)
+
+    def stabilities(written: np.ndarray, **changed: float) -> list[float]:
+        segmenter = RegionSegmenter(dataclasses.replace(plain, **changed))
+        return [stability for _, stability in segmenter._regions(small, written)]
+
+    every = stabilities(nothing, min_stability=0.0)
+    assert every == [stability for _, stability in regions] and len(every) > 3
+    middle = sorted(every)[len(every) // 2]
+    assert stabilities(nothing, min_stability=middle) == [one for one in every if one >= middle]
+    assert stabilities(nothing, min_stability=np.nextafter(middle, 1)) == [one for one in every if one > middle]
+    mask, stability = regions[0]
+    pixels = np.argwhere(mask)
+    written = nothing.copy()
+    written[tuple(pixels[: len(pixels) // 2].T)] = True
+    assert stabilities(written, min_stability=0.0) == every
+    written[tuple(pixels[: len(pixels) // 2 + 1].T)] = True
+    assert stabilities(written, min_stability=0.0) == every[1:] and stability == every[0]
+
+
+def test_an_image_of_less_than_two_superpixels_has_no_regions() -> None:
+    segmenter = RegionSegmenter(RegionParameters(text=False, smallest=0.0, largest=1.0, min_stability=0.0))
+    small = np.zeros((18, 60, 3), np.uint8)
+    small[:, 30:] = 255
+    assert len(segmenter._regions(small, np.zeros((18, 60), bool))) > 0
+    assert segmenter._regions(small[:17], np.zeros((17, 60), bool)) == []
+
+
+def test_text_comes_before_regions_and_the_most_confident_first(
+    street: Image.Image, segmenter: RegionSegmenter
+) -> None:
+    steps: list[tuple[int, int]] = []
+    every = segmenter.segment(street, lambda *step: steps.append(step))
+    assert steps == [(1, 2), (2, 2)]
+    regions = np.sort(every.confidence[every.data["kind"] == "region"])[::-1]
+    two = RegionSegmenter(RegionParameters(max_objects=2)).segment(street)
+    assert sorted(two.data["kind"]) == ["region", "text"]
+    assert two.confidence[two.data["kind"] == "region"][0] == regions[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,8 @@ from segment_anything.modeling import Sam
 
 from odits.core.errors import OditsError
 from odits.models.registry import available
-from odits.models.segmentation.parameters import SamParameters
-from odits.models.segmentation.sam import SamSegmenter
+from odits.models.segmentation.parameters import RegionParameters, SamParameters
+from odits.models.segmentation.sam import SamSegmenter, _resized
 from odits.models.segmentation.sam_weights import load_sam
 from odits.models.segmentation.segmenters import load_segmenter
 from tests.models.segmentation.small_sam import build_sam, write_small_sam
@@ -216,3 +218,92 @@ def test_references(weights: Path, home: Path) -> None:
         load_segmenter("yolo")
     with pytest.raises(OditsError, match="no device"):
         load_segmenter(f"sam:{weights}", device="tpu")
+
+
+def test_a_known_sam_is_named_without_torch(weights: Path) -> None:
+    expected = load_segmenter(f"sam:{weights}", FAST, "cpu")
+    code = (
+        "import sys\nfrom odits.models.segmentation.parameters import RegionParameters, SamParameters\n"
+        "from odits.models.segmentation.segmenters import identify_segmenter\n"
+        f"parameters = SamParameters(points_per_side=2, points_per_batch=4, pred_iou_thresh=0.0, "
+        f"stability_score_thresh=0.0)\nprint(*identify_segmenter({f'sam:{weights}'!r}, parameters), sep='|')\n"
+        "assert 'torch' not in sys.modules"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == f"{expected.name}|{expected.key}"
+
+
+BOUNDS = {
+    SamParameters: {
+        "points_per_side": (1, 256),
+        "points_per_batch": (1, 4096),
+        "pred_iou_thresh": (0, 1),
+        "stability_score_thresh": (0, 1),
+        "stability_score_offset": (0, 10),
+        "box_nms_thresh": (0, 1),
+        "crop_n_layers": (0, 4),
+        "crop_nms_thresh": (0, 1),
+        "crop_overlap_ratio": (0, 0.9),
+        "crop_n_points_downscale_factor": (1, 16),
+        "min_mask_region_area": (0, 1024 * 1024),
+    },
+    RegionParameters: {
+        "side": (64, 2048),
+        "superpixel": (3, 64),
+        "smallest": (0, 1),
+        "largest": (0, 1),
+        "noise": (0.1, 1000),
+        "detail": (0.1, 2),
+        "min_stability": (0, 1),
+        "text_side": (64, 4096),
+        "text_threshold": (0, 1),
+        "nms_iou": (0, 1),
+        "max_objects": (1, 1000),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", BOUNDS)
+def test_bounds_are_inclusive_and_stand_with_the_parameters(kind: type) -> None:
+    found = {field.name: field for field in dataclasses.fields(kind) if "low" in field.metadata}
+    assert {name: (one.metadata["low"], one.metadata["high"]) for name, one in found.items()} == BOUNDS[kind]
+    for name, (low, high) in BOUNDS[kind].items():
+        step = 1 if isinstance(found[name].default, int) else 1e-6
+        for value in (low, high):
+            assert getattr(kind(**{name: value}), name) == value
+        for value in (low - step, high + step, True, "3", None):
+            if not (value is None and name == "points_per_side"):
+                with pytest.raises(OditsError, match=name):
+                    kind(**{name: value})
+        if step == 1:
+            with pytest.raises(OditsError, match=f"{name} must be a whole number from {low} to {high}"):
+                kind(**{name: low + 0.5})
+
+
+def test_the_last_crop_layer_needs_a_point() -> None:
+    SamParameters(points_per_side=16, crop_n_layers=2, crop_n_points_downscale_factor=4)  # one point a side
+    with pytest.raises(OditsError, match="without a point"):
+        SamParameters(points_per_side=15, crop_n_layers=2, crop_n_points_downscale_factor=4)
+    with pytest.raises(OditsError, match="Exactly one"):
+        SamParameters(points_per_side=None)
+    corners = (((0.0, 0.0), (1.0, 1.0)),)
+    assert SamParameters(points_per_side=None, point_grids=corners).generator_arguments()["point_grids"][0].shape == (
+        2,
+        2,
+    )
+    for outside in (-0.01, 1.01):
+        with pytest.raises(OditsError, match=r"both in 0\.\.1"):
+            SamParameters(points_per_side=None, point_grids=(((0.5, outside),),))
+
+
+def test_keys_are_those_of_earlier_versions() -> None:
+    assert SamParameters().key == "417363c8b8bde4bd"
+    assert SamParameters(mode="approximate").key == "approximate_417363c8b8bde4bd"
+    assert RegionParameters().key == "regions-1-36579df14a2eea66"
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((2048, 512), (256, 1024)), ((100, 400), (1024, 256)), ((3000, 1), (1, 1024))]
+)
+def test_sam_sees_a_longer_side_of_1024_pixels(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert _resized(Image.new("L", size)).shape == (*expected, 3)
