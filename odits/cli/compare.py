@@ -62,7 +62,7 @@ def compare(
         request = ComparisonRequest(clip, tuned, segmenter, view, split, seeds, rows, workers, device)
         document = compare_models(dataset, request, report)
     for problem in document["problems"]:
-        say(f"Left out: {problem}")
+        say(f"Left out: {problem['problem']}")
     if as_json:
         print_json(document)
     else:

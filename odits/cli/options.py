@@ -69,7 +69,7 @@ def with_settings(settings_class: type[Any]) -> Callable[[Callable[..., None]], 
 
 def _parameter(settings_class: type[Any], name: str, kind: Any) -> inspect.Parameter:
     option = option_of(settings_class, name)
-    default = next(one.default for one in fields(settings_class) if one.name == name)
+    default: Any = next(one.default for one in fields(settings_class) if one.name == name)
     flag = f"--{(option.flag or name).replace('_', '-')}"
     bounds: dict[str, Any] = {}
     if kind in (int, float):

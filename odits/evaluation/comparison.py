@@ -19,7 +19,7 @@ from odits.core.pool import Item, collect, map_images, per_item
 from odits.core.pool import Task as ImageTask
 from odits.core.progress import Phase, Progress, Reporter, no_progress
 from odits.core.store import Entries, make_key
-from odits.data import Dataset, read_dataset
+from odits.data import Dataset, open_image, read_dataset
 from odits.data.predictions import WordModel
 from odits.metrics import probabilities as metrics
 from odits.metrics.scoring import Lexicons, average_metrics, mean_of, score_images
@@ -91,7 +91,7 @@ def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> d
 
     Returns:
         What `odits compare --json` prints: "rows" with "name", metric groups, "seeds", "spread" and "ci", and
-        "problems", a sentence for each image that was left out.
+        "problems", "image" (its name) and "problem" (a sentence) of each that was left out.
 
     Raises:
         OditsError: the split has no images, or a model can't be had or trained.
@@ -130,18 +130,17 @@ def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> d
         "clip": clip.name,
         "checkpoint": clip.checkpoint,
         "rows": [row.document(base) for row in rows],
-        "problems": list(problems.values()),
+        "problems": [{"image": name, "problem": why} for name, why in problems.items()],
     }
 
 
 def readable_dataset(dataset: Dataset, progress: Progress = no_progress) -> tuple[Dataset, dict[str, str]]:
     """Leave out the images that can't be read, and say for each by its name why."""
     items = [Item(record.name, record.source) for record in dataset.records]
-    by_name = {record.name: record for record in dataset.records}
-    function = per_item(lambda item: by_name[item.name].open().size)
+    function = per_item(lambda item: open_image(item.source, item.name).size)
     done = collect(map_images(ImageTask("", here=function), items, progress=progress))
-    records = tuple(dataset.records[place] for place in done.values)
-    return replace(dataset, records=records), {items[place].name: why for place, why in done.problems.items()}
+    problems = {items[place].name: why for place, why in done.problems.items()}
+    return dataset.without(problems), problems
 
 
 def _evaluated(model: WordModel, dataset: Dataset, split: str, report: Reporter) -> np.ndarray:
@@ -275,8 +274,7 @@ def run_trial(trial: Trial, phase: Callable[[str], Phase] = Phase) -> np.ndarray
     from odits.training.odits import make_input_encoder, run_folder
     from odits.training.saving import BEST, INITIAL
 
-    dataset = read_dataset(trial.data)
-    dataset = replace(dataset, records=tuple(r for r in dataset.records if r.name not in trial.left_out))
+    dataset = read_dataset(trial.data).without(trial.left_out)
     input_encoder = make_input_encoder(trial.checkpoint, trial.segmenter, trial.view, trial.reads)
     former = run_folder(input_encoder, dataset, trial.settings, "comparisons")  # of versions before 0.2
     key = make_key(run=former.name)

@@ -102,9 +102,7 @@ def _finetune(
         compute_features(clip, part, records, phase("preparing images"))
     processes.wait()
     features = compute_features(clip, part, records)  # from the store, in every process
-    state.problems = list(features.problems.values())
-    for problem in state.problems:
-        options.listener.say(f"Left out: {problem}")
+    state.note_problems(records, features.problems, options.listener)
     records = [records[place] for place in features.usable]
     require_two(records, dataset, "train")
     validation = None
@@ -283,7 +281,14 @@ class Validation:
 
 
 def finetune_folder(clip: ClipModel, name: str, dataset: Dataset, settings: FinetuneSettings) -> Path:
-    """Return the folder of a run that is told no other: the same for the same data, model and settings."""
+    """Return the folder of a run that is told no other: the same for the same data, model and settings.
+
+    Args:
+        clip: the model to start from.
+        name: of that model, for people; `ModelRef.stem`.
+        dataset: what is trained on.
+        settings: of the training.
+    """
     part = choose_part(clip.model, settings.train).name
     key = settings.digest(part, clip.checkpoint, data_digest(usable_records(dataset, "train")))
     return cache_home() / "checkpoints" / f"{name.replace('/', '-')}-{part}-{settings.loss}-{key}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from odits.core.errors import OditsError
 from odits.core.files import cache_home
 from odits.core.pool import Item, Results, collect, map_images, per_item
 from odits.core.pool import Task as ImageTask
-from odits.core.progress import Phase, Progress, no_progress
+from odits.core.progress import Progress, no_progress
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.models.fusion.initializers import initialise
 from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, OditsInput, collate, lexicon_table
@@ -27,7 +27,7 @@ from odits.training.clip_parts import LiveClip
 from odits.training.data import data_digest, require_two, usable_records
 from odits.training.losses import best_sharpness, confidence_f1, draw_words, multi_positive_loss, word_weights
 from odits.training.machine import Processes, deterministic
-from odits.training.run import RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
+from odits.training.run import Listener, RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
 from odits.training.saving import BEST, INITIAL, inherited_metadata, save_odits
 from odits.training.settings import ABLATIONS, OditsSettings
 
@@ -202,9 +202,7 @@ def train_odits(
         state = open_run(folder, identity, options, Processes())
         if is_finished(state, settings):
             return state
-        task = _make_task(input_encoder, dataset, records, folder, settings, origin, state, options.listener.phase)
-        for problem in state.problems:
-            options.listener.say(f"Left out: {problem}")
+        task = _make_task(input_encoder, dataset, records, folder, settings, origin, state, options.listener)
         return train(task, state, folder, {**asdict(settings), **origin}, options)
 
 
@@ -216,12 +214,12 @@ def _make_task(
     settings: OditsSettings,
     origin: Mapping[str, str],
     state: RunState,
-    phase: Callable[[str], Phase],
+    listener: Listener,
 ) -> OditsTask:
     """Prepare the images and an untrained network; the state learns which images can't be used."""
     clip, vocabulary = input_encoder.object_encoder.clip, dataset.vocabulary()
-    encoded = encode_images(input_encoder, records, vocabulary, phase("finding and embedding objects"))
-    state.problems = list(encoded.problems.values())
+    encoded = encode_images(input_encoder, records, vocabulary, listener.phase("finding and embedding objects"))
+    state.note_problems(records, encoded.problems, listener)
     records = [records[place] for place in encoded.values]
     require_two(records, dataset, "train")
     live = None
@@ -230,7 +228,7 @@ def _make_task(
             raise OditsError("CLIP can only learn along with the images' own objects.")
         paths = [record.path for record in records]
         encoder = input_encoder.object_encoder
-        live = LiveClip(encoder, paths, vocabulary, settings.clip, phase("preparing images for CLIP"))
+        live = LiveClip(encoder, paths, vocabulary, settings.clip, listener.phase("preparing images for CLIP"))
     lexicons = [sorted(set(record.lexicon)) for record in records]
     inputs = choose_objects(list(encoded.values.values()), settings.objects, settings.seed)
     data = split_data(inputs, clip.encode_vocabulary(vocabulary), lexicon_table(lexicons, vocabulary), settings)

@@ -29,6 +29,7 @@ from odits.core.errors import OditsError, WriteError
 from odits.core.files import clear_leftovers, replacing, write_atomically
 from odits.core.locks import locked
 from odits.core.progress import Phase
+from odits.data import ImageRecord
 from odits.tracking.store import NoTracker, Run, Status, Tracker
 from odits.training.machine import MachineLoad, Processes
 
@@ -97,7 +98,7 @@ class RunState:
         count: how many samples those are.
         torch_generator: the state of torch's generator.
         epoch_generator: that of the epoch's generator, as JSON; empty between two epochs.
-        problems: a sentence for each image that could not be trained on.
+        problems: "image" (its name) and "problem" (a sentence) of each that could not be trained on.
     """
 
     settings: dict[str, Any]
@@ -117,7 +118,7 @@ class RunState:
     count: float = 0
     torch_generator: Tensor | None = None
     epoch_generator: str = ""
-    problems: list[str] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
 
     def save(self, folder: Path, tensors: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
         """Write the state with tensors and optimizer as they are now; the former one stays until this one is whole.
@@ -144,6 +145,18 @@ class RunState:
         optimizer.load_state_dict(self.optimizer)
         if self.torch_generator is not None:
             torch.set_rng_state(self.torch_generator)
+
+    def note_problems(self, records: Sequence[ImageRecord], problems: Mapping[int, str], listener: Listener) -> None:
+        """Remember which images can't be used, and say so.
+
+        Args:
+            records: the images.
+            problems: a sentence for each of them that can't be used, by its place.
+            listener: is told.
+        """
+        self.problems = [{"image": records[place].name, "problem": why} for place, why in problems.items()]
+        for problem in self.problems:
+            listener.say(f"Left out: {problem['problem']}")
 
 
 _FORMER_NAMES = {"looks": "inputs"}  # settings that state files of older versions call otherwise
@@ -189,7 +202,7 @@ def read_state(folder: Path, settings: Mapping[str, Any]) -> RunState:
 
 def forget(folder: Path) -> None:
     """Remove what a run wrote into its folder, and nothing else."""
-    for pattern in (f"{STATE}*", HISTORY, "epoch-*.safetensors", "initial.safetensors", "best.safetensors"):
+    for pattern in (STATE, f"{STATE}.part", HISTORY, "epoch-*.safetensors", "initial.safetensors", "best.safetensors"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
 

@@ -107,4 +107,5 @@ def _train(job: jobs.Job, dataset: Dataset, reads: bool) -> None:
     folder = run_folder(input_encoder, dataset, settings)
     origin = origin_of(EMBEDDED, EMBEDDED, input_encoder)
     options = RunOptions(listener=Listener(phase=phase))
-    job.problems = train_odits(input_encoder, dataset, folder, settings, origin, options).problems
+    state = train_odits(input_encoder, dataset, folder, settings, origin, options)
+    job.problems = [problem["problem"] for problem in state.problems]
