@@ -100,7 +100,7 @@ def _show(home: str, summaries: dict[str, KindSummary]) -> None:
         )
         for kind, summary in summaries.items()
     ]
-    columns = ("kind", "entries", "size", "in former place", "of older versions", "left by killed processes", "in use")
+    columns = ("kind", "entries", "size", "former place", "older", "left over", "in use")
     print_table(columns, rows, f"{home}: {_size(sum(summary.bytes for summary in summaries.values()))}")
     if any(summary.left.count or summary.older.count for summary in summaries.values()):
         say("odits cache --prune removes what killed processes left and what only older versions read.")
@@ -109,7 +109,7 @@ def _show(home: str, summaries: dict[str, KindSummary]) -> None:
 
 
 def _cell(tally: Tally) -> str:
-    return f"{tally.count} ({_size(tally.bytes)})" if tally.count else ""
+    return _size(tally.bytes) if tally.count else ""
 
 
 def _count(number: int) -> str:

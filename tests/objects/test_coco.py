@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ImageColor import getrgb
 from pycocotools.coco import COCO
 
 from odits.data import open_image
 from odits.objects.coco import ExportedImage, coco_document, label_image, write_coco_folder
-from odits.objects.detections import areas_of, make_detections, masks_of
+from odits.objects.detections import PALETTE, areas_of, make_detections, masks_of, part_of
 
 SIZE = (90, 60)
 
@@ -62,6 +63,10 @@ def test_every_image_of_the_labels_is_there_in_its_size(found: ExportedImage, tm
     with Image.open(tmp_path / "masks" / "street.png") as labels:
         assert labels.mode == "P"
         pixels = np.asarray(labels)
+        colours = np.asarray(labels.convert("RGB"))
+    for (row, column), colour in (((30, 10), 0), ((12, 52), 1), ((1, 1), 2)):
+        assert tuple(colours[row, column]) == getrgb(PALETTE[colour]), "shown in the objects' colours"
+    assert tuple(colours[30, 30]) == (0, 0, 0)
     assert pixels[12, 52] == 2 and pixels[30, 10] == 1 and pixels[30, 30] == 0 and pixels[1, 1] == 3
 
 
@@ -93,3 +98,39 @@ def test_many_objects_need_more_than_a_palette() -> None:
     masks = [np.arange(600).reshape(20, 30) == number for number in range(300)]
     image = label_image(make_detections(masks, [1.0] * 300, ["mask"] * 300, (30, 20)), (30, 20))
     assert image.mode == "I;16" and np.asarray(image).max() == 300
+
+
+def test_the_palette_of_a_label_image_is_that_of_the_overlays() -> None:
+    masks = [np.arange(600).reshape(20, 30) == number for number in range(255)]
+    image = label_image(make_detections(masks, [1.0] * 255, ["mask"] * 255, (30, 20)), (30, 20))
+    assert image.mode == "P" and np.asarray(image).max() == 255
+    palette = np.array(image.getpalette()).reshape(-1, 3)
+    assert palette.shape == (256, 3) and palette[0].tolist() == [0, 0, 0]
+    for number in (1, 2, 7, 8, 255):
+        color = PALETTE[(number - 1) % 7]
+        assert palette[number].tolist() == [int(color[at : at + 2], 16) for at in (1, 3, 5)]
+    assert np.asarray(image.convert("RGB"))[0, 0].tolist() == [0xE6, 0x9F, 0x00]
+
+
+def test_of_several_objects_the_smallest_counts() -> None:
+    detections = make_detections([block(0, 0, 50, 40), block(10, 10, 20, 20)], [1.0, 1.0], ["mask"] * 2, SIZE)
+    pixels = np.asarray(label_image(detections, SIZE))
+    assert pixels[15, 15] == 2 and pixels[20, 20] == 1 and pixels[39, 49] == 1 and pixels[40, 50] == 0
+    assert not np.asarray(label_image(make_detections([], [], [], SIZE), SIZE)).any()
+
+
+def test_identifiers_count_from_one_and_point_to_each_other(found: ExportedImage) -> None:
+    document = coco_document([found, found])
+    assert [item["id"] for item in document["images"]] == [1, 2]
+    assert [item["id"] for item in document["annotations"]] == [1, 2, 3, 4, 5, 6]
+    assert [item["image_id"] for item in document["annotations"]] == [1, 1, 1, 2, 2, 2]
+    assert [(item["id"], item["name"], item["supercategory"]) for item in document["categories"]] == [
+        (1, "BAR", "text"), (2, "HOUSE", "mask"), (3, "mask", "mask"),
+    ]  # fmt: skip
+    assert [item["category_id"] for item in document["annotations"]] == [2, 1, 3] * 2
+    assert document["annotations"][1]["bbox"] == [50, 10, 10, 10]
+    without = ExportedImage(found.name, found.image, part_of(found.detections, [0]))
+    without.detections.confidence = None
+    assert coco_document([without])["annotations"][0]["score"] == 1.0
+    third = make_detections([block(0, 0, 9, 9)], [1 / 3], ["mask"], SIZE)
+    assert coco_document([ExportedImage("a", found.image, third)])["annotations"][0]["score"] == 0.333333

@@ -17,9 +17,12 @@ from odits.objects.detections import (
     mask_from_rle,
     object_at,
     object_crop,
+    object_in,
     object_rle,
     object_table,
     overlay_image,
+    part_of,
+    side_by_side,
     suppress,
 )
 
@@ -80,6 +83,9 @@ def test_crop_keeps_the_background(found: sv.Detections) -> None:
     assert crop.size == (10, 5)
     assert np.array_equal(np.asarray(crop), np.asarray(image)[15:20, 20:30])
     assert object_crop(image, found, 2).size == (1, 1)
+    line = sv.Detections(xyxy=np.array([[7, 9, 7, 12], [7, 9, 11, 9]], np.float32))
+    assert np.array_equal(np.asarray(object_crop(image, line, 0)), np.asarray(image)[9:12, 7:8]), "at least a column"
+    assert np.array_equal(np.asarray(object_crop(image, line, 1)), np.asarray(image)[9:10, 7:11]), "at least a row"
     for wrong in (-1, 3):
         with pytest.raises(OditsError, match="no object"):
             object_crop(image, found, wrong)
@@ -124,3 +130,68 @@ def test_overlay(found: sv.Detections) -> None:
     faint = np.asarray(overlay_image(image, found, 0.1)).astype(int)
     strong = np.asarray(overlay_image(image, found, 0.9)).astype(int)
     assert np.abs(faint[35, 45] - 128).sum() < np.abs(strong[35, 45] - 128).sum()
+
+
+def test_a_crop_has_at_least_one_pixel_and_no_more_than_the_box() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 100, 3), np.uint8)
+    boxes = np.array([[20, 15, 20, 15], [20.2, 15.3, 20.9, 15.8], [30, 40, 30, 45], [30, 40, 36, 40]], np.float32)
+    found = sv.Detections(xyxy=boxes, mask=np.ones((4, 60, 100), bool))
+    crops = [np.asarray(object_crop(Image.fromarray(pixels), found, index)) for index in range(4)]
+    for crop, (x0, y0, x1, y1) in zip(
+        crops, [(20, 15, 21, 16)] * 2 + [(30, 40, 31, 45), (30, 40, 36, 41)], strict=True
+    ):
+        assert np.array_equal(crop, pixels[y0:y1, x0:x1])
+
+
+def test_masks_that_overlap_by_just_the_threshold_stay() -> None:
+    masks = [block(0, 0, 10, 10), block(0, 0, 10, 5), block(0, 0, 2, 5)]  # IoU 0.5, 0.1 and 0.2
+    assert suppress(masks, 0.5) == [0, 1, 2]
+    assert suppress(masks, 0.49) == [0, 2]
+    assert suppress(masks, 0.1) == [0, 2]
+    assert suppress(masks, 0.09) == [0]
+    assert suppress([block(0, 0, 5, 5), block(5, 0, 9, 5)], 0.0) == [0, 1]  # side by side
+    assert suppress([block(3, 3, 4, 4), block(3, 3, 4, 4)], 0.99) == [0]
+
+
+def test_the_best_fitting_box(found: sv.Detections) -> None:
+    assert object_in(found, (20, 15, 30, 20)) == 1 and object_in(found, (10, 10, 49, 40)) == 0
+    assert object_in(found, (50, 40, 60, 50)) is None  # it touches the wall
+    assert object_in(found, (98, 58, 100, 60)) == 2
+    assert object_in(make_detections([], [], [], (100, 60)), (0, 0, 9, 9)) is None
+
+
+def test_a_part_keeps_all_that_belongs_to_an_object(found: sv.Detections) -> None:
+    part = part_of(found, [2, 0])
+    assert part.xyxy.tolist() == [[99, 59, 100, 60], [10, 10, 50, 40]]
+    assert part.data["area"].tolist() == [1, 1200] and part.data["kind"].tolist() == ["region", "region"]
+    assert part.confidence.tolist() == [1.0, 0.5] and part.mask.sum(axis=(1, 2)).tolist() == [1, 1200]
+    assert part_of(found, []).mask.shape == (0, 60, 100)
+
+
+def test_two_images_stand_side_by_side() -> None:
+    pair = side_by_side(Image.new("RGB", (10, 6), "red"), Image.new("RGB", (7, 9), "blue"), 3)
+    assert pair.size == (20, 9)
+    pixels = np.asarray(pair)
+    assert (pixels[:6, :10] == (255, 0, 0)).all() and (pixels[:, 13:] == (0, 0, 255)).all()
+    assert (pixels[:, 10:13] == 255).all() and (pixels[6:, :10] == 255).all()
+
+
+def test_the_table_rounds_and_names(found: sv.Detections) -> None:
+    third = make_detections([block(0, 0, 1, 2)], [0.123456], ["text"], (100, 60))
+    row = object_table(third, ["BAR"], [0.98768]).loc[0]
+    assert (row["name"], row["name_score"], row["confidence"]) == ("BAR", 0.9877, 0.1235)
+    assert row["area_percent"] == 0.03 and row["number"] == 1  # 2 of 6000 pixels
+    assert "name" not in object_table(found).columns
+
+
+def test_memory_at_the_limit_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "MAX_MASK_BYTES", 2 * 100 * 60)
+    assert len(make_detections([block(1, 1, 2, 2)] * 2, [1.0, 1.0], ["mask"] * 2, (100, 60))) == 2
+    with pytest.raises(OditsError, match="at most 81 pixels"):  # sqrt(2 / 3) of 100
+        make_detections([block(1, 1, 2, 2)] * 3, [1.0] * 3, ["mask"] * 3, (100, 60))
+
+
+def test_scaled_outlines_are_cut_at_one_half() -> None:
+    mask = np.array([[True, False]])
+    assert objects.resize_mask(mask, (4, 1)).tolist() == [[True, True, False, False]]
+    assert objects.resize_mask(mask, (2, 1)) is mask
