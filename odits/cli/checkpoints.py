@@ -12,23 +12,20 @@ from odits.cli.common import Json, print_json, print_table, say
 from odits.core.errors import OditsError, StoreError
 from odits.core.files import file_digest
 from odits.core.progress import open_reporter
+from odits.tracking.sources import EXPORT, STORE_FORMS, open_store
 from odits.tracking.store import StoredCheckpoint, StoredRun
 
 app = typer.Typer(help="Runs and checkpoints: list, show, pull, push, import.", no_args_is_help=True)
 
-EXPORT = "neptune-export"
-
 Source = Annotated[
     str,
-    typer.Option(help=f"mlflow[:URI], neptune[:PROJECT], or {EXPORT}:FOLDER, where FOLDER holds data/ and files/."),
+    typer.Option(help=f"{STORE_FORMS}, where FOLDER holds data/ and files/."),
 ]
 
 
 @app.command("list")
 def list_(source: Source = "mlflow", as_json: Json = False) -> None:
     """List all runs of a store with their checkpoints, and the checkpoints on this machine."""
-    from odits.tracking.sources import open_store
-
     store = open_store(source)
     listing = store.list()
     for warning in listing.warnings:
@@ -67,8 +64,6 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one run: its parameters, last metrics and checkpoints."""
-    from odits.tracking.sources import open_store
-
     store = open_store(source)
     try:
         run = store.run(reference.removeprefix("runs:/"))
@@ -92,7 +87,6 @@ def pull(
 ) -> None:
     """Bring a checkpoint to this machine: digest checked, pickles converted to safetensors or refused."""
     from odits.tracking import pulling
-    from odits.tracking.sources import open_store
 
     store = open_store(source)
     checkpoint = store.find(reference)
@@ -114,8 +108,6 @@ def push(
     as_json: Json = False,
 ) -> None:
     """Send a checkpoint from this machine to a store."""
-    from odits.tracking.sources import open_store
-
     found = open_store(source).push(path, name or path.stem, run)
     if as_json:
         print_json(_checkpoint_document(found))

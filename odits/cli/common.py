@@ -20,7 +20,6 @@ from rich.table import Table
 from odits.core.errors import OditsError
 from odits.core.files import asset
 from odits.core.progress import Phase, Progress, Reporter, open_reporter
-from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, read_dataset
 from odits.models.reference import (
     CLIP_FORMS,
     MODEL_FORMS,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from odits.core.pool import Problem
     from odits.core.pool import Workers as PoolWorkers
+    from odits.data import Dataset, ImageRecord, Vocabulary
     from odits.models.segmentation.batch import ObjectsRequest, Precomputed
     from odits.models.segmentation.parameters import SamParameters
 
@@ -256,6 +256,8 @@ def load_data(folder: Path | None) -> Dataset:
     Raises:
         OditsError: there is none.
     """
+    from odits.data import find_data_folder, read_dataset  # numpy and Pillow come with it
+
     found = find_data_folder(folder)
     if found is None:
         raise OditsError("No data set: name its folder with --data or in ODITS_DATA.")
@@ -270,6 +272,8 @@ def load_vocabulary(reference: str, data: Path | None) -> Vocabulary:
 
     Where no data set is named, "svt" stands for the words of the demo images.
     """
+    from odits.data import Vocabulary, find_data_folder, read_dataset
+
     if reference != "svt":
         return Vocabulary.from_file(Path(reference))
     if find_data_folder(data) is None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from odits.core.errors import OditsError
-from odits.data.images import image_size
 from odits.data.records import Dataset, ImageRecord
 
 RARE = 20
@@ -24,15 +23,6 @@ def word_frequencies(records: Iterable[ImageRecord]) -> Counter[str]:
 def lexicon_lengths(records: Iterable[ImageRecord]) -> list[int]:
     """Count the different words of each image's lexicon, in the images' order."""
     return [len(set(record.lexicon)) for record in records]
-
-
-def image_sizes(records: Iterable[ImageRecord]) -> list[tuple[int, int]]:
-    """Read width and height in pixels of each image from the files' headers, in the images' order.
-
-    Raises:
-        ImageError: a file has gone or was damaged since the data set was read.
-    """
-    return [image_size(record.path) for record in records]
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:

@@ -49,14 +49,18 @@ def open_image(source: str | Path | bytes | BinaryIO, name: str | None = None) -
             raise ImageError(f"{name} is damaged or cut off, so its picture can't be read.") from error
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(source: Path | bytes, name: str | None = None) -> tuple[int, int]:
     """Read width and height in pixels of the upright picture from the file's header alone.
+
+    Args:
+        source: the file, or its bytes.
+        name: what messages call the image; default the file's name.
 
     Raises:
         ImageError: as `open_image`, but for damage behind the header, which is not looked at.
     """
-    name = _title(path, None)
-    with _stream(path, name) as stream, _open(stream, name) as image:
+    name = _title(source, name)
+    with _stream(source, name) as stream, _open(stream, name) as image:
         width, height = image.size
         return (height, width) if _orientation(image) >= 5 else (width, height)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.core.files import file_digest, sha256_of
-from odits.data.images import ImageError, content_of, open_image
+from odits.data.images import ImageError, content_of, image_size, open_image
 from odits.data.vocabulary import Vocabulary
 
 SPLITS = ("train", "eval")
@@ -116,6 +116,14 @@ class ImageRecord:
             ImageError: the file can't be read.
         """
         return content_of(self.source, self.name)
+
+    def size(self) -> tuple[int, int]:
+        """Read width and height in pixels of the upright image from the file's header alone.
+
+        Raises:
+            ImageError: it can't be opened; the message names it.
+        """
+        return image_size(self.source, self.name)
 
     def open(self) -> Image.Image:
         """Decode the image as `odits.data.images.open_image` does: RGB, upright.

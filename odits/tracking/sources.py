@@ -1,14 +1,16 @@
-"""Stores and trackers from the references that `--source`, `--tracker` and the pages take."""
+"""Stores and trackers from the references that `--source`, `--track` and the pages take.
+
+A client is imported with the first reference to it: MLflow, Neptune and pyarrow take a second or more.
+"""
 
 from __future__ import annotations
 
 from odits.core.errors import StoreError
-from odits.tracking.mlflow_store import MlflowStore, MlflowTracker
-from odits.tracking.neptune_export import ExportStore
-from odits.tracking.neptune_store import NeptuneStore, NeptuneTracker
 from odits.tracking.store import CheckpointStore, NoTracker, Tracker, TrackingError
 
-FORMS = "mlflow[:URI], neptune[:PROJECT] or neptune-export:FOLDER"
+EXPORT = "neptune-export"
+STORE_FORMS = f"mlflow[:URI], neptune[:PROJECT] or {EXPORT}:FOLDER"
+TRACKER_FORMS = "mlflow[:URI], neptune[:PROJECT] or none"
 
 
 def open_store(source: str = "mlflow") -> CheckpointStore:
@@ -22,12 +24,18 @@ def open_store(source: str = "mlflow") -> CheckpointStore:
     """
     kind, _, place = source.strip().partition(":")
     if kind == "mlflow":
+        from odits.tracking.mlflow_store import MlflowStore
+
         return MlflowStore(place)
     if kind == "neptune":
+        from odits.tracking.neptune_store import NeptuneStore
+
         return NeptuneStore(place)
-    if kind == "neptune-export":
+    if kind == EXPORT:
+        from odits.tracking.neptune_export import ExportStore
+
         return ExportStore(place)
-    raise StoreError(f"There is no kind of store '{kind}': use {FORMS}.")
+    raise StoreError(f"There is no kind of store '{kind}': use {STORE_FORMS}.")
 
 
 def make_tracker(reference: str = "mlflow") -> Tracker:
@@ -42,9 +50,13 @@ def make_tracker(reference: str = "mlflow") -> Tracker:
     """
     kind, _, place = reference.partition(":")
     if kind == "mlflow":
+        from odits.tracking.mlflow_store import MlflowTracker
+
         return MlflowTracker(place)
     if kind == "neptune":
+        from odits.tracking.neptune_store import NeptuneTracker
+
         return NeptuneTracker(place)
     if reference == "none":
         return NoTracker()
-    raise TrackingError(f"There is no tracker '{kind}': use mlflow[:URI], neptune[:PROJECT] or none.")
+    raise TrackingError(f"There is no tracker '{kind}': use {TRACKER_FORMS}.")

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord, read_dataset
-from odits.data.facts import dataset_facts, image_sizes, lexicon_lengths, split_facts
+from odits.data.facts import dataset_facts, lexicon_lengths, split_facts
 
 
 def record(name: str, split: str, words: str) -> ImageRecord:
@@ -70,8 +69,3 @@ def test_one_split_and_one_word() -> None:
 def test_no_word_at_all_is_one_sentence() -> None:
     with pytest.raises(OditsError, match="No lexicon of none has a word"):
         dataset_facts(Dataset("none", Path(), (record("a", "eval", ""),)))
-
-
-def test_sizes_come_from_the_files(tmp_path: Path) -> None:
-    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
-    assert image_sizes([ImageRecord("a.png", tmp_path / "a.png", "eval", ())]) == [(30, 20)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -42,6 +43,19 @@ def test_a_file_and_its_bytes_are_the_same_image(file: Path) -> None:
     assert stored.path == file
     with pytest.raises(OditsError, match=r"^mine is not in a file\.$"):
         _ = uploaded.path
+
+
+def test_the_size_comes_from_the_header_alone(file: Path, tmp_path: Path) -> None:
+    assert ImageRecord("shop", file).size() == ImageRecord("mine", file.read_bytes()).size() == (8, 6)
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "JPEG")
+    half = ImageRecord("half", stream.getvalue()[: len(stream.getvalue()) // 2])
+    assert half.size() == (80, 60)
+    with pytest.raises(ImageError, match="^half is damaged or cut off"):
+        half.open()
+    with pytest.raises(ImageError, match=r"^mine\.png is not an image"):
+        ImageRecord("mine.png", b"no picture").size()
 
 
 def test_the_visible_words_are_the_boxed_ones() -> None:

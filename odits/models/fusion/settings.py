@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from odits.core.errors import OditsError
-from odits.data.predictions import View
+
+if TYPE_CHECKING:  # it comes with numpy, and the command line reads this module
+    from odits.data.predictions import View
 
 KIND = "odits"
 """What an ODITS checkpoint's header says under "kind"."""
