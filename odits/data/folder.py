@@ -78,7 +78,7 @@ def _record(path: Path, row: _Row, folder: Path, warnings: list[str]) -> ImageRe
 def _rows(path: Path) -> Iterator[_Row]:
     """Yield the rows of the table, blank lines left out."""
     text = _text(path)
-    header_line = text.lstrip().split("\n", 1)[0]
+    header_line = text.lstrip().partition("\n")[0]
     delimiter = next((mark for mark in ",;\t" if mark in header_line), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header: list[str] = []

@@ -93,7 +93,7 @@ class _Reader:
             self.warnings.append(f"{place}: the box of {word!r} in {name} is not four whole numbers; left out.")
             return None
         box = (max(x, 0), max(y, 0), min(x + width, size[0]), min(y + height, size[1]))
-        if not word or width <= 0 or height <= 0 or box[0] >= box[2] or box[1] >= box[3]:
+        if not word or box[0] >= box[2] or box[1] >= box[3]:
             self.warnings.append(f"{place}: the box of {word!r} in {name} is empty or outside the image; left out.")
             return None
         if box != (x, y, x + width, y + height):

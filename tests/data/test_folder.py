@@ -49,6 +49,23 @@ def test_tables_that_mean_the_same(tmp_path: Path, table: str) -> None:
     assert dataset.warnings == ()
 
 
+def test_a_row_may_leave_its_last_fields_out(tmp_path: Path) -> None:
+    dataset = read_folder(write(tmp_path, "file,words,split\na.jpg,BAR\nb.png\nsub/c.jpg,INN,TRAIN\n"))
+    assert [(record.name, record.split, record.lexicon) for record in dataset.records] == [
+        ("sub/c.jpg", "train", ("INN",)),
+        ("a.jpg", "eval", ("BAR",)),
+        ("b.png", "eval", ()),
+    ]
+
+
+def test_a_row_without_a_file_is_one_warning(tmp_path: Path) -> None:
+    dataset = read_folder(write(tmp_path, "file,words\na.jpg,BAR\n,INN\n.,INN\n"))
+    assert dataset.warnings == (
+        "lexicons.csv, line 3: '' is not a path inside the data set; left out.",
+        "lexicons.csv, line 4: '.' is not a path inside the data set; left out.",
+    )
+
+
 def test_paths_must_stay_inside_links_included(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "secret.jpg")
     folder = tmp_path / "data"
@@ -70,15 +87,16 @@ def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
 def test_missing_image_and_empty_lexicon_are_one_warning_each(tmp_path: Path) -> None:
     dataset = read_folder(write(tmp_path, "file,words\na.jpg,BAR\ngone.jpg,INN\nb.png,\n"))
     assert [record.name for record in dataset.records] == ["a.jpg", "b.png"]
-    assert len(dataset.warnings) == 2
-    assert "line 3" in dataset.warnings[0] and "gone.jpg" in dataset.warnings[0]
-    assert "line 4" in dataset.warnings[1] and "empty" in dataset.warnings[1]
+    assert dataset.warnings == (
+        "lexicons.csv, line 3: There is no image gone.jpg. Left out.",
+        "lexicons.csv, line 4: the lexicon of b.png is empty.",
+    )
 
 
 def test_a_file_in_two_splits_stays_in_the_first(tmp_path: Path) -> None:
     dataset = read_folder(write(tmp_path, "file,words,split\na.jpg,BAR,train\na.jpg,INN,eval\n"))
     assert [(record.split, record.lexicon) for record in dataset.records] == [("train", ("BAR", "INN"))]
-    assert len(dataset.warnings) == 1
+    assert dataset.warnings == ("lexicons.csv, line 3: a.jpg is in train already, and stays there.",)
 
 
 @pytest.mark.parametrize(

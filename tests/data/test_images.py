@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from odits.data.images import ImageError, image_digest, image_size, open_image
+from odits.data.images import ImageError, content_of, image_digest, image_size, open_image
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
@@ -116,6 +116,51 @@ def test_signed_wide_grey_is_stretched() -> None:
     values = np.array([[-100, 0], [100, 100_000]], np.int32)
     opened = np.asarray(open_image(encoded(Image.fromarray(values), "TIFF")))[..., 0]
     assert opened[0, 0] == 0 and opened[1, 1] == 255
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([[0, 100], [200, 255]], np.int32, [0, 100, 200, 255]),
+        ([[0, 256], [32768, 65535]], np.int32, [0, 1, 128, 255]),
+        ([[0, 16384], [32768, 65536]], np.int32, [0, 64, 128, 255]),
+        ([[-1, 0], [1, 1]], np.int32, [0, 128, 255, 255]),
+        ([[7, 7], [7, 7]], np.int32, [7, 7, 7, 7]),
+        ([[-5, -5], [-5, -5]], np.int32, [0, 0, 0, 0]),
+        ([[0, 0.25], [0.5, 1]], np.float32, [0, 64, 128, 255]),
+        ([[0, 0.5], [1, 1.5]], np.float32, [0, 0, 1, 2]),
+        ([[0, 128], [255, 255.5]], np.float32, [0, 0, 1, 1]),
+        ([[0, 51], [102, np.inf]], np.float32, [0, 51, 102, 0]),
+    ],
+)
+def test_wide_grey_by_hand(values: list[list[float]], kind: type, expected: list[int]) -> None:
+    """The widest value says how they are read: within 0..1, 0..255, 0..65535, or stretched."""
+    opened = open_image(encoded(Image.fromarray(np.array(values, kind)), "TIFF"))
+    assert np.asarray(opened)[..., 0].ravel().tolist() == expected
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_is_none_is_passed_over(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(gradient(), "JPEG", exif=exif)
+    assert open_image(data).size == image_size(data) == (40, 30)
+
+
+def test_a_long_name_is_cut_and_a_bad_one_replaced() -> None:
+    for name, shown in (("n" * 200, "n" * 120), ("n" * 120, "n" * 120), ("  ", "The image"), ("a\x00b", "a?b")):
+        with pytest.raises(ImageError) as caught:
+            open_image(b"", name)
+        assert str(caught.value) == f"{shown} is empty (0 bytes)."
+
+
+def test_the_bytes_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    assert content_of(tmp_path / "a.bin") == content_of(b"abc") == b"abc"
+    with pytest.raises(ImageError, match=r"^none\.bin can't be read: No such file"):
+        content_of(tmp_path / "none.bin")
+    with pytest.raises(ImageError, match=r"^mine can't be read"):
+        content_of(tmp_path, "mine")
 
 
 def test_transparency_lies_over_white() -> None:

@@ -52,7 +52,7 @@ def test_the_size_comes_from_the_header_alone(file: Path, tmp_path: Path) -> Non
     Image.fromarray(noise).save(stream, "JPEG")
     half = ImageRecord("half", stream.getvalue()[: len(stream.getvalue()) // 2])
     assert half.size() == (80, 60)
-    with pytest.raises(ImageError, match="^half is damaged or cut off"):
+    with pytest.raises(ImageError, match=r"^half is damaged or cut off"):
         half.open()
     with pytest.raises(ImageError, match=r"^mine\.png is not an image"):
         ImageRecord("mine.png", b"no picture").size()

@@ -60,7 +60,8 @@ def test_a_missing_or_broken_image_is_left_out_with_one_warning_each(tmp_path: P
     dataset = read_svt(tmp_path)
     assert [record.name for record in dataset.records] == ["a.jpg"]
     assert len(dataset.warnings) == 2
-    assert "gone.jpg" in dataset.warnings[0] and "bad.jpg" in dataset.warnings[1]
+    assert dataset.warnings[0] == "train.xml, image 2: There is no image gone.jpg. Left out."
+    assert dataset.warnings[1].startswith("train.xml, image 3: bad.jpg is not an image")
 
 
 @pytest.mark.parametrize("lexicon", ["", " , ,", None])
@@ -91,7 +92,30 @@ def test_boxes_are_cut_at_the_edge_or_left_out(tmp_path: Path) -> None:
     named = ("LEFT", "RIGHT", "OUT", "FLAT", "WORDS")
     assert len(dataset.warnings) == 5
     for word, warning in zip(named, dataset.warnings, strict=True):
-        assert word in warning and "a.jpg" in warning
+        assert word in warning and "a.jpg" in warning and warning.startswith("train.xml, image 1: ")
+
+
+def test_boxes_at_the_edge_to_the_pixel(tmp_path: Path) -> None:
+    rectangles = (
+        rectangle("FIRST", 0, 0, 1, 1),
+        rectangle("LAST", 99, 49, 1, 1),
+        rectangle("ALL", -1, -1, 102, 52),
+        rectangle("TOP", 3, -4, 5, 5),
+        rectangle("ABOVE", 3, -4, 5, 4),
+        rectangle("RIGHT", 100, 10, 5, 5),
+        rectangle("BELOW", 10, 50, 5, 5),
+        rectangle("BACKWARDS", 10, 10, -5, 5),
+        rectangle("", 10, 10, 5, 5),
+    )
+    write(tmp_path, "", element("img/a.jpg", "BAR", *rectangles))
+    dataset = read_svt(tmp_path)
+    assert [(boxed.word, boxed.box) for boxed in dataset.records[0].boxed] == [
+        ("FIRST", (0, 0, 1, 1)),
+        ("LAST", (99, 49, 100, 50)),
+        ("ALL", (0, 0, 100, 50)),
+        ("TOP", (3, 0, 8, 1)),
+    ]
+    assert ["cut there" in warning for warning in dataset.warnings] == [True, True] + [False] * 5
 
 
 def test_paths_that_leave_the_folder_are_not_opened(tmp_path: Path) -> None:
@@ -143,6 +167,12 @@ def test_xml_that_is_none_is_one_sentence(tmp_path: Path, content: str) -> None:
     with pytest.raises(OditsError, match=r"^train\.xml ") as caught:
         read_svt(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_line_of_a_mistake_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.xml").write_text("<tagset>\n<image>\n</tagset>")
+    with pytest.raises(OditsError, match=r"^train\.xml is not well-formed XML \(line 3\)\.$"):
+        read_svt(tmp_path)
 
 
 def test_no_image_at_all(tmp_path: Path) -> None:

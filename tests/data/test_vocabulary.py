@@ -42,6 +42,15 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
             Vocabulary.from_file(path)
 
 
+def test_a_file_may_have_32_mib(tmp_path: Path) -> None:
+    path = tmp_path / "large.txt"
+    path.write_bytes(b" " * (32 * 1024 * 1024 - 3) + b"BAR")
+    assert Vocabulary.from_file(path).words == ("BAR",)
+    path.write_bytes(b" " * (32 * 1024 * 1024 - 2) + b"BAR")
+    with pytest.raises(OditsError, match=r"^large\.txt is larger than the 32 MiB a vocabulary may have\.$"):
+        Vocabulary.from_file(path)
+
+
 def test_at_most_100_000_words() -> None:
     words = [str(number) for number in range(MAX_WORDS)]
     assert len(Vocabulary.from_words(words, "full")) == 100_000
@@ -57,6 +66,6 @@ def test_digest_depends_on_words_and_order_only() -> None:
 
 
 def test_the_constructor_refuses_what_from_words_would_mend() -> None:
-    for words in ((), ("A", "A"), ("",)):
-        with pytest.raises(OditsError):
+    for words, said in (((), "has no words"), (("A", "A"), "empty or a repeated"), (("B", ""), "empty or a repeated")):
+        with pytest.raises(OditsError, match=f"The vocabulary x .*{said}"):
             Vocabulary(words, "x")
