@@ -1,4 +1,4 @@
-"""Changes the code in one place at a time and sees whether the tests of the changed module notice.
+"""Change the code in one place at a time and see whether the tests of the changed module notice.
 
 A change swaps an operator or a comparison, or alters a number or a truth value. The sample is drawn with a seed, so
 that a run can be repeated; each change is made in a copy of the tree. Survivors that change nothing that anybody could
@@ -203,7 +203,7 @@ def _is_for_types(node: ast.AST) -> bool:
     return False
 
 
-def tests_of(root: Path, file: str) -> list[str]:
+def own_tests(root: Path, file: str) -> list[str]:
     """List the test files that import a module, those of its room and its namesake first; else its room's tests."""
     path = Path(file)
     room = root.joinpath("tests", *path.parts[1:-1])
@@ -318,7 +318,7 @@ class _Trials:
             self.failure = error
 
     def _judge(self, tree: Tree, mutant: Mutant) -> Result:
-        tests = tests_of(tree.folder, mutant.file)
+        tests = own_tests(tree.folder, mutant.file)
         result = tree.try_mutant(mutant, tests, self._limit(tree, mutant.file, tests))
         reason = self._equivalent.get((mutant.file, mutant.source, mutant.change))
         if result.outcome == "survived" and reason is not None:
@@ -373,7 +373,7 @@ def main() -> None:
     chosen.sort(key=lambda mutant: (mutant.file, mutant.start))
     if options.list:
         for mutant in chosen:
-            print(f"{mutant.file}:{mutant.line}  {mutant.change}  | {mutant.source}  | {tests_of(ROOT, mutant.file)}")
+            print(f"{mutant.file}:{mutant.line}  {mutant.change}  | {mutant.source}  | {own_tests(ROOT, mutant.file)}")
         return
     results = run_mutants(chosen, max(1, options.processes))
     counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in ("noticed", "survived")}

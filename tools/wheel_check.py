@@ -1,4 +1,4 @@
-"""Builds the package, installs it with all it needs into an empty environment elsewhere, cuts the network and uses it.
+"""Build the package, install it with all it needs into an empty environment elsewhere, cut the network and use it.
 
 The requirements come from the package index as for anybody; only then the network is cut, by a network namespace where
 the system allows one, else by a proxy that does not answer. Words and objects of a picture are asked for, and the
