@@ -17,7 +17,7 @@ from odits.figures.dataset import (
     word_frequency_figure,
 )
 from odits.figures.theme import SPLIT_TITLES
-from pages._shared import state
+from pages._shared import jobs, state
 from pages._shared.datasets import GET_SVT, choose_dataset, demo_dataset
 from pages._shared.jobs import show_problems
 from pages._shared.layout import bullets, chart, chart_download, count_of, escape_markdown, page, table_download
@@ -128,7 +128,9 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
 def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     """Show the figure of image sizes, the table of images, and the images that can't be opened."""
     table, problems = image_table(*key, dataset)
-    show_problems(problems)
+    problems |= offer_check(dataset, key)
+    show_problems(list(problems.values()))
+    table = table[~table["image"].isin(list(problems))]
     sizes = {
         split: list(zip(rows["width"], rows["height"], strict=True))
         for split, rows in table.groupby("split", sort=False)
@@ -141,6 +143,34 @@ def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     )
     st.dataframe(table, hide_index=True, height=420, key="images-table")
     table_download(table, f"{name}-images", "images")
+
+
+def offer_check(dataset: Dataset, key: tuple[str, int]) -> dict[str, str]:
+    """Decode every image beside the page; return why some can't be, by name, once that is known."""
+
+    def check(job: jobs.Job) -> dict[str, str]:
+        found = {}
+        for done, record in enumerate(dataset.records):
+            job.report(done, len(dataset.records))
+            try:
+                record.open()
+            except ImageError as error:
+                found[record.name] = str(error)
+        return found
+
+    name = f"check-{key[0]}-{key[1]}"
+    found: dict[str, str] | None = jobs.result_of(name)
+    task = jobs.Task(
+        key=name,
+        button="Check the images",
+        title="Checking that every image can be opened",
+        run=check,
+        note="Opens every image once, beside the page.",
+        stopped="Stopped.",
+        primary=False,
+    )
+    jobs.offer(task, needed=found is None, by_itself=True)
+    return found or {}
 
 
 @st.cache_data(max_entries=4, show_spinner="Counting words …")
@@ -160,14 +190,14 @@ def word_table(root: str, images: int, _dataset: Dataset) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=4, show_spinner="Measuring images …")
-def image_table(root: str, images: int, _dataset: Dataset) -> tuple[pd.DataFrame, list[str]]:
-    """Return one row an image, with split, size in pixels and words, and a sentence for each that can't be opened."""
-    rows, problems = [], []
+def image_table(root: str, images: int, _dataset: Dataset) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return one row an image, with split, size in pixels and words, and a sentence for each that has none, by name."""
+    rows, problems = [], {}
     for record in _dataset.records:
         try:
             width, height = record.size()
         except ImageError as error:
-            problems.append(str(error))
+            problems[record.name] = str(error)
             continue
         words = len(set(record.lexicon))
         rows.append((record.name, record.split, width, height, words, ", ".join(record.visible)))

@@ -115,8 +115,8 @@ def lay_out_picture(figure: go.Figure, image: Image.Image) -> None:
                 "layer": "below",
             }
         ],
-        xaxis={**hidden, "range": [0, width]},
-        yaxis={**hidden, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
+        xaxis={**hidden, "range": [0, width], "constraintoward": "left"},
+        yaxis={**hidden, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1, "constraintoward": "top"},
         height=int(np.clip(900 * height / width, 320, 760)),
         margin={"l": 0, "r": 0, "t": 34, "b": 0},
         hovermode="closest",

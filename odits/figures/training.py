@@ -138,7 +138,7 @@ def _figure(lines: Mapping[Panel, list[Line]], names: Sequence[str], x: str, hov
     figure = make_subplots(
         len(panels), 1, shared_xaxes=True, vertical_spacing=0.28 / len(panels), subplot_titles=titles
     )
-    told: set[int] = set()
+    in_legend: set[int] = set()
     for row, panel in enumerate(panels, 1):
         for line in lines[panel]:
             name = names[line.run]
@@ -152,16 +152,16 @@ def _figure(lines: Mapping[Panel, list[Line]], names: Sequence[str], x: str, hov
                 y=line.y,
                 name=short,
                 legendgroup=str(line.run),
-                showlegend=line.run not in told,
+                showlegend=line.run not in in_legend,
                 mode="lines+markers" if few else "lines",
                 line={"color": color, "width": 2, "dash": DASHES[line.run % len(DASHES)]},
                 marker={"color": color, "size": 6, "symbol": SYMBOLS[line.run % len(SYMBOLS)]},
                 hovertemplate=f"<b>{short}</b><br>{hover}<extra></extra>",
             )
-            told.add(line.run)
+            in_legend.add(line.run)
     figure.update_xaxes(title=x, row=len(panels), col=1)
-    legend = 22 * len(told) if len(told) > 1 else 0
-    styled(figure, PANEL_HEIGHT * len(panels) + 60 + legend, legend=len(told) > 1)
+    legend = 22 * len(in_legend) if len(in_legend) > 1 else 0
+    styled(figure, PANEL_HEIGHT * len(panels) + 60 + legend, legend=len(in_legend) > 1)
     figure.update_layout(margin={"t": 30, "b": 44 + legend})
     # the titles stand at the left, where a panel is read first
     figure.update_annotations(font={"size": FONT_SIZE}, x=0, xanchor="left")

@@ -55,15 +55,16 @@ def model_card(ref: ModelRef) -> str | None:
     return None
 
 
+def words_link(ref: ModelRef) -> str:
+    """Return the address of the page Words with this model, and no other."""
+    return "/?" + urlencode({"model": ref.reference})
+
+
 def show(ref: ModelRef, name: str) -> None:
     """Show everything known about one checkpoint."""
     st.subheader(escape_markdown(name), anchor=False)
     with st.container(horizontal=True):
-        st.link_button(
-            "Read words with it",
-            "/?" + urlencode({"model": ref.reference}),
-            icon=":material/text_fields:",
-        )
+        st.link_button("Read words with it", words_link(ref), icon=":material/text_fields:")
         if ref.path is not None:
             st.download_button(
                 "Weights",

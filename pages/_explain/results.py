@@ -86,8 +86,6 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
     figure = contributions_figure(opened.image, outlines, answer.labels, values, title, diverging)
     width, height = opened.image.size
     figure.update_layout(height=min(max(int(560 * height / width), 260), 660) + 70)
-    figure.update_xaxes(constraintoward="left")
-    figure.update_yaxes(constraintoward="top")
     stem = file_stem(f"explain-{picture.name}-{word}-{view}")
     with panes("explained") as row:
         with row.container(key="pane-overlay"):

@@ -92,8 +92,6 @@ def _figure(
     # fits the pane at common widths, so that little is left blank around the picture
     width, height = opened.image.size
     figure.update_layout(height=min(max(int(580 * height / width), 280), 680) + 34)
-    figure.update_xaxes(constraintoward="left")
-    figure.update_yaxes(constraintoward="top")
     return figure
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
+from PIL import Image
+from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from odits.core.pool import Item, Workers
@@ -104,3 +108,42 @@ def test_sams_filters_are_replayed_over_masks_that_are_collected_once(tmp_path: 
     assert metric(app, "Mean") == every > 1, "where nothing is moved, replaying gives SAM's own counts"
     app.slider[2].set_value(0.1)
     assert metric(run(app), "Mean") < every
+
+
+def test_statistics_are_computed_once_for_the_same_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ["file,words,split"]
+    for number in range(10):
+        with Image.open(DEMO[number % len(DEMO)].source) as whole:
+            whole.crop((40 * number, 0, 40 * number + 220, 200 + 12 * number)).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,BAR,train")
+    (tmp_path / "lexicons.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.setenv("ODITS_DATA", str(tmp_path))
+    items = [Item(f"{number}.png", tmp_path / f"{number}.png") for number in range(10)]
+    precompute(items, ObjectsRequest("embedded"), Workers(2))
+    computed: list[str] = []
+
+    def counting(values: np.ndarray, distribution: str, **settings: Any) -> Any:
+        computed.append(distribution)
+        return anderson(values, distribution, **settings)
+
+    anderson = stats.anderson
+    monkeypatch.setattr(stats, "anderson", counting)
+    app = counts(images="train")
+    first = len(computed)
+    assert 1 <= first <= 5, "each distribution once"
+    for distribution in ("expon", "gumbel_r"):
+        next(box for box in app.selectbox if box.label == "Compare with").set_value(distribution)
+        run(app)
+    before = metric(app, "Mean")
+    app.slider[0].set_value(0.05)
+    assert metric(run(app), "Mean") == before, "no object is as doubtful"
+    assert len(computed) == first, "a slider that changes no count computes nothing"
+    app.slider[0].set_value(0.6)
+    run(app)
+    moved = len(computed)
+    assert moved > first
+    app.slider[0].set_value(0.0)
+    run(app)
+    app.slider[0].set_value(0.6)
+    run(app)
+    assert len(computed) == moved, "counts that were tested already are not tested again"
