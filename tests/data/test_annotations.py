@@ -238,8 +238,10 @@ def test_a_file_of_a_newer_version_is_told() -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(home: Path) -> None:
     (home / "annotations").write_text("in the way")
-    with pytest.raises(OditsError, match="can't be written"):
+    with pytest.raises(OditsError) as caught:
         set_mark("Anna", image_word(), "right")
+    place = f"({annotation_file('Anna')}). Nothing marked before is lost."
+    assert str(caught.value) == f"The marks of Anna can't be written: File exists {place}"
     assert read_marks("Anna") == {}
     assert annotators() == []
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.data.folder import read_folder
+from odits.data.folder import is_folder, read_folder
 
 
 def write(folder: Path, table: str, images: tuple[str, ...] = ("a.jpg", "b.png", "sub/c.jpg")) -> Path:
@@ -114,6 +114,16 @@ def test_tables_that_are_wrong_are_one_sentence(tmp_path: Path, table: str, part
     with pytest.raises(OditsError, match=part) as caught:
         read_folder(write(tmp_path, table))
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_missing(tmp_path: Path) -> None:
+    assert not is_folder(tmp_path)
+    with pytest.raises(OditsError) as caught:
+        read_folder(tmp_path)
+    assert str(caught.value) == f"{tmp_path / 'lexicons.csv'} can't be read: No such file or directory."
+    (tmp_path / "lexicons.csv").mkdir()
+    assert not is_folder(tmp_path)
+    assert is_folder(write(tmp_path / "data", "file,words\n"))
 
 
 def test_a_table_that_is_no_text(tmp_path: Path) -> None:

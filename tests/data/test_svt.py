@@ -7,7 +7,7 @@ from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.data import BoxedWord, read_dataset
-from odits.data.svt import read_svt
+from odits.data.svt import is_svt, read_svt
 
 
 def rectangle(word: str, x: object, y: object, width: object, height: object) -> str:
@@ -139,9 +139,11 @@ def test_an_image_named_twice_counts_once(tmp_path: Path) -> None:
 
 
 def test_one_file_alone_is_enough(tmp_path: Path) -> None:
+    assert not is_svt(tmp_path)
     dataset = read_dataset(write(tmp_path, None, element("img/a.jpg", "BAR")))
     assert dataset.splits == ("eval",) and dataset.split("train") == ()
     assert dataset.warnings == ("There is no train.xml, so the split train is empty.",)
+    assert is_svt(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,10 @@ def test_files_that_are_no_vocabulary(tmp_path: Path, content: bytes) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.txt", tmp_path):
-        with pytest.raises(OditsError, match="can't be read"):
+    for path, reason in ((tmp_path / "none.txt", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(OditsError) as caught:
             Vocabulary.from_file(path)
+        assert str(caught.value) == f"The vocabulary {path} can't be read: {reason}."
 
 
 def test_a_file_may_have_32_mib(tmp_path: Path) -> None:
