@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from odits.cli import app
 
+pytestmark = pytest.mark.slow
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 GOOD = {"train": ["bakery", "cafe"], "eval": ["hotel", "market"]}
 BROKEN = {"train": "cut0.jpg", "eval": "cut1.jpg"}

@@ -79,11 +79,10 @@ def test_what_progress_raises_ends_the_work() -> None:
         if done == 1:
             raise InterruptedError
 
-    taken = []
+    outcomes = map_images(DIGESTS, items(b"a", b"b", b"c"), Workers(1), stop)
+    assert next(outcomes).problem is None
     with pytest.raises(InterruptedError):
-        for outcome in map_images(DIGESTS, items(b"a", b"b", b"c"), Workers(1), stop):
-            taken.append(outcome)
-    assert len(taken) == 1
+        next(outcomes)
 
 
 def test_outcomes_in_the_items_order() -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from odits.core.pool import HERE, Item, Task, Workers, collect, map_images
+from odits.core.progress import no_progress
 from odits.models.segmentation.batch import ObjectsRequest, precompute
 
 pytest.importorskip("ray", reason="Ray is not installed (requirements-ray.txt)")
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class TwoMachines:
-    """A head without cores, to which this process connects, and two machines of one core each."""
+    """A head without cores, to which this process connects, and two machines of two cores each."""
 
     def __init__(self, folder: Path) -> None:
         from ray.cluster_utils import Cluster
@@ -41,12 +42,18 @@ class TwoMachines:
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
 
 
+def objects_in(home: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (home / "cache" / "objects").glob("v1/*/*.json")}
+
+
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoMachines]:
     """Two machines; the last test loses one."""
     folder = tmp_path_factory.mktemp("machines")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for setting in ("worker_register_timeout_seconds", "raylet_start_wait_time_s"):
+            patch.setenv(f"RAY_{setting}", "300")  # a busy machine starts processes slowly
         patch.delenv("PYTHONPATH", raising=False)
         patch.chdir(folder)
         started = TwoMachines(folder)
@@ -54,7 +61,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoMachines]:
         started.cluster.shutdown()
 
 
-def test_files_travel_once_to_each_machine_and_a_deadly_item_costs_itself(machines: TwoMachines, tmp_path: Path) -> None:
+def test_files_travel_once_to_each_machine_and_a_deadly_item_costs_one(machines: TwoMachines, tmp_path: Path) -> None:
     weights = tmp_path / "model.pth"
     weights.write_text("weights of ")
     task = Task("pool_tasks:weighted", {"weights": str(weights), "seconds": 0.2}, files=["weights"])
@@ -80,19 +87,22 @@ def test_a_lost_machine_changes_nothing(
         file = tmp_path_factory.mktemp("images") / f"{number}.png"
         Image.open(path).crop((40 * number, 0, 40 * number + 240, 200)).save(file)
         images.append(Item(file.name, file))
+    lost: list[bool] = []
+
+    def lose(done: int, _of: int) -> None:
+        if done == 3 and not lost:
+            lost.append(True)
+            machines.lose_one()
+
     stored = []
-    for where in (Workers(1), Workers(4, machines.address)):
+    for where, progress in ((Workers(1), no_progress), (Workers(2, machines.address), lose)):
         home = tmp_path_factory.mktemp("store")
         monkeypatch.setenv("ODITS_HOME", str(home))
-
-        def lose(done: int, _of: int, lost: list[bool] = []) -> None:  # noqa: B006  (once is enough)
-            if where.ray and done == 3 and not lost:
-                lost.append(True)
-                machines.lose_one()
-
-        done = precompute(images, ObjectsRequest("embedded"), where, lose)
+        done = precompute(images, ObjectsRequest("embedded"), where, progress)
         assert (done.computed, done.problems) == (12, {})
-        stored.append({file.name: file.read_bytes() for file in (home / "cache" / "objects").glob("v1/*/*.json")})
+        stored.append(objects_in(home))
     assert len(machines.nodes) == 1
     assert stored[0] == stored[1] and len(stored[0]) == 12
-    assert all(list((home / "cache" / "objects").glob("v1/*/*.json")) for home in machines.homes), "both had their share"
+    assert all(list((home / "cache" / "objects").glob("v1/*/*.json")) for home in machines.homes), (
+        "both had their share"
+    )

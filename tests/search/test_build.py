@@ -16,12 +16,13 @@ from odits.core.pool import Workers
 from odits.data import read_dataset
 from odits.data.records import collection_of_dataset, collection_of_folder
 from odits.models.reading.reader import TextReader
-from odits.search.index import DESCRIPTION, build_index, remove_index, index_folder, is_current, open_index
+from odits.search.index import DESCRIPTION, build_index, index_folder, is_current, open_index, remove_index
 from odits.search.query import parse_query
 from odits.search.ranking import Searcher, search
 from tests.killing import run_and_kill
 from tests.search.conftest import DEMO
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
 
 

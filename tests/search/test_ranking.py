@@ -45,7 +45,7 @@ def mixed_index(home: Path) -> Index:
         frames = line.frames.astype(np.float32) * rng.uniform(0.2, 1, (len(line.frames), 1))
         frames += rng.normal(0, 1.5, frames.shape) * (rng.random(frames.shape) < 0.3)
         made.append((frame_table(frames), line))
-    folder = index_folder("mixed") / "arrays"
+    folder = index_folder("mixed-lines") / "arrays"
     folder.mkdir(parents=True)
     writer = ArrayWriter(folder, sum(len(table) for table, _ in made), len(made))
     for table, line in made:
@@ -56,8 +56,8 @@ def mixed_index(home: Path) -> Index:
         frames = sum(len(table) for table, _ in made[first : first + count])
         images.append(IndexedImage(f"{number}.jpg", f"{number}.jpg", "", lines=count, frames=frames))
         first += count
-    write_atomically(index_folder("mixed") / DESCRIPTION, description("mixed", "", "arrays", images))
-    found = open_index("mixed")
+    write_atomically(index_folder("mixed-lines") / DESCRIPTION, description("mixed", "", "arrays", images))
+    found = open_index("mixed-lines")
     assert found is not None
     return found
 
@@ -182,12 +182,12 @@ def test_queries_are_checked() -> None:
 
 
 def test_nothing_but_images_without_text(tmp_path: Path) -> None:
-    folder = index_folder("empty") / "arrays"
+    folder = index_folder("no-lines-at-all") / "arrays"
     folder.mkdir(parents=True)
     ArrayWriter(folder, 0, 0).finish()
     images = [IndexedImage("a.jpg", "a.jpg", "")]
-    write_atomically(index_folder("empty") / DESCRIPTION, description("empty", "", "arrays", images))
-    index = open_index("empty")
+    write_atomically(index_folder("no-lines-at-all") / DESCRIPTION, description("empty", "", "arrays", images))
+    index = open_index("no-lines-at-all")
     assert index is not None
     assert search(Searcher(index), parse_query("cafe")) == []
 

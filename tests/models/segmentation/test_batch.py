@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def files(home: Path, kind: str = "objects") -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (home / "cache" / kind).glob("v1/*/*.*")}
 
 
+@pytest.mark.slow
 def test_processes_find_what_the_segmenter_finds(home: Path) -> None:
     seen: list[tuple[int, int]] = []
     done = precompute(IMAGES, EMBEDDED, Workers(2), lambda *numbers: seen.append(numbers))
@@ -57,6 +59,7 @@ def test_processes_find_what_the_segmenter_finds(home: Path) -> None:
     assert files(home) == kept, "a process of its own and this one store the same bytes"
 
 
+@pytest.mark.slow
 def test_what_is_there_is_left_and_bytes_are_images_too(home: Path) -> None:
     content = Path(str(IMAGES[0][1])).read_bytes()
     assert precompute([Item("uploaded.jpg", content)], EMBEDDED, Workers(1)).computed == 1
@@ -66,6 +69,15 @@ def test_what_is_there_is_left_and_bytes_are_images_too(home: Path) -> None:
     assert [path.stat().st_mtime_ns for path in (home / "cache" / "objects").glob("v1/*/*")] == stamps
 
 
+@pytest.mark.slow
+def test_two_runs_at_once_compute_each_image_once(home: Path) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        runs = list(threads.map(lambda _: precompute(IMAGES, EMBEDDED, Workers(1)), range(2)))
+    assert sum(run.computed for run in runs) == 3 == len(files(home))
+    assert [run.computed + run.stored for run in runs] == [3, 3]
+
+
+@pytest.mark.slow
 def test_images_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
     images = [
@@ -89,6 +101,7 @@ def test_nowhere_to_keep_it_ends_the_run_in_one_sentence(tmp_path: Path, monkeyp
         precompute(IMAGES, ObjectsRequest("yolo"), Workers(1))
 
 
+@pytest.mark.slow
 def test_stopping_ends_the_processes_and_keeps_what_was_done(home: Path) -> None:
     def stop(done: int, _of: int) -> None:
         if done == 1:
@@ -101,6 +114,7 @@ def test_stopping_ends_the_processes_and_keeps_what_was_done(home: Path) -> None
     assert precompute(IMAGES, EMBEDDED, Workers(1)).stored == kept
 
 
+@pytest.mark.slow
 def test_sams_candidates_replay_to_its_objects(home: Path, sam: str) -> None:
     wanted = ObjectsRequest(sam, LOOSE, "cpu")
     objects = precompute(IMAGES[:2], wanted, Workers(1))
@@ -118,6 +132,7 @@ def test_sams_candidates_replay_to_its_objects(home: Path, sam: str) -> None:
         loosened(SamParameters(mode="approximate"))
 
 
+@pytest.mark.slow
 def test_a_damaged_candidate_file_is_none(home: Path, sam: str) -> None:
     wanted = ObjectsRequest(sam, LOOSE, "cpu", "candidates")
     key = precompute(IMAGES[:1], wanted, Workers(1)).segmenter.key
@@ -169,6 +184,7 @@ def test_without_ray_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         precompute(IMAGES, EMBEDDED, Workers(1, "local"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (requirements-ray.txt)")
 def test_ray_finds_what_processes_find(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
