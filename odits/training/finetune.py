@@ -98,10 +98,10 @@ def _finetune(
     if state.epoch >= settings.epochs:
         return state
     phase = options.listener.phase
-    if processes.first:
-        compute_features(clip, part, records, phase("preparing images"))
+    features = compute_features(clip, part, records, phase("preparing images")) if processes.first else None
     processes.wait()
-    features = compute_features(clip, part, records)  # from the store, in every process
+    if features is None:
+        features = compute_features(clip, part, records)  # from the store
     state.note_problems(records, features.problems, options.listener)
     records = [records[place] for place in features.usable]
     require_two(records, dataset, "train")

@@ -325,6 +325,7 @@ class ReaderTask(RenderedTask[dict[str, Any]]):
         model: an open_clip model of the embedded architecture.
     """
 
+    name = "training the reader"
     losses = ("contrast", "gate", "spelling", "accuracy")
     watched = "contrast"
     clip_gradients = 2.0
@@ -368,6 +369,7 @@ class LocatorTask(RenderedTask[tuple[Tensor, list[Tensor]]]):
         locator: what learns.
     """
 
+    name = "training the locator"
     losses = ("cells", "boxes")
     watched = "cells"
     clip_gradients = 5.0

@@ -251,6 +251,7 @@ class Task(ABC, Generic[Batch]):
     """What a run trains, and how one goes about it.
 
     Attributes:
+        name: of the work, for people.
         losses: names of what `step` returns.
         watched: the name of the value whose new lows are remembered as `RunState.lowest`.
         tensors: what is trained, by name: parameters, their averages, statistics of batch normalisation.
@@ -260,6 +261,7 @@ class Task(ABC, Generic[Batch]):
         only_best: whether a new checkpoint takes the place of the former; it is tracked at the end then.
     """
 
+    name: str = "training"
     losses: tuple[str, ...]
     watched: str = "total"
     tensors: Mapping[str, Tensor]
@@ -378,7 +380,7 @@ class _Loop:
     stopped: threading.Event
 
     def __post_init__(self) -> None:
-        self._phase = self.listener.phase("training")
+        self._phase = self.listener.phase(self.task.name)
         self._saved = time.monotonic()
         self._report()
 
@@ -410,6 +412,7 @@ class _Loop:
         state.step, state.sums, state.count, state.epoch_generator = 0, [], 0, ""
         if self.processes.first:
             self.save()
+            self._phase.describe(f"epoch {state.epoch}, {task.watched.replace('_', ' ')} {line[task.watched]:.4f}")
             self.listener.epoch(line)
 
     def _between(self, rng: np.random.Generator) -> None:
@@ -447,7 +450,6 @@ class _Loop:
         state.samples += len(samples)
         state.history.append(line)
         write_atomically(self.folder / HISTORY, json.dumps(state.history, indent=1).encode())
-        self._phase.describe(f"epoch {epoch}, {task.watched.replace('_', ' ')} {line[task.watched]:.4f}")
 
     def _report(self) -> None:
         self._phase(*self.task.position(self.state))

@@ -26,6 +26,7 @@ from odits.training.settings import FinetuneSettings
 from tests.training import tiny
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
 CONFIG = FinetuneSettings(epochs=5, batch=3, draws=2, learning_rate=1e-3, named_epochs=(2, 3))
 OPTIONS = (
     "--epochs",

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from odits.core.errors import OditsError
+from odits.core.progress import Phase
 from odits.models.registry import read_metadata
-from odits.training.pretraining import RenderedBatches, learning_rate, plain_share, train_reader
+from odits.training.pretraining import RenderedBatches, learning_rate, plain_share, pretrain, train_reader
 from odits.training.rendering import SignRenderer, usable_fonts
 from odits.training.run import Listener, RunOptions
 from odits.training.saving import save_model
-from odits.training.settings import ReaderSettings
+from odits.training.settings import PretrainSettings, ReaderSettings
 from tests.training.test_rendering import MATPLOTLIB_FONTS
 
 WORDS = ["bar", "cafe", "hotel", "pizza", "books", "market", "garden", "motel", "photo", "salon", "bank", "shoes"]
@@ -33,6 +35,7 @@ def test_batches_depend_on_seed_and_number_alone(renderer: SignRenderer) -> None
     assert first["images"].shape == (CONFIG.batch + CONFIG.misframed, 32, 128, 3)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(renderer: SignRenderer, tmp_path: Path) -> None:
     whole = train_reader(renderer, tmp_path / "whole", CONFIG).state_dict()
 
@@ -68,9 +71,41 @@ def test_schedules() -> None:
     assert plain_share(10**6, config) == 0.05
 
 
+@pytest.mark.slow
 def test_the_checkpoint_says_what_it_is(renderer: SignRenderer, tmp_path: Path) -> None:
     model = train_reader(renderer, tmp_path / "run", dataclasses.replace(CONFIG, steps=1))
     save_model(model, tmp_path / "model.safetensors", {"steps": "1"})
     metadata = read_metadata(tmp_path / "model.safetensors")
     assert metadata["architecture"] == "odits-signs"
     assert metadata["steps"] == "1"
+
+
+@pytest.mark.slow
+def test_reader_and_locator_become_one_model_and_are_gone_on_with(renderer: SignRenderer, tmp_path: Path) -> None:
+    """State files of an older version are named and left alone; another seed needs another folder."""
+    for name in ("state.pt", "locator.pt"):
+        (tmp_path / name).write_bytes(b"of version 0.1")
+    said: list[str] = []
+    phases: list[str] = []
+
+    def phase(name: str) -> Phase:
+        phases.append(name)
+        return Phase(name)
+
+    settings = PretrainSettings(steps=1, locator_steps=1, workers=0)
+    options = RunOptions(listener=Listener(said.append, phase))
+    path = pretrain(renderer, tmp_path, settings, options)
+    assert [line.partition(" is of an older version")[0] for line in said] == [
+        str(tmp_path / "locator.pt"),
+        str(tmp_path / "state.pt"),
+    ]
+    assert (tmp_path / "state.pt").read_bytes() == b"of version 0.1"
+    metadata = read_metadata(path)
+    assert (metadata["words"], metadata["steps"]) == (str(len(WORDS)), "1")
+    before = path.read_bytes()
+    path.unlink()
+    assert pretrain(renderer, tmp_path, settings, options).read_bytes() == before
+    assert said[2:] == [f"resumed after step 1 of 1: {tmp_path / name}" for name in ("locator", "reader")]
+    assert phases == ["training the locator", "training the reader"] * 2
+    with pytest.raises(OditsError, match="another seed"):
+        pretrain(renderer, tmp_path, dataclasses.replace(settings, seed=1))

@@ -57,6 +57,7 @@ def input_encoder() -> InputEncoder:
     return InputEncoder(ObjectEncoder(load_clip("embedded", "cpu"), load_segmenter("embedded")))
 
 
+@pytest.mark.slow
 def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, input_encoder: InputEncoder, tmp_path: Path) -> None:
     from odits.models.clip.embedded import ARCHITECTURE
 
@@ -93,6 +94,7 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, input_encoder: 
         train_odits(input_encoder, data, tmp_path / "a", replace(QUICK, seed=1), origin)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["head", "full"])
 def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
     from odits.models.clip.embedded import ARCHITECTURE
@@ -117,6 +119,7 @@ def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
     assert found.probabilities.sum() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_clip_learns_from_an_images_own_objects_only(
     data: Dataset, input_encoder: InputEncoder, tmp_path: Path
 ) -> None:
@@ -124,6 +127,7 @@ def test_clip_learns_from_an_images_own_objects_only(
         train_odits(input_encoder, data, tmp_path, replace(QUICK, clip="head", objects="shuffled"), ORIGIN)
 
 
+@pytest.mark.slow
 def test_controls_see_other_objects(data: Dataset, input_encoder: InputEncoder) -> None:
     inputs = input_encoder.encode_all([record.path for record in data.records], data.vocabulary())
     alone = choose_objects(inputs, "image", 0)
@@ -134,6 +138,7 @@ def test_controls_see_other_objects(data: Dataset, input_encoder: InputEncoder) 
     assert sorted(one.embeddings.objects.tobytes() for one in shuffled) == sorted(own.values())
 
 
+@pytest.mark.slow
 def test_held_out_images_are_not_learned_from(data: Dataset, input_encoder: InputEncoder) -> None:
     inputs = input_encoder.encode_all([record.path for record in data.split("train")], data.vocabulary())
     table = lexicon_table([record.lexicon for record in data.split("train")], data.vocabulary())
@@ -215,6 +220,7 @@ def test_runs_differ_by_their_settings() -> None:
     assert set(ABLATIONS) >= {"object_attention", "feature_enhancer"}
 
 
+@pytest.mark.slow
 def test_what_a_checkpoint_says_of_its_origin() -> None:
     input_encoder = make_input_encoder("embedded", "embedded", "blurred")
     origin = origin_of("embedded", "embedded", input_encoder)

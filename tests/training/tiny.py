@@ -2,7 +2,8 @@
 
     python -m tests.training.tiny [--die FUNCTION CALL] OPTIONS...
 
-With --die the process kills itself (SIGKILL) at the named call of a function of the training.
+With --die the process kills itself (SIGKILL) at the named call of a function of the training; "interrupt" is Ctrl-C
+within a step.
 """
 
 import io
@@ -71,10 +72,10 @@ def _die(function: str, call: int) -> None:
         nonlocal calls
         calls += 1
         if calls == call:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGINT if function == "interrupt" else signal.SIGKILL)
         return before(*arguments, **options)
 
-    if function == "step":  # in the middle of an epoch: losses are there, weights have not moved
+    if function in ("step", "interrupt"):  # in the middle of an epoch: losses are there, weights have not moved
         step = torch.optim.Adam.step
         torch.optim.Adam.step = lambda *a, **k: deadly(step, *a, **k)  # type: ignore[method-assign]
     elif function == "checkpoint":  # before the epoch's checkpoint
