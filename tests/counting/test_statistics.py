@@ -183,3 +183,60 @@ def test_stored_tests_are_the_tests(home: Path) -> None:
     for file in files:
         file.write_text('{"norm": "no number"}')
     assert stored_tests(poisson()) == computed(poisson())
+
+
+TABLES = {  # D'Agostino and Stephens 1986, for parameters that are estimated, of an endless sample
+    "norm": ((15, 10, 5, 2.5, 1), (0.561, 0.631, 0.752, 0.873, 1.035)),
+    "expon": ((15, 10, 5, 2.5, 1), (0.916, 1.062, 1.321, 1.591, 1.959)),
+    "lognorm": ((15, 10, 5, 2.5, 1), (0.561, 0.631, 0.752, 0.873, 1.035)),
+    "weibull_min": ((25, 10, 5, 2.5, 1), (0.474, 0.637, 0.757, 0.877, 1.038)),
+    "gumbel_r": ((25, 10, 5, 2.5, 1), (0.474, 0.637, 0.757, 0.877, 1.038)),
+}
+
+
+@pytest.mark.parametrize("distribution", sorted(DISTRIBUTIONS))
+def test_critical_values_are_the_published_ones(distribution: str) -> None:
+    levels, asymptotic = TABLES[distribution]
+    endless = verdict(distribution, 0.0, 10**9)
+    assert endless.significance_levels == levels and endless.critical_values == pytest.approx(asymptotic, abs=6e-4)
+    correction = {"norm": 1 + 0.75 / 20 + 2.25 / 400, "lognorm": 1 + 0.75 / 20 + 2.25 / 400, "expon": 1 + 0.6 / 20}
+    divisor = correction.get(distribution, 1 + 0.2 / math.sqrt(20))
+    critical = verdict(distribution, 0.0, 20).critical_values
+    assert critical == pytest.approx([value / divisor for value in asymptotic], abs=5.1e-4)
+    for level, value in zip(levels, critical, strict=True):
+        assert verdict(distribution, value, 20).p_value == pytest.approx(level / 100)
+
+
+def test_p_values_lie_between_the_ends_of_the_table() -> None:
+    low, high = verdict("norm", 9.0, 50), verdict("norm", 0.1, 50)
+    assert (low.p_value, low.p_text, high.p_value, high.p_text) == (0.01, "≤ 0.01", 0.15, "≥ 0.15")
+    assert "p ≤ 0.01." in low.sentence and "p ≥ 0.15." in high.sentence
+    first, second = verdict("norm", 0.0, 50).critical_values[1:3]
+    between = verdict("norm", (first + second) / 2, 50)
+    assert between.p_value == pytest.approx(0.075) and between.p_text == "0.075" and "p = 0.075." in between.sentence
+    assert "at the 5 % level" in between.sentence and not between.rejected
+    assert verdict("gumbel_r", 0.1, 50).p_text == "≥ 0.25"
+
+
+def test_eight_images_are_enough_and_an_even_tie_takes_the_smallest_mode() -> None:
+    assert anderson_darling([1, 2, 3, 4, 5, 6, 7, 9]).statistic > 0
+    assert describe_counts([3, 1, 1, 3, 2]).mode == 1
+    assert describe_counts([0]).as_dict() == {"counts": [0], "mean": 0.0, "median": 0.0, "mode": 0, "std": None}
+
+
+def test_the_density_reaches_four_bandwidths_beyond_the_counts() -> None:
+    counts = [100, 110, 120, 150]
+    x, y = density_curve(counts, 50)
+    reach = 4 * np.std(counts, ddof=1) * 4 ** (-1 / 5)
+    assert len(x) == len(y) == 50 and x[0] == pytest.approx(100 - reach) and x[-1] == pytest.approx(150 + reach)
+    near, values = density_curve([0, 1, 2, 3])
+    kernel = stats.gaussian_kde([0, 1, 2, 3])
+    assert near[0] == 0 and values[0] == pytest.approx(2 * kernel(0)[0])
+
+
+def test_what_leaves_no_room_for_zero() -> None:
+    counts = [0, *poisson()]
+    for distribution in sorted(DISTRIBUTIONS):
+        infinite = math.isinf(anderson_darling(counts, distribution).statistic)
+        assert infinite == (distribution in ("expon", "lognorm", "weibull_min"))
+    assert not math.isinf(anderson_darling([1, *poisson()], "expon").statistic)
