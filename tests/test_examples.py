@@ -18,7 +18,13 @@ WITH_EXAMPLES = sorted(
 )
 
 
-@pytest.mark.parametrize("module", WITH_EXAMPLES)
+LOADS_MODELS = {"odits.api"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(module, marks=[pytest.mark.slow] if module in LOADS_MODELS else []) for module in WITH_EXAMPLES],
+)
 def test_examples_of(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = doctest.testmod(importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE)

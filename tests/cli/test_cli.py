@@ -32,6 +32,7 @@ def vocabulary(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_words_of_images(svt: Path) -> None:
     done = run("words", svt / "img" / "00_03.jpg", "--data", svt, "--top", "10", "--json")
     assert done.returncode == 0, done.stderr
@@ -56,6 +57,7 @@ def test_dataset(svt: Path) -> None:
     assert run("dataset", "--data", svt).stdout.count("RESTAURANT") == 1
 
 
+@pytest.mark.slow
 def test_words_and_objects_of_a_demo_image(vocabulary: Path, tmp_path: Path) -> None:
     image = sorted((ROOT / "assets" / "demo").glob("*.jpg"))[0]
     done = run("words", image, "--vocabulary", vocabulary, "--top", "3", "--json")
@@ -83,6 +85,7 @@ def test_a_huge_png(vocabulary: Path, tmp_path: Path) -> None:
     assert "megapixels" in refused("words", huge, "--vocabulary", vocabulary)
 
 
+@pytest.mark.slow
 def test_a_text_named_jpg(vocabulary: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("not a picture")
@@ -97,6 +100,7 @@ def test_an_xml_that_expands_entities(tmp_path: Path) -> None:
     assert "xml" in refused("dataset", "--data", tmp_path).lower()
 
 
+@pytest.mark.slow
 def test_mistakes_in_options(vocabulary: Path, tmp_path: Path) -> None:
     image = sorted((ROOT / "assets" / "demo").glob("*.jpg"))[0]
     assert "no word model" in refused("words", image, "--vocabulary", vocabulary, "--model", "oracle")

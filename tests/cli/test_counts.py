@@ -45,6 +45,7 @@ def stamps(home: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (home / "cache" / "objects").glob("v1/*/*.json")}
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_and_the_second_run_only_reads(home: Path, street: Path) -> None:
     counting = ["counts", "--data", str(street), "--json", "--workers", "1"]
     run_and_kill(counting, lambda: len(stamps(home)) >= 2)
@@ -65,6 +66,7 @@ def test_killed_it_goes_on_and_the_second_run_only_reads(home: Path, street: Pat
     assert again.stdout == done.stdout
 
 
+@pytest.mark.slow
 def test_tuning_starts_at_the_counts_and_ends_at_the_least_statistic(street: Path) -> None:
     done = run("counts", "--data", street, "--tune", "--json")
     assert done.returncode == 0, done.stderr
@@ -82,6 +84,7 @@ def test_tuning_starts_at_the_counts_and_ends_at_the_least_statistic(street: Pat
     assert "normal" not in refused("counts", "--data", street, "--tune", "--distribution", "cauchy")
 
 
+@pytest.mark.slow
 def test_too_few_images_are_a_sentence_and_no_mistake() -> None:
     done = run("counts", "--data", DEMO, "--split", "eval", "--json")
     assert done.returncode == 0, done.stderr
@@ -92,6 +95,7 @@ def test_too_few_images_are_a_sentence_and_no_mistake() -> None:
     assert "at least 8 images" in refused("counts", "--data", DEMO, "--split", "eval", "--tune")
 
 
+@pytest.mark.slow
 def test_precompute_of_a_folder(home: Path, street: Path) -> None:
     done = run("precompute", "--folder", street, "--json", "--workers", "2")
     assert done.returncode == 0, done.stderr

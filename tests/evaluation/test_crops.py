@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from odits.data import Vocabulary, read_dataset
@@ -15,6 +16,7 @@ def test_the_crop_stays_inside_the_image() -> None:
     assert word_crop(image, (20, 10, 60, 30), margin=0.5).size == (60, 40)
 
 
+@pytest.mark.slow
 def test_it_reads_svt(svt: Path) -> None:
     found, problems = score_crops(load_clip("embedded", "cpu"), read_dataset(svt), "eval")
     assert problems == {}

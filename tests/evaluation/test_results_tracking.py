@@ -33,6 +33,7 @@ def kept(dataset: Dataset) -> StoredEvaluation:
     return evaluate_and_store(ByColour(), "colour", dataset, "eval", dataset.vocabulary())
 
 
+@pytest.mark.slow
 def test_they_join_the_run_that_keeps_the_checkpoint(
     mlflow_home: Path, weights: Make, kept: StoredEvaluation, dataset: Dataset
 ) -> None:

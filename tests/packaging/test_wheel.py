@@ -56,6 +56,7 @@ def test_package_is_found_where_it_was_installed_and_loads_nothing(installed: In
     assert rest == [odits.__version__, "False", "False"]
 
 
+@pytest.mark.slow
 def test_words_and_objects_of_a_picture_without_network_and_data_set(installed: Installed, tmp_path: Path) -> None:
     picture = tmp_path / "street.jpg"
     picture.write_bytes(asset("demo/cafe.jpg").read_bytes())
@@ -71,6 +72,7 @@ def test_words_and_objects_of_a_picture_without_network_and_data_set(installed: 
     assert len(found["objects"]) > 5
 
 
+@pytest.mark.slow
 def test_workers_find_the_installed_package(installed: Installed, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()

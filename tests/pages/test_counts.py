@@ -58,6 +58,7 @@ def test_counting_goes_on_beside_the_page() -> None:
     assert any("at least 8 images" in item.value for item in app.info)
 
 
+@pytest.mark.slow
 def test_filters_move_the_counts_and_the_link_keeps_them() -> None:
     precompute(DEMO, ObjectsRequest("embedded"), Workers(2))
     app = counts()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from torchvision.ops import box_iou
 
@@ -15,6 +16,7 @@ from tests.training.test_pretrain import WORDS
 from tests.training.test_rendering import MATPLOTLIB_FONTS
 
 
+@pytest.mark.slow
 def test_it_learns_and_resumes(tmp_path: Path) -> None:
     renderer = SignRenderer(usable_fonts([MATPLOTLIB_FONTS]), WORDS)
     config = LocatorSettings(steps=24, batch=2, workers=0, every=6, warmup=4)

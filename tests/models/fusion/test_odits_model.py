@@ -44,6 +44,7 @@ def small(name: str) -> Image.Image:
     return image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", list(OBJECT_VIEWS))
 def test_before_training_it_is_clip_for_every_view(clip: ClipModel, view: str) -> None:
     model = untrained(input_encoder_of(clip, view))
@@ -54,6 +55,7 @@ def test_before_training_it_is_clip_for_every_view(clip: ClipModel, view: str) -
     np.testing.assert_allclose(found.probabilities, clip.predict(image, WORDS).probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_before_training_it_is_clip_on_street_views(clip: ClipModel, svt: Path) -> None:
     model = untrained(input_encoder_of(clip))
     for name in ("00_03", "16_15"):
@@ -101,6 +103,7 @@ def test_what_is_no_odits_checkpoint_is_told(tmp_path: Path) -> None:
         load_odits(tmp_path / "x.safetensors")
 
 
+@pytest.mark.slow
 def test_signs_that_were_read_are_objects_too(clip: ClipModel) -> None:
     image = open_image(DEMO / "cafe.jpg")
     seen = input_encoder_of(clip).encode(image, WORDS)

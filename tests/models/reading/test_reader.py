@@ -21,6 +21,7 @@ from odits.models.reading.reader import (
 )
 
 
+@pytest.mark.slow
 def test_the_signs_are_read_at_every_scale(lines: list[TextLine]) -> None:
     texts = [line.text for line in lines]
     assert texts.count("FLOWERS") == 3

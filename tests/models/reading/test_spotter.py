@@ -29,6 +29,7 @@ DEMO = Path(__file__).parents[3] / "assets" / "demo"
 WORDS = ["PHARMACY", "FLOWERS", "Bakery", "corner", "HOTEL", "FLOW", "BREADS"]
 
 
+@pytest.mark.slow
 def test_the_words_that_are_there_are_the_most_probable(scene: Image.Image) -> None:
     prediction = WordSpotter().predict(scene, Vocabulary.from_words(WORDS, "some"))
     assert {item.word for item in prediction.top(3)} == {"FLOWERS", "Bakery", "corner"}
@@ -36,6 +37,7 @@ def test_the_words_that_are_there_are_the_most_probable(scene: Image.Image) -> N
     assert 0.9 < prediction.probabilities.sum() < 1
 
 
+@pytest.mark.slow
 def test_none_of_the_words_has_its_share(scene: Image.Image) -> None:
     absent = WordSpotter().predict(scene, Vocabulary.from_words(["PHARMACY", "HOTEL"], "absent"))
     assert absent.probabilities.sum() < 0.05
@@ -78,6 +80,7 @@ def test_found_words_are_matched_once_each(lines: list[TextLine]) -> None:
     assert sorted(one.word for one in matching.false) == ["Bakery", "corner"]
 
 
+@pytest.mark.slow
 def test_retrieval_ranks_the_image_that_shows_the_word(svt: Path) -> None:
     records = read_dataset(svt).split("train")[:4]
     task = retrieval_task(records)

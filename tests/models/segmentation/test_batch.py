@@ -92,6 +92,7 @@ def test_images_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path: Pat
     assert (again.computed, again.stored, set(again.problems)) == (0, 1, {0, 2})
 
 
+@pytest.mark.slow
 def test_nowhere_to_keep_it_ends_the_run_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("ODITS_HOME", str(tmp_path / "file"))
