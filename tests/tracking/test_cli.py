@@ -72,6 +72,7 @@ def test_a_listed_reference_can_be_pasted_at_any_width(
     assert "spotting" in CliRunner().invoke(app, ["list"], catch_exceptions=False).stdout.split()
 
 
+@pytest.mark.slow
 def test_stdout_is_one_document_while_mlflow_migrates_and_logs(home: Path, weights: Callable[[float], Path]) -> None:
     """The first push makes the store's tables; MLflow and alembic write about that to wherever they like."""
     command = [sys.executable, "-m", "odits", "checkpoints", "push", str(weights(1.0)), "--json"]

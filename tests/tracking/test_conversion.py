@@ -15,6 +15,8 @@ from odits.core.errors import StoreError
 from odits.models.registry import read_metadata
 from odits.tracking.pulling import ConversionLimits, convert_pickle
 
+pytestmark = pytest.mark.slow
+
 
 class _Harm:
     """What a malicious pickle does when it is loaded."""

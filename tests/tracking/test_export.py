@@ -107,6 +107,7 @@ def test_a_checkpoint_that_is_none_is_refused_and_leaves_nothing(export: Path, h
     assert not list(home.rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_long_curves_are_thinned_and_the_reader_s_memory_is_flat(tmp_path: Path) -> None:
     """Peak memory of a fresh process over 1 part and over 9; the rows of 8 more would weigh 80 MB and more."""
     rows, peaks = 50_000, []

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def _row(values: dict[str, tuple[str, Any]]) -> Any:
     from neptune.internal.backends.api_model import AttributeType, AttributeWithProperties

@@ -19,6 +19,8 @@ from odits.core.files import file_digest
 from odits.tracking.pulling import pull
 from odits.tracking.sources import make_tracker, open_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(empty_store: Path, tmp_path: Path) -> Iterator[str]:

@@ -96,6 +96,7 @@ def test_a_run_that_does_not_exist_cannot_be_resumed(mlflow_home: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_neptune_offline_keeps_everything_for_a_later_sync(
     home: Path, weights: Make, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +121,7 @@ def test_neptune_offline_keeps_everything_for_a_later_sync(
     assert capfd.readouterr().out == "", "stdout belongs to --json"
 
 
+@pytest.mark.slow
 def test_neptune_debug_takes_everything_and_sends_nothing(
     home: Path, weights: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
