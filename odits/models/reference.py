@@ -182,7 +182,7 @@ def parse(reference: str | Path | ModelRef, *kinds: Kind) -> ModelRef:
     wanted = kinds or KINDS
     ref = reference if isinstance(reference, ModelRef) else _parse(str(reference).strip(), wanted)
     if ref.kind not in wanted:
-        needed = " or ".join(_KIND_NAMES[kind] for kind in wanted)
+        needed = "a word model" if wanted == WORD_MODELS else " or ".join(_KIND_NAMES[kind] for kind in wanted)
         raise OditsError(f"'{_short(ref.reference)}' is not {needed}: it is {_KIND_NAMES[ref.kind]}.")
     return ref
 

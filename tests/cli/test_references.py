@@ -120,6 +120,7 @@ def test_what_no_store_has_is_one_sentence(reference: str, places: dict[str, str
     assert len(sentences) == 1 and "\n" not in sentences.pop()
 
 
+@pytest.mark.slow
 def test_what_the_list_prints_is_accepted(home: Path, places: dict[str, str]) -> None:
     (home / "checkpoints").mkdir()
     header = {"architecture": ARCHITECTURE, "name": "Mine"}
@@ -132,6 +133,7 @@ def test_what_the_list_prints_is_accepted(home: Path, places: dict[str, str]) ->
         assert item["digest"] in ("", entry["checkpoint"])
 
 
+@pytest.mark.slow
 def test_a_stores_checkpoint_is_brought_here(home: Path, places: dict[str, str]) -> None:
     """RUN/NAME, as the list prints it, is as good as a file: it is pulled from the default store the first time."""
     pushed = json.loads(run(["checkpoints", "push", str(EMBEDDED_WEIGHTS), "--name", "signs", "--json"], places))
@@ -141,6 +143,7 @@ def test_a_stores_checkpoint_is_brought_here(home: Path, places: dict[str, str])
     assert len(list((home / "checkpoints").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_words_are_read_unless_another_model_is_named(places: dict[str, str]) -> None:
     words = ["words", IMAGE, "--vocabulary", "{words}", "--json"]
     speakers = {}
