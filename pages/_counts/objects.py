@@ -60,7 +60,9 @@ def _offer(
     unreadable: dict[str, str] = jobs.result_of(name) or {}
 
     def work(job: jobs.Job) -> dict[str, str]:
-        done = precompute([Item(one.name, one.source) for one in pictures], request, progress=job.report)
+        done = precompute(
+            [Item(one.name, one.source) for one in pictures], request, progress=job.report, must_store=False
+        )
         return {pictures[index].name: done.problems[index] for index in sorted(done.problems)}
 
     names = [picture.name for picture in pictures]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -17,12 +17,14 @@ from odits.core.errors import OditsError
 from odits.data import open_image
 from odits.figures.theme import data_uri, jpeg
 from odits.figures.words import FOUND_COLOR, percent
-from odits.search.image_ranking import Standing
 from odits.search.index import IndexedImage, stamp_of
 from odits.search.query import Query
 from odits.search.ranking import Hit, Searcher, search
 from pages._shared import state
 from pages._shared.layout import escape_markdown, file_stem, table_download
+
+if TYPE_CHECKING:
+    from odits.search.image_ranking import Standing
 
 SIDE, CROP = 480, (480, 132)
 """Pixels of a picture's longer side, and of an enlarged place; twice what they take on the page."""

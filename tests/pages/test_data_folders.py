@@ -136,4 +136,4 @@ def test_browse_and_checkpoints_evaluate_the_nine(broken: Path) -> None:
     opened = [button.label for button in app.button if str(button.key).startswith("open-")]
     assert len(opened) == 9
     compared = open_page("checkpoints", tab="compare")
-    assert "9 images" in said(compared) and names_both(compared)
+    assert "ODITS Signs" in said(compared) and names_both(compared)
