@@ -90,7 +90,7 @@ def test_a_time_in_the_future_does_not_win_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "no column 'annotator'"),
         (b"\xff\xfe\x00", "UTF-8"),
@@ -108,8 +108,8 @@ def test_a_time_in_the_future_does_not_win_for_ever() -> None:
         (b'"annotator\n', "no CSV file"),
     ],
 )
-def test_bad_files_get_one_sentence_and_nothing_is_taken_over(content: bytes, told: str) -> None:
-    with pytest.raises(OditsError, match=told) as caught:
+def test_bad_files_get_one_sentence_and_nothing_is_taken_over(content: bytes, message: str) -> None:
+    with pytest.raises(OditsError, match=message) as caught:
         import_marks(content, "ben.csv")
     assert str(caught.value).startswith("ben.csv")
     assert "\n" not in str(caught.value)

@@ -31,14 +31,14 @@ def image_word(word: str = "HOTEL", image: str = "a.jpg", **other: str) -> Image
     return ImageWord(**(found | other))
 
 
-def test_a_mark_is_kept_with_note_and_time() -> None:
+def test_a_mark_is_stored_with_note_and_time() -> None:
     mark = set_mark("Anna", image_word(), "right", "  on the awning ")
     assert mark.note == "on the awning"
     assert mark.time.endswith("+00:00")
     assert read_marks("Anna") == {image_word(): mark}
 
 
-def test_a_second_mark_replaces_the_first_and_can_be_taken_back() -> None:
+def test_a_second_mark_replaces_the_first_and_can_be_undone() -> None:
     set_mark("Anna", image_word(), "right", "first")
     second = set_mark("Anna", image_word(), "wrong")
     assert read_marks("Anna") == {image_word(): second}
@@ -205,7 +205,7 @@ def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was_there() -> None:
     assert list(read_marks("Anna")) == [image_word()]
 
 
-def test_a_file_that_is_no_database_is_told_and_left() -> None:
+def test_a_file_that_is_no_database_is_reported_and_left() -> None:
     path = annotation_file("Anna")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a database, though of some length" * 100)
@@ -228,7 +228,7 @@ def test_a_database_of_something_else_is_left_alone() -> None:
     assert annotators() == []
 
 
-def test_a_file_of_a_newer_version_is_told() -> None:
+def test_a_file_of_a_newer_version_is_reported() -> None:
     set_mark("Anna", image_word(), "right")
     with sqlite3.connect(annotation_file("Anna")) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -236,7 +236,7 @@ def test_a_file_of_a_newer_version_is_told() -> None:
         read_marks("Anna")
 
 
-def test_a_folder_that_cannot_be_made_is_told(home: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(home: Path) -> None:
     (home / "annotations").write_text("in the way")
     with pytest.raises(OditsError) as caught:
         set_mark("Anna", image_word(), "right")
@@ -247,7 +247,7 @@ def test_a_folder_that_cannot_be_made_is_told(home: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file size limits")
-def test_a_full_disk_is_told_and_nothing_is_lost() -> None:
+def test_a_full_disk_is_reported_and_nothing_is_lost() -> None:
     """The system refuses to let the files grow, as it does when the disk is full."""
     code = """
 import resource, sys
@@ -261,15 +261,15 @@ for number in range(10_000):
         sys.exit(f"{number}|{error}")
 """
     done = subprocess.run([sys.executable, "-c", code], env=os.environ.copy(), capture_output=True, text=True)
-    count, _, told = done.stderr.strip().partition("|")
-    assert "The marks of Anna can't be written" in told
-    assert "Nothing marked before is lost" in told
+    count, _, message = done.stderr.strip().partition("|")
+    assert "The marks of Anna can't be written" in message
+    assert "Nothing marked before is lost" in message
     assert int(count) > 5
     assert len(read_marks("Anna")) == int(count)
 
 
 def test_marks_on_a_read_only_disk_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite itself is told to open the file without writing, as it must on a read-only disk."""
+    """SQLite itself is message to open the file without writing, as it must on a read-only disk."""
     set_mark("Anna", image_word(), "right")
     connect = annotations._connect
 

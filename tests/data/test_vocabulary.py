@@ -8,7 +8,7 @@ from odits.core.errors import OditsError
 from odits.data.vocabulary import MAX_WORDS, Vocabulary
 
 
-def test_words_are_trimmed_and_kept_once_in_order() -> None:
+def test_words_are_trimmed_and_taken_once_in_order() -> None:
     vocabulary = Vocabulary.from_words([" HOTEL", "bar ", "", "  ", "HOTEL", "Hotel", "ICE \t CREAM"], "mine")
     assert vocabulary.words == ("HOTEL", "bar", "Hotel", "ICE CREAM")
     assert len(vocabulary) == 4

@@ -19,7 +19,7 @@ __all__ = ["empty_store", "mlflow_home", "weights"]
 Make = Callable[[float], Path]
 
 
-def test_a_killed_run_is_gone_on_with_and_nothing_is_doubled(mlflow_home: Path, weights: Make) -> None:
+def test_a_killed_run_is_resumed_and_nothing_is_doubled(mlflow_home: Path, weights: Make) -> None:
     tracker = make_tracker("mlflow")
     first = tracker.start("signs", {"seed": 0, "long": "x" * 9000}, {"code": "abc"})
     for step in (1, 2, 3):
