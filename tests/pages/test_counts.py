@@ -21,6 +21,8 @@ from pages._counts.tuning import SLIDERS
 from tests.models.segmentation.small_sam import write_small_sam
 from tests.pages.running import REPOSITORY, open_page, run
 
+pytestmark = pytest.mark.slow
+
 DEMO = [Item(path.name, path) for path in sorted((REPOSITORY / "assets" / "demo").glob("*.jpg"))]
 
 

@@ -13,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.running import REPOSITORY, open_page, run
 
+pytestmark = pytest.mark.slow
+
 GOOD = [f"good_{number}.png" for number in range(9)]
 BROKEN = ["cut.jpg", "cut.png"]
 WORDS = ["BAR", "BOOKS", "CAFE", "HOTEL"]

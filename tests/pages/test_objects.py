@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
 from pages._objects.prompts import Prompt
 from tests.models.segmentation.small_sam import build_sam
 from tests.pages.running import open_page, run
+
+pytestmark = pytest.mark.slow
 
 
 def objects(**address: str) -> AppTest:
