@@ -161,6 +161,7 @@ class LiveClip:
             transform = self.clip.transforms[clip_view(encoder.view)]
             self._scenes.append(self._prepared([self.clip.transforms["scene"](image)]))
             self._objects.append(self._prepared([transform(one.picture) for one in views]) if views else None)
+        progress(len(paths), len(paths))
 
     def _trained(self, everything: bool) -> dict[str, nn.Parameter]:
         """Return the parameters to train; the others no longer require gradients."""

@@ -154,7 +154,14 @@ class Pairs:
 
 
 class LexiconPairs:
-    """Batches of pairs, drawn from (seed, epoch) alone: that is all the generator's state that a resumed run needs."""
+    """Batches of pairs, drawn from (seed, epoch) alone: that is all the generator's state that a resumed run needs.
+
+    Example:
+        >>> records = [ImageRecord(name, b"", "train", ("BAR", "Cafe")) for name in ("a.png", "b.png", "c.png")]
+        >>> pairs = LexiconPairs(records, batch=2, draws=2, seed=0)
+        >>> len(pairs), [sorted(batch.true.diagonal().tolist()) for batch in pairs.epoch(1)]
+        (4, [[True, True], [True], [True, True], [True]])
+    """
 
     def __init__(self, records: Sequence[ImageRecord], batch: int, draws: int, seed: int) -> None:
         self.lexicons = [tuple(dict.fromkeys(clean_word(word) for word in record.lexicon)) for record in records]
