@@ -16,7 +16,8 @@ from odits.core.errors import OditsError
 from odits.core.files import sha256_of
 
 SAM_SIDE = 1024
-EXACT, APPROXIMATE = MODES = ("exact", "approximate")
+EXACT = "exact"
+MODES = (EXACT, "approximate")
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 PointGrid = tuple[tuple[float, float], ...]

@@ -204,8 +204,8 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         self._start(layers)
         for crop_box, layer in zip(crops, layers, strict=True):
             with torch.inference_mode():
-                found, _ = self._crop_candidates(image, crop_box, layer)
-            yield crop_box, found
+                candidates, _ = self._crop_candidates(image, crop_box, layer)
+            yield crop_box, candidates
 
     def _start(self, layers: list[int]) -> None:
         # A grid's points are worth one unit each, and encoding the crop as many as them all.
@@ -220,18 +220,18 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         self, image: np.ndarray, crop_box: list[int], crop_layer_idx: int, orig_size: tuple[int, ...]
     ) -> MaskData:
         """Find the masks of one crop; takes the place of the library's method of this name."""
-        found, boxes = self._crop_candidates(image, crop_box, crop_layer_idx)
-        quality = torch.tensor([item.quality for item in found], dtype=torch.float32)
+        candidates, boxes = self._crop_candidates(image, crop_box, crop_layer_idx)
+        quality = torch.tensor([item.quality for item in candidates], dtype=torch.float32)
         survivors = batched_nms(boxes.float(), quality, torch.zeros(len(boxes)), iou_threshold=self.box_nms_thresh)
-        found = [found[index] for index in survivors.tolist()]
-        points = torch.tensor(np.array([item.point for item in found]).reshape(-1, 2))
+        candidates = [candidates[index] for index in survivors.tolist()]
+        points = torch.tensor(np.array([item.point for item in candidates]).reshape(-1, 2))
         return MaskData(
             iou_preds=quality[survivors],
             points=uncrop_points(points, crop_box),
-            stability_score=torch.tensor([item.stability for item in found], dtype=torch.float32),
+            stability_score=torch.tensor([item.stability for item in candidates], dtype=torch.float32),
             boxes=uncrop_boxes_xyxy(boxes[survivors], crop_box),
-            rles=[to_rle(item, (crop_box[0], crop_box[1]), orig_size) for item in found],
-            crop_boxes=torch.tensor([crop_box] * len(found), dtype=torch.int64).reshape(-1, 4),
+            rles=[to_rle(item, (crop_box[0], crop_box[1]), orig_size) for item in candidates],
+            crop_boxes=torch.tensor([crop_box] * len(candidates), dtype=torch.int64).reshape(-1, 4),
         )
 
     def _crop_candidates(
@@ -242,10 +242,10 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         cropped = image[y0:y1, x0:x1]
         decoder, input_size = self._encode(cropped, len(self.point_grids[layer]))
         points = self.point_grids[layer] * np.array(cropped.shape[1::-1])
-        found = list(self._candidates(decoder, points, input_size, cropped.shape[:2]))
-        boxes = torch.tensor([item.box for item in found], dtype=torch.int64).reshape(-1, 4)
+        candidates = list(self._candidates(decoder, points, input_size, cropped.shape[:2]))
+        boxes = torch.tensor([item.box for item in candidates], dtype=torch.int64).reshape(-1, 4)
         inner = ~is_box_near_crop_edge(boxes, crop_box, [0, 0, image.shape[1], image.shape[0]])
-        return [item for item, stays in zip(found, inner.tolist(), strict=True) if stays], boxes[inner]
+        return [item for item, stays in zip(candidates, inner.tolist(), strict=True) if stays], boxes[inner]
 
     def _encode(self, crop: np.ndarray, units: int) -> tuple[PointDecoder, tuple[int, int]]:
         """Return a decoder for a crop, and the crop's height and width in the model's input."""
@@ -277,8 +277,8 @@ class MaskGenerator(SamAutomaticMaskGenerator):
 
         chunks = [slice(first, min(first + CHUNK, len(points))) for first in range(0, len(points), CHUNK)]
         with DecoderThreads(self.predictor.device) as threads:
-            for chunk, found in zip(chunks, threads.map(decode, chunks), strict=True):
-                yield from found
+            for chunk, candidates in zip(chunks, threads.map(decode, chunks), strict=True):
+                yield from candidates
                 self._step(chunk.stop - chunk.start)
 
     def _coordinates(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
@@ -295,7 +295,9 @@ class MaskGenerator(SamAutomaticMaskGenerator):
     ) -> list[MaskCandidate]:
         """Return the masks of some points that pass both filters."""
         pairs = zip(decoded, points, strict=True)
-        return [found for item, point in pairs for found in self._filter(decoder, item, point, input_size, size)]
+        return [
+            candidate for item, point in pairs for candidate in self._filter(decoder, item, point, input_size, size)
+        ]
 
     def _filter(
         self,
@@ -354,8 +356,8 @@ class ApproximateGenerator(MaskGenerator):
                 before, count = len(waiting), CHUNKS_PER_ROUND * CHUNK
                 chunks = np.array_split(waiting[:count], CHUNKS_PER_ROUND)
                 waiting = waiting[count:]
-                for found in threads.map(decode, [chunk for chunk in chunks if len(chunk)]):
-                    for candidate in found:
+                for candidates in threads.map(decode, [chunk for chunk in chunks if len(chunk)]):
+                    for candidate in candidates:
                         yield candidate
                         if candidate.inside().sum() <= MAX_COVER * size[0] * size[1]:
                             waiting = waiting[~candidate.covers(points[waiting])]

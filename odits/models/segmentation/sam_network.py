@@ -304,7 +304,7 @@ class PointDecoder:
         height, width = shared.grid
         height = height if rows is None else min(height, -(-rows // 4))
         used = slice(height * width)
-        found = hyper.new_empty(len(hyper), height, 2, 2, width, 2, 2)
+        logits = hyper.new_empty(len(hyper), height, 2, 2, width, 2, 2)
         for pixel in range(4):
             part = shared.upscaling[pixel, :, used] * image.scale[used]
             part += bias[pixel][:, None]
@@ -313,8 +313,8 @@ class PointDecoder:
             part = activation(part.mul_(norm.weight[:, None]).add_(norm.bias[:, None]))
             fine = last(torch.addmm(second_bias, weight, part)).view(4, second.out_channels, -1)
             products = (hyper @ fine).view(2, 2, len(hyper), height, width)
-            found[:, :, pixel // 2, :, :, pixel % 2, :] = products.permute(2, 3, 0, 4, 1)
-        return found[list(indices)].view(len(indices), 4 * height, 4 * width)
+            logits[:, :, pixel // 2, :, :, pixel % 2, :] = products.permute(2, 3, 0, 4, 1)
+        return logits[list(indices)].view(len(indices), 4 * height, 4 * width)
 
 
 def _heads(values: Tensor, heads: int) -> Tensor:
@@ -325,15 +325,15 @@ def _heads(values: Tensor, heads: int) -> Tensor:
 def _score(scores: Scores, token: Tensor, point: _Point) -> Tensor:
     """Score a point's tokens, (H, T, D), against its image tokens, (H, T, N)."""
     token = token / math.sqrt(token.shape[-1])
-    found = torch.bmm(token, scores.image)
+    output = torch.bmm(token, scores.image)
     if scores.position is None:
-        return found
+        return output
     assert point.rows is not None and point.weights is not None
-    found *= point.scale
-    found.baddbmm_(token, scores.position)
+    output *= point.scale
+    output.baddbmm_(token, scores.position)
     folded = torch.bmm(token, scores.weight).flatten(0, 1) @ point.rows.T
-    found.flatten(0, 1).addmm_(folded, point.weights)
-    return found
+    output.flatten(0, 1).addmm_(folded, point.weights)
+    return output
 
 
 def _attend_to_image(reading: TokenToImage, query: Tensor, point: _Point) -> Tensor:
@@ -410,12 +410,12 @@ def _windows(attention: WindowAttention, mixed: Tensor, side: int) -> Tensor:
     # The library pads with zeros before the projection, which leaves its bias.
     padded[height:] = padded[:, width:] = 0.0 if attention.qkv.bias is None else attention.qkv.bias
     padded[:height, :width] = mixed
-    found = mixed.new_empty(*padded.shape[:2], channels // 3)
+    output = mixed.new_empty(*padded.shape[:2], channels // 3)
     for top in range(0, height, side):
         for left in range(0, width, side):
             window = (slice(top, top + side), slice(left, left + side))
-            found[window] = _attend(attention, padded[window])
-    return found[:height, :width]
+            output[window] = _attend(attention, padded[window])
+    return output[:height, :width]
 
 
 def _attend(attention: WindowAttention, mixed: Tensor) -> Tensor:
@@ -424,7 +424,7 @@ def _attend(attention: WindowAttention, mixed: Tensor) -> Tensor:
     heads = attention.num_heads
     parts = mixed.reshape(height * width, 3, heads, -1).permute(1, 2, 0, 3)
     queries, keys, values = parts[0], parts[1].transpose(1, 2).contiguous(), parts[2].contiguous()
-    found = mixed.new_empty(height * width, heads, channels // 3 // heads)
+    output = mixed.new_empty(height * width, heads, channels // 3 // heads)
     if attention.use_rel_pos:
         down = _relative(attention.rel_pos_h, height)
         across = _relative(attention.rel_pos_w, width)
@@ -432,19 +432,19 @@ def _attend(attention: WindowAttention, mixed: Tensor) -> Tensor:
         below = torch.einsum("nhwc,hkc->nhwk", lines, down).flatten(1, 2)
         beside = torch.einsum("nhwc,wkc->nhwk", lines, across).flatten(1, 2)
     scaled = queries * attention.scale
-    small = len(found) <= 2 * QUERIES  # a window: all its scores fit into the cache
-    group, size = (heads, len(found)) if small else (1, QUERIES)
+    small = len(output) <= 2 * QUERIES  # a window: all its scores fit into the cache
+    group, size = (heads, len(output)) if small else (1, QUERIES)
     for first in range(0, heads, group):
         some = slice(first, first + group)
-        for start in range(0, len(found), size):
+        for start in range(0, len(output), size):
             at = slice(start, start + size)
             scores = scaled[some, at] @ keys[some]
             if attention.use_rel_pos:
                 grid = scores.view(*scores.shape[:2], height, width)
                 grid += below[some, at, :, None]
                 grid += beside[some, at, None, :]
-            found[at, some] = (torch.softmax(scores, dim=-1) @ values[some]).transpose(0, 1)
-    return found.view(height, width, -1)
+            output[at, some] = (torch.softmax(scores, dim=-1) @ values[some]).transpose(0, 1)
+    return output.view(height, width, -1)
 
 
 def _relative(table: Tensor, size: int) -> Tensor:

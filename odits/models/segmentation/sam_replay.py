@@ -150,21 +150,21 @@ def collect(
     from odits.models.segmentation.sam_generator import MaskGenerator
 
     generator = MaskGenerator(model, progress, **arguments)
-    crops, found, crop = [], [], []
+    crops, pairs, crop = [], [], []
     for number, (crop_box, masks) in enumerate(generator.candidates(image)):
         crops.append(crop_box)
-        found += [(item, crop_box) for item in masks]
+        pairs += [(item, crop_box) for item in masks]
         crop += [number] * len(masks)
     return MaskCandidates(
         size=(image.shape[0], image.shape[1]),
         least=(generator.pred_iou_thresh, generator.stability_score_thresh),
         crop_nms_thresh=generator.crop_nms_thresh,
         crops=np.array(crops, np.int64),
-        quality=np.array([item.quality for item, _ in found], np.float32),
-        stability=np.array([item.stability for item, _ in found], np.float32),
+        quality=np.array([item.quality for item, _ in pairs], np.float32),
+        stability=np.array([item.stability for item, _ in pairs], np.float32),
         crop=np.array(crop, np.int64),
-        box=np.array([np.add(item.box, box[:2] * 2) for item, box in found], np.int64).reshape(-1, 4),
-        bits=np.concatenate([np.empty(0, np.uint8), *(item.bits for item, _ in found)]),
+        box=np.array([np.add(item.box, box[:2] * 2) for item, box in pairs], np.int64).reshape(-1, 4),
+        bits=np.concatenate([np.empty(0, np.uint8), *(item.bits for item, _ in pairs)]),
     )
 
 

@@ -63,9 +63,9 @@ SEEN = embeddings_at([0, 1, 1, 2, -1, -1], ["region", "text", "word", "text", "l
 
 
 def test_a_line_leaves_with_its_words_and_readings() -> None:
-    places = group_objects(SEEN)
-    assert [place.members.tolist() for place in places] == [[0], [1, 2], [3, 4], [5]]
-    assert [place.owner for place in places] == [0, 1, 2, -1]
+    groups = group_objects(SEEN)
+    assert [group.members.tolist() for group in groups] == [[0], [1, 2], [3, 4], [5]]
+    assert [group.owner for group in groups] == [0, 1, 2, -1]
 
 
 def test_contributions_are_what_the_model_loses(model: OditsModel) -> None:
@@ -74,10 +74,10 @@ def test_contributions_are_what_the_model_loses(model: OditsModel) -> None:
     words = [4, 17, 50]
     found = explainer.contributions(words)
     whole = model.forward([one], WORDS).logits[0].numpy()
-    for place, row in zip(explainer.groups, found, strict=True):
-        kept = np.ones(len(SEEN), bool)
-        kept[place.members] = False
-        without = model.forward([one], WORDS, [kept]).logits[0].numpy()
+    for group, row in zip(explainer.groups, found, strict=True):
+        present = np.ones(len(SEEN), bool)
+        present[group.members] = False
+        without = model.forward([one], WORDS, [present]).logits[0].numpy()
         np.testing.assert_allclose(row, (whole - without)[words], atol=2e-4)
     assert np.abs(found).max() > 0.01
 
@@ -87,7 +87,7 @@ def test_nothing_contributes_before_training(model: OditsModel) -> None:
     np.testing.assert_allclose(found, 0, atol=1e-6)
 
 
-def test_attention_is_shared_out_over_the_places(model: OditsModel) -> None:
+def test_attention_is_summed_over_the_groups(model: OditsModel) -> None:
     one = OditsInput(SEEN)
     attention = model.predict_input(one, WORDS).attention
     assert Explainer(model, one, WORDS).attention(attention).sum() == pytest.approx(1, abs=1e-5)
@@ -97,7 +97,7 @@ def test_the_best_order_has_the_best_curves(model: OditsModel) -> None:
     plain = untrained(model.input_encoder)
     plain.network.evidence.gate.data.fill_(3.0)
     objects = SEEN.objects.copy()
-    objects[3] = plain.clip.encode_vocabulary(WORDS)[7].numpy()  # the sign of the third place says WORD7
+    objects[3] = plain.clip.encode_vocabulary(WORDS)[7].numpy()  # the sign of the third group says WORD7
     explainer = Explainer(plain, OditsInput(replace(SEEN, objects=objects)), WORDS)
     contributions = explainer.contributions([7])[:, 0]
     assert contributions.argmax() == 2 and contributions[2] > 1

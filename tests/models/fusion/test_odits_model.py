@@ -80,20 +80,20 @@ def test_a_checkpoint_says_the_same_after_loading(clip: ClipModel, tmp_path: Pat
     from odits.models.clip.embedded import ARCHITECTURE
 
     path = tmp_path / "odits.safetensors"
-    kept = save_odits(path, model.network, model.input_encoder, lexicons, {**origin, "architecture": ARCHITECTURE})
+    saved = save_odits(path, model.network, model.input_encoder, lexicons, {**origin, "architecture": ARCHITECTURE})
     first = path.read_bytes()
     save_odits(path, model.network, model.input_encoder, lexicons, {**origin, "architecture": ARCHITECTURE})
     assert path.read_bytes() == first
     loaded = load(str(path), "cpu")
     assert isinstance(loaded, OditsModel)
-    assert loaded.lexicons == lexicons and loaded.name == "ODITS on test (+3)" == kept["metadata"]["name"]
+    assert loaded.lexicons == lexicons and loaded.name == "ODITS on test (+3)" == saved["metadata"]["name"]
     image = small("hotel")
     np.testing.assert_allclose(
         loaded.predict(image, WORDS).probabilities, model.predict(image, WORDS).probabilities, atol=1e-6
     )
 
 
-def test_what_is_no_odits_checkpoint_is_told(tmp_path: Path) -> None:
+def test_what_is_no_odits_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     from odits.models.reference import EMBEDDED_WEIGHTS
 
     with pytest.raises(OditsError, match="is not an ODITS checkpoint"):
@@ -106,17 +106,17 @@ def test_what_is_no_odits_checkpoint_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_signs_that_were_read_are_objects_too(clip: ClipModel) -> None:
     image = open_image(DEMO / "cafe.jpg")
-    seen = input_encoder_of(clip).encode(image, WORDS)
+    plain = input_encoder_of(clip).encode(image, WORDS)
     both = input_encoder_of(clip, spotter=WordSpotter()).encode(image, WORDS)
     assert both.read is not None
-    assert len(both.embeddings) == len(seen.embeddings) + len(both.read)
-    assert both.is_read.sum() == len(both.read) and not both.is_read[: len(seen.embeddings)].any()
+    assert len(both.embeddings) == len(plain.embeddings) + len(both.read)
+    assert both.is_read.sum() == len(both.read) and not both.is_read[: len(plain.embeddings)].any()
     model = untrained(input_encoder_of(clip, spotter=WordSpotter()))
     found = model.predict_input(both, WORDS)
     assert found.similarity[both.is_read].max(0)[WORDS.words.index("BOOKS")] > 0.9
 
 
-def test_embeddings_are_kept_and_a_damaged_file_is_computed_again(clip: ClipModel, home: Path) -> None:
+def test_embeddings_are_cached_and_a_damaged_file_is_computed_again(clip: ClipModel, home: Path) -> None:
     encoder, image = input_encoder_of(clip).object_encoder, small("market")
     first = encoder.encode(image)
     (file,) = (home / "cache" / "object-embeddings").rglob("*.npz")

@@ -37,12 +37,12 @@ def two_signs() -> tuple[Image.Image, list[str]]:
 def test_the_embedded_model_reads_names_off_crops() -> None:
     image, words = two_signs()
     signs = make_detections([block(14, 8, 125, 50), block(14, 68, 145, 110)], [1, 1], ["text"] * 2, SIZE)
-    told: list[tuple[int, int]] = []
-    named = WordNamer(load("embedded")).names(image, signs, WORDS, lambda *step: told.append(step))
+    steps: list[tuple[int, int]] = []
+    named = WordNamer(load("embedded")).names(image, signs, WORDS, lambda *step: steps.append(step))
     expected = [words[0 if box[1] < 60 else 1].lower() for box in signs.xyxy]
     assert list(named.names) == expected
     assert named.scores.shape == (2,) and ((named.scores > 0) & (named.scores <= 1)).all()
-    assert told[-1] == (2, 2) and named.model == load("embedded").name and named.vocabulary == "shops"
+    assert steps[-1] == (2, 2) and named.model == load("embedded").name and named.vocabulary == "shops"
 
 
 def test_an_image_without_objects_has_no_names() -> None:
@@ -118,9 +118,9 @@ def test_grounding_dino_from_a_folder_names_objects_in_passes(dino: Path) -> Non
     assert weights_available(str(dino))
     namer = GroundingDinoNamer(str(dino), "cpu", threshold=0.0)
     image, _ = two_signs()
-    told: list[tuple[int, int]] = []
-    boxes = namer.boxes(image, WORDS, lambda *step: told.append(step))
-    assert told[-1][0] == told[-1][1] == 2  # five words do not fit into twelve tokens
+    steps: list[tuple[int, int]] = []
+    boxes = namer.boxes(image, WORDS, lambda *step: steps.append(step))
+    assert steps[-1][0] == steps[-1][1] == 2  # five words do not fit into twelve tokens
     assert len(boxes) == 2 * 20 and {one.word for one in boxes} <= set(WORDS.words)
     for one in boxes:
         x0, y0, x1, y1 = one.box

@@ -164,9 +164,9 @@ def test_threads_are_as_before_and_errors_come_out(sam: Sam, threads: int) -> No
         with pytest.raises(InterruptedError):
             MaskGenerator(sam, cancel_at(50), **LOOSE).generate(scene(200, 144))
         assert torch.get_num_threads() == threads
-        with torch.inference_mode(), DecoderThreads(torch.device("cpu")) as workers:
-            assert list(workers.map(lambda item: item * item, range(20))) == [item * item for item in range(20)]
+        with torch.inference_mode(), DecoderThreads(torch.device("cpu")) as pool:
+            assert list(pool.map(lambda item: item * item, range(20))) == [item * item for item in range(20)]
             with pytest.raises(ZeroDivisionError):
-                list(workers.map(lambda item: 1 / item, [2, 1, 0, 3]))
+                list(pool.map(lambda item: 1 / item, [2, 1, 0, 3]))
     finally:
         torch.set_num_threads(before)

@@ -30,7 +30,7 @@ def picture() -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    ("points", "outside", "box"),
+    ("points", "negative_points", "box"),
     [
         ([(75.0, 50.0)], [], None),
         ([(75.0, 50.0), (60.5, 40.0)], [(5.0, 5.0)], None),
@@ -42,15 +42,15 @@ def test_the_library_gives_the_same(
     sam: Sam,
     picture: Image.Image,
     points: list[tuple[float, float]],
-    outside: list[tuple[float, float]],
+    negative_points: list[tuple[float, float]],
     box: tuple[float, float, float, float] | None,
 ) -> None:
-    found = PromptedImage(sam, picture).predict(points, outside, box)
+    found = PromptedImage(sam, picture).predict(points, negative_points, box)
     predictor = SamPredictor(sam)
     predictor.set_image(np.asarray(picture))
     masks, quality, _ = predictor.predict(
-        np.array([*points, *outside]) if points else None,
-        np.array([1] * len(points) + [0] * len(outside)) if points else None,
+        np.array([*points, *negative_points]) if points else None,
+        np.array([1] * len(points) + [0] * len(negative_points)) if points else None,
         None if box is None else np.array(box),
     )
     order = np.argsort(-quality, kind="stable")
@@ -60,7 +60,7 @@ def test_the_library_gives_the_same(
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_a_second_question_does_not_encode_the_image_again(
+def test_a_second_prompt_does_not_encode_the_image_again(
     sam: Sam, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = PromptedImage(sam, picture)
@@ -75,7 +75,7 @@ def test_a_second_question_does_not_encode_the_image_again(
     assert not np.array_equal(first.masks, second.masks)
 
 
-def test_one_mask_where_one_is_wanted(sam: Sam, picture: Image.Image) -> None:
+def test_one_mask_without_multimask(sam: Sam, picture: Image.Image) -> None:
     found = PromptedImage(sam, picture).predict(box=(40, 30, 110, 80), multimask=False)
     assert found.masks.shape[0] == len(found.scores) == 1
 
@@ -89,7 +89,7 @@ def test_a_candidate_becomes_an_object(sam: Sam, picture: Image.Image) -> None:
         assert np.array_equal(detection.mask[0], found.masks[index])
 
 
-def test_what_cannot_be_asked_is_told(sam: Sam, picture: Image.Image) -> None:
+def test_wrong_prompts_are_one_sentence(sam: Sam, picture: Image.Image) -> None:
     image = PromptedImage(sam, picture)
     with pytest.raises(OditsError, match="Click"):
         image.predict()

@@ -1,4 +1,4 @@
-"""Filters replayed over kept candidates equal SAM run anew with them; the search finds what it says."""
+"""Filters replayed over stored candidates equal SAM run anew with them; the search finds what it says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sam() -> Sam:
 
 
 @pytest.fixture(scope="module", params=[BASE, CROPS], ids=["whole", "crops"])
-def kept(request: pytest.FixtureRequest, sam: Sam) -> tuple[dict[str, Any], MaskCandidates]:
+def candidates(request: pytest.FixtureRequest, sam: Sam) -> tuple[dict[str, Any], MaskCandidates]:
     return request.param, collect(sam, scene(200, 144), request.param)
 
 
@@ -41,33 +41,35 @@ def kept(request: pytest.FixtureRequest, sam: Sam) -> tuple[dict[str, Any], Mask
         Filters(0.9, 0.4, 0.7, 10),
     ],
 )
-def test_replaying_equals_running_anew(sam: Sam, kept: tuple[dict[str, Any], MaskCandidates], filters: Filters) -> None:
-    arguments, candidates = kept
+def test_replaying_equals_running_anew(
+    sam: Sam, candidates: tuple[dict[str, Any], MaskCandidates], filters: Filters
+) -> None:
+    arguments, stored = candidates
     expected = SamAutomaticMaskGenerator(sam, **arguments | filters._asdict()).generate(scene(200, 144))
-    found = replay(candidates, filters)
+    found = replay(stored, filters)
     assert len(found) == len(expected)
     for mask, index, item in zip(found.masks(), found.indices, expected, strict=True):
         assert np.array_equal(mask, item["segmentation"])
-        assert candidates.quality[index] == pytest.approx(item["predicted_iou"], abs=1e-5)
+        assert stored.quality[index] == pytest.approx(item["predicted_iou"], abs=1e-5)
     assert expected
 
 
-def test_filters_that_nothing_passes(kept: tuple[dict[str, Any], MaskCandidates]) -> None:
-    assert replay(kept[1], Filters(1.5, 0.3, 0.7, 10)).masks() == []
+def test_filters_that_nothing_passes(candidates: tuple[dict[str, Any], MaskCandidates]) -> None:
+    assert replay(candidates[1], Filters(1.5, 0.3, 0.7, 10)).masks() == []
 
 
-def test_looser_filters_are_one_sentence(kept: tuple[dict[str, Any], MaskCandidates]) -> None:
+def test_looser_filters_are_one_sentence(candidates: tuple[dict[str, Any], MaskCandidates]) -> None:
     with pytest.raises(OditsError, match=r"pred_iou_thresh cannot be tried below 0\.8"):
-        replay(kept[1], Filters(0.7, 0.5))
+        replay(candidates[1], Filters(0.7, 0.5))
     with pytest.raises(OditsError, match=r"stability_score_thresh cannot be tried below 0\.2"):
-        replay(kept[1], Filters(0.9, 0.1))
+        replay(candidates[1], Filters(0.9, 0.1))
 
 
-def test_candidates_survive_a_file(kept: tuple[dict[str, Any], MaskCandidates]) -> None:
-    again = MaskCandidates.from_bytes(kept[1].to_bytes())
+def test_candidates_survive_a_file(candidates: tuple[dict[str, Any], MaskCandidates]) -> None:
+    again = MaskCandidates.from_bytes(candidates[1].to_bytes())
     filters = Filters(0.85, 0.3, 0.9, 40)
-    assert replay(again, filters).indices == replay(kept[1], filters).indices
-    assert all(np.array_equal(again.mask(index), kept[1].mask(index)) for index in range(len(again.quality)))
+    assert replay(again, filters).indices == replay(candidates[1], filters).indices
+    assert all(np.array_equal(again.mask(index), candidates[1].mask(index)) for index in range(len(again.quality)))
     with pytest.raises((ValueError, KeyError)):
         MaskCandidates.from_bytes(b"not an archive")
 
