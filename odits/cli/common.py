@@ -236,7 +236,11 @@ def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameter
 
 
 def precompute_shown(
-    images: Sequence[ImageRecord], request: ObjectsRequest, workers: int | None = None, ray: str | None = None
+    images: Sequence[ImageRecord],
+    request: ObjectsRequest,
+    workers: int | None = None,
+    ray: str | None = None,
+    must_store: bool = True,
 ) -> tuple[Precomputed, list[dict[str, str]]]:
     """Find and store the objects of images, showing how far it is; name those that can't be read, and return them."""
     from odits.core.pool import Item, name_problems
@@ -246,7 +250,8 @@ def precompute_shown(
     items = [Item(image.name, image.source) for image in images]
     with open_reporter() as report:
         phase = report.phase(what, len(images))
-        done = precompute(items, request, chosen_workers(workers, ray), phase, download_progress(report))
+        where = chosen_workers(workers, ray)
+        done = precompute(items, request, where, phase, download_progress(report), must_store)
     return done, report_problems(name_problems(items, done.problems))
 
 

@@ -54,7 +54,7 @@ def counts(
 
     records = load_data(data).split(split)
     request = ObjectsRequest(segmenter, sam_parameters(sam, segmenter), device)
-    done, problems = precompute_shown(records, request, workers, ray)
+    done, problems = precompute_shown(records, request, workers, ray, must_store=False)
     readable = [record for place, record in enumerate(records) if place not in done.problems]
     found = [(record, stored_count(record.source, done.segmenter.key)) for record in readable]
     counted = [(record, count) for record, count in found if count is not None]
@@ -115,7 +115,7 @@ def _tunable(records: list[ImageRecord], request: ObjectsRequest, workers: int |
 
     if not parse(request.reference, "segmenter").is_sam:
         return tunable_objects(stored_boxes((record.path for record in records), request.identity().key))
-    loose, _ = precompute_shown(records, replace(request, kind="candidates"), workers, ray)
+    loose, _ = precompute_shown(records, replace(request, kind="candidates"), workers, ray, must_store=False)
     stored = [stored_candidates(record.path, loose.segmenter.key) for record in records]
     return tunable_candidates([item for item in stored if item is not None], request.parameters or SamParameters())
 

@@ -323,6 +323,7 @@ class Store(Entries, Generic[T]):
     def __init__(self, kind: str, codec: Codec[T], version: int = 1) -> None:
         super().__init__(kind, codec.suffix, version)
         self.codec = codec
+        self._unwritten: dict[Path, bytes] = {}
 
     def get(self, key: str, former: Path | None = None) -> T | None:
         """Return the result of this key; None where there is none, or a damaged one.
@@ -358,6 +359,10 @@ class Store(Entries, Generic[T]):
         """
         with self.writing(key) as temporary, temporary.open("wb") as stream:
             stream.write(data)
+
+    def remember(self, key: str, data: bytes) -> None:
+        """Hold the result of this key, as its codec's bytes, in this process's memory: where it can't be stored."""
+        self._unwritten[self.path(key)] = data
 
     def get_or_compute(
         self, key: str, compute: Callable[[], T], former: Path | None = None, wait_s: float = WAIT_S
@@ -416,6 +421,6 @@ class Store(Entries, Generic[T]):
 
     def _read(self, path: Path) -> T | None:
         try:
-            return self.codec.decode(path.read_bytes())
+            return self.codec.decode(self._unwritten.get(path) or path.read_bytes())
         except (OSError, ValueError):
             return None

@@ -256,6 +256,10 @@ def test_where_nothing_can_be_written_the_answer_comes_all_the_same(
             action()
     with pytest.raises(StoreError, match="can't be written"), SUMS.lock(KEY):
         pytest.fail("locked")
+    assert SUMS.get(KEY) is None
+    store: Store[int] = Store("sums", JSON)
+    store.remember(KEY, store.codec.encode(3))
+    assert store.get(KEY) == 3 and SUMS.get(KEY) is None, "by this one, in this process"
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")

@@ -171,6 +171,15 @@ def test_all_tests_or_a_sentence() -> None:
     assert "leaves no room" in zero["lognorm"].sentence
 
 
+def test_p_values_at_the_ends_of_the_table_say_so() -> None:
+    limits = verdict("norm", 0.0, 100).critical_values
+    texts = [verdict("norm", statistic, 100).p_text for statistic in (0.0, limits[0], limits[-1], 9.0)]
+    assert texts == ["≥ 0.15", "≥ 0.15", "≤ 0.01", "≤ 0.01"]
+    step = 0.001
+    assert verdict("norm", limits[0] + step, 100).p_text == "0.149"
+    assert verdict("norm", limits[-1] - step, 100).p_text == "0.010"
+
+
 def test_stored_tests_are_the_tests(home: Path) -> None:
     def computed(counts: list[int]) -> tuple[dict[str, AndersonDarling], str]:
         return {name: anderson_darling(counts, name) for name in DISTRIBUTIONS}, ""

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss, nms, roi_align, sigmoid_focal_loss
 
-from odits.core.files import cache_home, write_atomically
+from odits.core.files import temporary_folder
 from odits.models.reference import CLIP_CONFIGS, EMBEDDED_ARCHITECTURE
 
 ARCHITECTURE = EMBEDDED_ARCHITECTURE
@@ -294,11 +294,11 @@ def tokenizer() -> Callable[[list[str]], Tensor]:
 
     open_clip reads its byte pair merges from a file; one without a single merge leaves every character on its own.
     """
-    merges = cache_home() / "characters.txt.gz"
-    if not merges.exists():
-        write_atomically(merges, gzip.compress(b"#version: characters", mtime=0))
     register_architecture()
-    return open_clip.get_tokenizer(ARCHITECTURE, bpe_path=str(merges))
+    with temporary_folder("tokenizer") as folder:
+        merges = folder / "characters.txt.gz"
+        merges.write_bytes(gzip.compress(b"#version: characters", mtime=0))
+        return open_clip.get_tokenizer(ARCHITECTURE, bpe_path=str(merges))
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from odits.core.device import cores
+from odits.core.errors import WriteError
 from odits.core.pool import Function, Item, Task, Workers, default_processes, map_images, per_item
 from odits.core.progress import Progress, no_progress
 from odits.core.store import Store
@@ -120,9 +121,16 @@ def finder(
     def find(item: Item) -> Found:
         content = content_of(item.source)
         key = result_key(content, segmenter.key)
-        former = former_result(store, content, segmenter.key)
-        is_new = store.ensure(key, lambda: request.compute(content, item.name, segmenter), former)
-        return Found(key, store.path(key).read_bytes(), is_new)
+        computed = []
+
+        def compute() -> Any:
+            computed.append(item.name)
+            return request.compute(content, item.name, segmenter)
+
+        result = store.get_or_compute(key, compute, former_result(store, content, segmenter.key))
+        path = store.path(key)
+        data = path.read_bytes() if path.is_file() else store.codec.encode(result)
+        return Found(key, data, bool(computed))
 
     return per_item(find)
 
@@ -159,6 +167,7 @@ def precompute(
     workers: Workers | None = None,
     progress: Progress = no_progress,
     download: Progress = no_progress,
+    must_store: bool = True,
 ) -> Precomputed:
     """Find the objects of images and store them; afterwards nothing is missing but what `problems` names.
 
@@ -168,6 +177,7 @@ def precompute(
         workers: where it is done; by default in as many processes as `default_count` says.
         progress: called with (images done, images in all); what it raises ends the work.
         download: called with (bytes here, bytes in all) while SAM's weights are downloaded.
+        must_store: whether it is an error that nothing can be stored; else this process remembers what was found.
 
     Raises:
         OditsError: no such segmenter, nothing can be computed at all, the disk is full, or there is no such cluster.
@@ -200,7 +210,12 @@ def precompute(
                 continue
             computed += found.is_new
             if not request.store.path(found.key).is_file():  # a cluster's machine has a store of its own
-                request.store.put_bytes(found.key, found.data)
+                try:
+                    request.store.put_bytes(found.key, found.data)
+                except WriteError:
+                    if must_store:
+                        raise
+                    request.store.remember(found.key, found.data)
     failed = len(problems) - unreadable
     return Precomputed(identity, computed, before - unreadable + len(places) - failed - computed, problems)
 

@@ -97,7 +97,9 @@ def test_nowhere_to_keep_it_ends_the_run_in_one_sentence(tmp_path: Path, monkeyp
     (tmp_path / "file").touch()
     monkeypatch.setenv("ODITS_HOME", str(tmp_path / "file"))
     with pytest.raises(OditsError, match="can't be written"):
-        precompute(IMAGES, EMBEDDED, Workers(1))
+        precompute(IMAGES[:1], EMBEDDED, Workers(1))
+    done = precompute(IMAGES[:1], EMBEDDED, Workers(1), must_store=False)
+    assert done.computed == 1 and (stored_count(IMAGES[0].source, done.segmenter.key) or 0) > 3, "remembered"
     with pytest.raises(OditsError, match="no segmenter"):
         precompute(IMAGES, ObjectsRequest("yolo"), Workers(1))
 
