@@ -51,7 +51,7 @@ def evaluate(
         OditsError: the split has no images, or none that can be read.
     """
     records = records_of(dataset, split)
-    task = Task("", batch=BATCH, here=per_batch(_open, predict))
+    task = Task("", batch=BATCH, here=per_batch(open_item, predict))
     with temporary_folder("evaluation") as folder:  # memory does not grow with images x words
         path = folder / "probabilities.npy"
         evaluated = fill_probabilities(path, task, records, len(vocabulary), progress=advance)
@@ -91,7 +91,7 @@ def prediction_task(
         device: for other processes.
         batch: images at a time: a model's last bits may depend on it.
     """
-    here = per_batch(_open, lambda images: model.probabilities(images, vocabulary))
+    here = per_batch(open_item, lambda images: model.probabilities(images, vocabulary))
     task = model_task("odits.evaluation.evaluate:predictor", reference, vocabulary, device, here)
     return replace(task, batch=batch)
 
@@ -129,10 +129,11 @@ def predictor(
     options: dict[str, Any] = {"threads": threads} if ref.kind == "spotting" else {}
     loaded = load(ref, device, **options)
     vocabulary = Vocabulary(tuple(words), "the words asked about")
-    return per_batch(_open, lambda images: loaded.probabilities(images, vocabulary))
+    return per_batch(open_item, lambda images: loaded.probabilities(images, vocabulary))
 
 
-def _open(item: Item) -> Image.Image:
+def open_item(item: Item) -> Image.Image:
+    """Decode the image of an item. Raises ImageError."""
     return open_image(item.source, item.name)
 
 

@@ -18,8 +18,7 @@ from PIL import Image
 from odits.core.pool import HERE, Function, Item, Outcome, Task, Workers, collect, map_images, per_item
 from odits.core.progress import Progress, no_progress
 from odits.data import BoxedWord, Dataset, ImageRecord, Vocabulary
-from odits.data.images import open_image
-from odits.evaluation.evaluate import items_of, model_task
+from odits.evaluation.evaluate import items_of, model_task, open_item
 from odits.models.clip.model import ClipModel
 from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import Lexicon
@@ -255,7 +254,7 @@ def _crop_reader(model: ClipModel, vocabulary: Vocabulary) -> Function:
     text = model.encode_vocabulary(vocabulary).T
 
     def read(item: Item) -> list[tuple[bool, bool]]:
-        image, asked = open_image(item.source, item.name), item.about
+        image, asked = open_item(item), item.about
         if not asked["boxes"]:
             return []
         similarity = model.encode_images([word_crop(image, box) for box in asked["boxes"]], view="crop") @ text

@@ -13,8 +13,10 @@ import numpy as np
 
 from odits.core.errors import OditsError
 from odits.core.files import move_into_place, write_atomically
-from odits.core.tables import fill_table
-from odits.data import Vocabulary, open_image
+from odits.core.pool import Item, Task, map_images, per_batch
+from odits.core.tables import BATCH, fill_table
+from odits.data import Vocabulary
+from odits.evaluation.evaluate import open_item
 from odits.evaluation.retrieval import IMAGE_WEIGHT
 from odits.search.index import INDEXES, Index, Progress, no_phases
 from odits.search.query import Query
@@ -104,9 +106,12 @@ class _Rows:
     """Computes embeddings of a slice of an index's images; those in the former table are taken from there."""
 
     def __init__(self, index: Index, model: ClipModel, file: Path) -> None:
-        self.index, self.model = index, model
+        self.index = index
         self.part = index.folder / file.name
         self.dimensions = int(model.encode_vocabulary(Vocabulary(("A",), "one letter")).shape[1])
+        self._task = Task(
+            "", batch=BATCH, here=per_batch(open_item, lambda images: model.encode_images(images).numpy())
+        )
         self._known: dict[str, int] = {}
         self._former: np.ndarray | None = None
         try:
@@ -125,9 +130,12 @@ class _Rows:
                 new.append(place)
             else:
                 rows[place] = self._former[row]
-        if new:
-            paths = [Path(self.index.images[images.start + place].path) for place in new]
-            rows[new] = self.model.encode_images([open_image(path) for path in paths]).numpy()
+        indexed = [self.index.images[images.start + place] for place in new]
+        items = [Item(image.name, Path(image.path)) for image in indexed]
+        for index, row, problem in map_images(self._task, items):
+            if problem is not None:  # it could be read when it was indexed
+                raise OditsError(f"{problem} Build the index again.")
+            rows[new[index]] = row
         return rows
 
     def release_former(self) -> None:

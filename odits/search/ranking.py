@@ -79,7 +79,6 @@ class Searcher:
         first = index.first_lines
         self._full = np.flatnonzero(np.diff(first) > 0)  # images with lines
         self._first = first[:-1][self._full]
-        self._owner = np.repeat(np.arange(len(index.images)), np.diff(first))
 
     def rank(self, query: Query, count: int = 20) -> Ranking:
         """Find the `count` best images of a query."""

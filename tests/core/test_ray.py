@@ -5,6 +5,8 @@ The code, the weights and the images travel; one of the machines is lost half-wa
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +19,13 @@ from odits.core.pool import HERE, Item, Task, Workers, collect, map_images
 from odits.core.progress import no_progress
 from odits.models.segmentation.batch import ObjectsRequest, precompute
 
-pytest.importorskip("ray", reason="Ray is not installed (requirements-ray.txt)")
-pytestmark = pytest.mark.slow
+for setting in ("worker_register_timeout_seconds", "raylet_start_wait_time_s"):
+    # a busy machine starts processes slowly; Ray reads this when it is imported
+    os.environ.setdefault(f"RAY_{setting}", "300")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (requirements-ray.txt)"),
+]
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,8 +59,6 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoMachines]:
     folder = tmp_path_factory.mktemp("machines")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        for setting in ("worker_register_timeout_seconds", "raylet_start_wait_time_s"):
-            patch.setenv(f"RAY_{setting}", "300")  # a busy machine starts processes slowly
         patch.delenv("PYTHONPATH", raising=False)
         patch.chdir(folder)
         started = TwoMachines(folder)

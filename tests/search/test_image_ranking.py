@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from odits.core.errors import OditsError
+from odits.core.pool import Workers
+from odits.data.records import collection_of_folder
 from odits.evaluation.retrieval import IMAGE_WEIGHT
 from odits.models.clip.loading import load_clip
 from odits.models.clip.model import ClipModel
 from odits.search.image_ranking import Fusion, embed_images, stored_embeddings
-from odits.search.index import Index
+from odits.search.index import Index, build_index
 from odits.search.query import parse_query
 from odits.search.ranking import LEAST
+from tests.search.conftest import DEMO
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +64,12 @@ def test_reading_decides_and_clip_orders_the_rest() -> None:
     wanted = np.array([1.0, unread, 3.0, unread]) + IMAGE_WEIGHT * np.log(chance)
     np.testing.assert_allclose([fusion.standing(place).score for place in range(4)], wanted, atol=1e-6)
     assert [one.place for one in fusion.best_by_image(2)] == [1, 3]
+
+
+def test_an_image_that_vanished_since_it_was_indexed_is_named(home: Path, tmp_path: Path, model: ClipModel) -> None:
+    for name in ("cafe.jpg", "hotel.jpg"):
+        shutil.copy(DEMO / name, tmp_path / name)
+    index = build_index(collection_of_folder(tmp_path), Workers(1))
+    (tmp_path / "hotel.jpg").write_bytes((DEMO / "hotel.jpg").read_bytes()[:9000])
+    with pytest.raises(OditsError, match=r"^hotel\.jpg is damaged .* Build the index again\.$"):
+        embed_images(index, model)
