@@ -44,7 +44,7 @@ def search(
     ray: Ray = None,
     as_json: Json = False,
 ) -> None:
-    """Images that show words, with the place of each word and why it was found; the images are read once and kept."""
+    """Find images that show words, with the place of each word and why it was found; images are read once."""
     from odits.core.pool import Problem
     from odits.search.query import parse_query
     from odits.search.ranking import Searcher

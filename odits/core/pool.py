@@ -116,6 +116,11 @@ def map_images(
 
     Raises:
         OditsError: nothing can be done with any image: no such model, a full disk, no such cluster.
+
+    Example:
+        >>> sizes = Task("", here=per_item(lambda item: len(item.source)))
+        >>> [outcome.value for outcome in map_images(sizes, [Item("a.png", b"123"), Item("b.png", b"")])]
+        [3, 0]
     """
     progress(0, len(items))
     done = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,23 @@ from odits.core.pool import HERE, Item, Task, Workers, collect, map_images
 from odits.core.progress import no_progress
 from odits.models.segmentation.batch import ObjectsRequest, precompute
 
-for setting in ("worker_register_timeout_seconds", "raylet_start_wait_time_s"):
-    # a busy machine starts processes slowly; Ray reads this when it is imported
-    os.environ.setdefault(f"RAY_{setting}", "300")
+# a busy machine starts processes slowly; Ray reads this when it is imported
+os.environ.setdefault("RAY_worker_register_timeout_seconds", "300")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (requirements-ray.txt)"),
 ]
 ROOT = Path(__file__).parents[2]
+
+
+def patiently(start: Callable[[], Any]) -> Any:
+    """What `start` starts: Ray gives its own processes 15 seconds, which a busy machine may not have for them."""
+    for _ in range(3):
+        try:
+            return start()
+        except Exception as error:
+            failed = error
+    raise failed
 
 
 class TwoMachines:
@@ -37,13 +46,14 @@ class TwoMachines:
 
         shutil.copy(Path(__file__).with_name("pool_tasks.py"), folder / "pool_tasks.py")
         self.homes = [folder / "first", folder / "second"]
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        head = {"num_cpus": 0, "include_dashboard": False}
+        self.cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
         self.address = str(self.cluster.address)
         self.nodes = [self._start(home, folder) for home in self.homes]
 
     def _start(self, home: Path, folder: Path) -> Any:
         there = {"ODITS_HOME": str(home), "PYTHONPATH": str(folder)}  # not the checkout's
-        return self.cluster.add_node(num_cpus=2, env_vars=there)
+        return patiently(lambda: self.cluster.add_node(num_cpus=2, env_vars=there))
 
     def lose_one(self) -> None:
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)

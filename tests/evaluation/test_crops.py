@@ -17,6 +17,7 @@ def test_the_crop_stays_inside_the_image() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_it_reads_svt(svt: Path) -> None:
     found, problems = score_crops(load_clip("embedded", "cpu"), read_dataset(svt), "eval")
     assert problems == {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 LOOSE_QUALITY, LOOSE_STABILITY = 0.8, 0.85
-"""Least predicted IoU and stability of the masks that are kept; stricter filters can be replayed over them."""
+"""Least predicted IoU and stability of the masks that are stored; stricter filters can be replayed over them."""
 
 
 def loosened(parameters: SamParameters) -> SamParameters:
