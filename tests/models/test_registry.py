@@ -16,7 +16,6 @@ from odits.core.errors import OditsError
 from odits.core.files import file_digest
 from odits.models.clip.embedded import ARCHITECTURE, new_model
 from odits.models.clip.model import ClipModel
-from odits.models.fusion.settings import KIND
 from odits.models.reading.spotter import WordSpotter
 from odits.models.reference import (
     EMBEDDED_WEIGHTS,
@@ -93,7 +92,7 @@ def test_open_clips_names(tmp_path: Path) -> None:
 def test_a_checkpoint_is_what_its_header_says(tmp_path: Path) -> None:
     clip = parse(checkpoint(tmp_path / "a.safetensors", architecture=ARCHITECTURE, name="Mine", epoch="3"))
     assert (clip.kind, clip.name, clip.architecture, clip.header["epoch"]) == ("clip", "Mine", ARCHITECTURE, "3")
-    odits = parse(checkpoint(tmp_path / "b.safetensors", kind=KIND, architecture=ARCHITECTURE))
+    odits = parse(checkpoint(tmp_path / "b.safetensors", kind="odits", architecture=ARCHITECTURE))
     assert (odits.kind, odits.name) == ("odits", "b")
     assert odits.reference == str(tmp_path / "b.safetensors")
     # ODITS adds what its objects are found with; a CLIP model's checkpoint is its file's digest, all of it
@@ -136,7 +135,7 @@ def test_what_a_store_lists_is_found_once_it_was_pulled(home: Path) -> None:
 
 def test_what_there_is_is_accepted(home: Path) -> None:
     checkpoint(home / "checkpoints" / "b.safetensors", architecture=ARCHITECTURE)
-    checkpoint(home / "checkpoints" / "run" / "a.safetensors", kind=KIND, architecture=ARCHITECTURE)
+    checkpoint(home / "checkpoints" / "run" / "a.safetensors", kind="odits", architecture=ARCHITECTURE)
     (home / "checkpoints" / "broken.safetensors").write_bytes(b"no")
     found = available()
     words = [ref for ref in found if ref.kind in WORD_MODELS]

@@ -129,7 +129,7 @@ def test_clip_learns_from_an_images_own_objects_only(
 
 @pytest.mark.slow
 def test_controls_see_other_objects(data: Dataset, input_encoder: InputEncoder) -> None:
-    inputs = input_encoder.encode_all([record.path for record in data.records], data.vocabulary())
+    inputs = [input_encoder.encode(record.path, data.vocabulary()) for record in data.records]
     alone = choose_objects(inputs, "image", 0)
     assert all(len(one.embeddings) == 1 and (one.embeddings.objects[0] == one.embeddings.image).all() for one in alone)
     shuffled = choose_objects(inputs, "shuffled", 0)
@@ -140,7 +140,7 @@ def test_controls_see_other_objects(data: Dataset, input_encoder: InputEncoder) 
 
 @pytest.mark.slow
 def test_held_out_images_are_not_learned_from(data: Dataset, input_encoder: InputEncoder) -> None:
-    inputs = input_encoder.encode_all([record.path for record in data.split("train")], data.vocabulary())
+    inputs = [input_encoder.encode(record.path, data.vocabulary()) for record in data.split("train")]
     table = lexicon_table([record.lexicon for record in data.split("train")], data.vocabulary())
     split = split_data(inputs, torch.zeros(len(data.vocabulary()), 4), table, QUICK)
     assert set(split.train) | set(split.held_out) == set(range(len(inputs)))

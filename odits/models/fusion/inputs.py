@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -236,23 +236,6 @@ class InputEncoder:
         read = np.stack(rows).astype(np.float16) if rows else np.empty((0, len(vocabulary)), np.float16)
         read_lines = self.object_encoder.encode_lines(image, lines, self.spotter.checkpoint)
         return OditsInput(embeddings.with_lines(read_lines), read)
-
-    def encode_all(
-        self, paths: Sequence[Path], vocabulary: Vocabulary, advance: Callable[[int, int], None] = lambda _, __: None
-    ) -> list[OditsInput]:
-        """Encode several files.
-
-        Args:
-            paths: image files.
-            vocabulary: the words to read.
-            advance: called with (done, of); may raise to cancel.
-        """
-        inputs = []
-        for number, path in enumerate(paths):
-            advance(number, len(paths))
-            inputs.append(self.encode(path, vocabulary))
-        advance(len(paths), len(paths))
-        return inputs
 
     def _lexicon_of(self, vocabulary: Vocabulary) -> Lexicon:
         if self._lexicon[0] != vocabulary.digest:

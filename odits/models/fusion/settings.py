@@ -10,9 +10,6 @@ from odits.core.errors import OditsError
 if TYPE_CHECKING:  # it comes with numpy, and the command line reads this module
     from odits.data.predictions import View
 
-KIND = "odits"
-"""What an ODITS checkpoint's header says under "kind"."""
-
 OBJECT_VIEWS = {
     "crop": "the object's box, with its background",
     "blurred": "the object's box, its background blurred",

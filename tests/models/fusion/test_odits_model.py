@@ -45,7 +45,9 @@ def small(name: str) -> Image.Image:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("view", list(OBJECT_VIEWS))
+@pytest.mark.parametrize(
+    "view", [pytest.param(view, marks=pytest.mark.slow) if view == "masked" else view for view in OBJECT_VIEWS]
+)
 def test_before_training_it_is_clip_for_every_view(clip: ClipModel, view: str) -> None:
     model = untrained(input_encoder_of(clip, view))
     model.lexicons = [["CAFE", "LUNA"], ["HOTEL"]]
@@ -55,6 +57,7 @@ def test_before_training_it_is_clip_for_every_view(clip: ClipModel, view: str) -
     np.testing.assert_allclose(found.probabilities, clip.predict(image, WORDS).probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_before_training_it_is_clip_on_street_views(clip: ClipModel, svt: Path) -> None:
     model = untrained(input_encoder_of(clip))
@@ -103,6 +106,7 @@ def test_what_is_no_odits_checkpoint_is_one_sentence(tmp_path: Path) -> None:
         load_odits(tmp_path / "x.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_signs_that_were_read_are_objects_too(clip: ClipModel) -> None:
     image = open_image(DEMO / "cafe.jpg")
