@@ -82,6 +82,7 @@ def main() -> None:
     figures: dict[str, Any] = {"rounds": options.rounds, "seed": options.seed}
     for command, tally in tallies.items():
         figures |= {f"{command}_{name}": value for name, value in vars(tally).items()}
+    figures["killed"] = sum(tally.killed for tally in tallies.values())
     figures["wrong"] = sum(tally.wrong for tally in tallies.values())
     report(figures, options.json)
     raise SystemExit(1 if figures["wrong"] else 0)

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home, write_atomically
+from odits.core.files import (
+    CHUNK,
+    cache_home,
+    clear_leftovers,
+    copy_with_progress,
+    replacing_folder,
+    safe_name,
+    temporary_folder,
+    write_atomically,
+)
 
 
 def test_writes_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -35,6 +44,48 @@ def test_a_failure_keeps_the_old_and_is_both_kinds_of_error(tmp_path: Path) -> N
                 write_atomically(path, b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_copy_says_how_far_it_is(tmp_path: Path) -> None:
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(b"x" * (CHUNK + 5))
+    seen: list[tuple[int, int]] = []
+    copy_with_progress(source, target, lambda *numbers: seen.append(numbers))
+    assert target.read_bytes() == source.read_bytes()
+    assert seen == [(0, CHUNK + 5), (CHUNK, CHUNK + 5), (CHUNK + 5, CHUNK + 5)]
+
+
+def test_names_that_are_good_on_every_disk() -> None:
+    assert safe_name("runs:/1/best model") == "runs-1-best-model"
+    assert safe_name("x" * 100) == "x" * 80
+    assert safe_name("../..") == safe_name("") == "checkpoint"
+
+
+def test_folders_are_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "folder"
+    with replacing_folder(target) as temporary:
+        (temporary / "inside").mkdir()
+        (temporary / "inside" / "file").write_bytes(b"all of it")
+        assert not target.exists()
+    assert (target / "inside" / "file").read_bytes() == b"all of it"
+    with pytest.raises(ZeroDivisionError), replacing_folder(tmp_path / "other"):
+        _ = 1 / 0
+    with pytest.raises(OditsError, match="can't be written"), replacing_folder(tmp_path / "deep" / "folder"):
+        pass  # something is there already
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "folder", "inside"]
+
+
+def test_temporary_folders_go_and_need_no_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with temporary_folder("mine") as folder:
+        assert folder.is_relative_to(home) and folder.name.startswith(".mine.") and list(folder.iterdir()) == []
+        (folder / "file").touch()
+        assert clear_leftovers(folder.parent, 0.0) == [], "its process lives"
+    assert not folder.exists()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ODITS_HOME", str(tmp_path / "file"))
+    with temporary_folder("mine") as folder:
+        (folder / "file").touch()
+    assert not folder.exists()
 
 
 def test_cache_home_is_odits_home_or_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

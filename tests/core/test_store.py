@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -97,6 +98,13 @@ def test_another_version_is_another_store() -> None:
     assert (SUMS.get(KEY), newer.get(KEY)) == (3, 4)
 
 
+def pickled(kind: str) -> bytes:
+    """Arrays that run code when they are read carelessly."""
+    stream, objects = io.BytesIO(), np.array([{}], object)
+    np.savez(stream, a=objects) if kind == "npz" else np.save(stream, objects)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(("codec", "value"), [(NPY, np.arange(6.0)), (NPZ, {"a": np.arange(3), "b": np.array(["x"])})])
 def test_arrays_come_back_and_damaged_ones_do_not(codec: FunctionCodec[object], value: object) -> None:
     data = codec.encode(value)
@@ -106,6 +114,7 @@ def test_arrays_come_back_and_damaged_ones_do_not(codec: FunctionCodec[object], 
     damages = [b"", data[:20], data[:-5], b"PK\x03\x04 nothing", b"\x93NUMPY"]
     if codec is NPZ:  # it has checksums
         damages.append(bytes(byte ^ 0xFF if place == len(data) // 3 else byte for place, byte in enumerate(data)))
+    damages.append(pickled("npz" if codec is NPZ else "npy"))
     for damaged in damages:
         with pytest.raises(ValueError):
             codec.decode(damaged)
@@ -349,8 +358,10 @@ def test_uses_are_remembered_without_a_write_each_time() -> None:
 
 def test_work_without_a_store_is_locked_by_name(home: Path) -> None:
     with work_lock("pull-x", "somebody pulls it"):
+        began = time.monotonic()
         with pytest.raises(BusyError, match="somebody pulls it"), work_lock("pull-x", "somebody pulls it"):
             pytest.fail("two hold it")
+        assert time.monotonic() - began < 0.9, "nobody waits who did not ask to"
         with work_lock("pull-y", "another"):
             pass
     assert files(home) == []

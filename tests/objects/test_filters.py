@@ -85,6 +85,7 @@ def test_no_objects_and_no_filter() -> None:
     images = [StoredBoxes.from_document(document(seed, 10 + seed)) for seed in range(9)]
     tunable = tunable_objects(images)
     assert len(set(tunable.settings)) == 252
+    assert all(0 <= one.least_confidence <= 0.8 and 0 <= one.least_area <= 2 for one in tunable.settings)
     assert try_filters(images, tunable.start).counts == tuple(range(10, 19))
 
 

@@ -12,6 +12,7 @@ from segment_anything.modeling import Sam
 
 from odits.core.errors import OditsError
 from odits.counting.tuning import Tunable, search, try_filters, tunable_candidates
+from odits.models.segmentation.candidates import LOOSE_QUALITY, LOOSE_STABILITY
 from odits.models.segmentation.parameters import SamParameters
 from odits.models.segmentation.sam_replay import Filters, MaskCandidates, collect, replay
 from tests.models.segmentation.test_sam_decoder import LOOSE, cancel_at, scene, small_sam
@@ -107,4 +108,7 @@ def test_counts_that_cannot_be_tested_say_why(images: list[MaskCandidates]) -> N
 
 
 def test_the_default_grid_has_hundreds_of_settings() -> None:
-    assert len(set(tunable_candidates([], SamParameters()).settings)) == 280
+    settings = tunable_candidates([], SamParameters()).settings
+    assert len(set(settings)) == 280
+    assert all(LOOSE_QUALITY <= one.pred_iou_thresh < 1 for one in settings)
+    assert all(LOOSE_STABILITY <= one.stability_score_thresh < 1 for one in settings)
