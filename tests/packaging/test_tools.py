@@ -18,7 +18,7 @@ from tools.house import (
     redraw,
     reduce_arrows,
 )
-from tools.mutants import find_mutants, own_tests
+from tools.mutants import ROOT, find_mutants, own_tests, read_equivalent
 
 CHAIN = {"cli": {"models", "core"}, "models": {"core"}, "core": set()}
 RING = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
@@ -112,3 +112,10 @@ def test_a_module_is_tested_by_the_tests_of_its_room_that_import_it(tmp_path: Pa
     (room / "test_other.py").write_text("from odits.data.facts import recordsize\n")
     assert own_tests(tmp_path, "odits/data/records.py") == ["tests/data/test_records.py", "tests/data/test_all.py"]
     assert len(own_tests(tmp_path, "odits/data/svt.py")) == 3
+
+
+def test_changes_that_count_as_equivalent_can_still_be_made() -> None:
+    possible: dict[str, set[tuple[str, str]]] = {}
+    for file, source, change in read_equivalent():
+        made = possible.setdefault(file, {(item.source, item.change) for item in find_mutants(ROOT, file)})
+        assert (source, change) in made, f"{file}: {source}"
