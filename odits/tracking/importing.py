@@ -34,13 +34,13 @@ from odits.tracking.neptune_export_reader import (
     ExportedRun,
     Summary,
     as_text,
-    aware,
     exported_runs,
     is_checkpoint,
     located,
     read_batches,
     summarise,
 )
+from odits.tracking.store import aware
 
 ORIGIN_TAG = "odits.imported_from"
 FINGERPRINT_TAG = "odits.import_fingerprint"

@@ -14,14 +14,13 @@ from odits.core.progress import Progress
 from odits.tracking.neptune_export_reader import (
     ExportedRun,
     Summary,
-    aware,
     exported_runs,
     is_checkpoint,
     located,
     read_batches,
     summarise,
 )
-from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, select_checkpoint, split_reference
+from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, aware, select_checkpoint, split_reference
 
 CURVE_POINTS = 5000
 """A longer curve is thinned out while it is read: it is drawn on fewer pixels than that."""

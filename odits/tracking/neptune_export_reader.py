@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from odits.core.errors import StoreError
-from odits.tracking.store import StoredRun, is_weights, require_inside
+from odits.tracking.store import StoredRun, aware, is_weights, require_inside
 
 COLUMNS = (
     "project_id",
@@ -372,11 +372,6 @@ def located(run: ExportedRun, summary: Summary, warnings: list[str]) -> Iterator
 def is_checkpoint(file: ExportedFile) -> bool:
     """Return whether the file is taken for weights, by its own ending or its attribute's."""
     return is_weights(file.path) or is_weights(file.attribute)
-
-
-def aware(moment: datetime) -> datetime:
-    """Give a moment without time zone that of UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def as_text(value: Any) -> str:

@@ -32,7 +32,6 @@ from odits.tracking.connections import (
     redact,
     require_reachable,
 )
-from odits.tracking.neptune_export_reader import aware
 from odits.tracking.store import (
     Listing,
     Point,
@@ -41,6 +40,7 @@ from odits.tracking.store import (
     StoredCheckpoint,
     StoredRun,
     TrackingError,
+    aware,
     is_weights,
     select_checkpoint,
 )

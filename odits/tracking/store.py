@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -184,6 +184,11 @@ class _UntrackedRun:
 def is_weights(name: str) -> bool:
     """Return whether a file of that name is taken for a checkpoint."""
     return PurePosixPath(name).suffix.lower() in WEIGHT_SUFFIXES
+
+
+def aware(moment: datetime) -> datetime:
+    """Give a moment without time zone that of UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def require_inside(root: Path, relative: str) -> Path:

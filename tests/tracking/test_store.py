@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from odits.tracking.store import (
     NoTracker,
     StoredCheckpoint,
     StoredRun,
+    aware,
     is_weights,
     require_inside,
     select_checkpoint,
@@ -106,3 +108,10 @@ def test_a_store_that_does_not_exist_is_one_sentence() -> None:
 def test_runs_that_are_not_tracked_have_ids_of_their_own() -> None:
     first, second = (NoTracker().start("a", {}, {}) for _ in range(2))
     assert first.id != second.id and len(first.id) == 32
+
+
+def test_a_moment_without_a_zone_is_meant_in_utc() -> None:
+    moment = datetime(2025, 3, 1, 12)
+    assert aware(moment) == datetime(2025, 3, 1, 12, tzinfo=UTC)
+    there = datetime(2025, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    assert aware(there) is there
