@@ -9,6 +9,7 @@ import streamlit as st
 
 from odits.data import ImageRecord
 from odits.data.predictions import Segmenter
+from odits.models import registry
 from odits.models.registry import EMBEDDED, available, fetch, parse
 from odits.models.segmentation.segmenters import SegmenterIdentity, identify_segmenter
 from pages._shared import jobs, state
@@ -140,9 +141,7 @@ def _need_weights(reference: str) -> None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load(reference: str) -> Segmenter:
-    from odits.models.segmentation.segmenters import load_segmenter
-
-    return load_segmenter(reference)
+    return registry.load(reference, kind="segmenter")
 
 
 def find_objects(segmenter: Segmenter, picture: ImageRecord, opened: Opened) -> sv.Detections:
