@@ -193,6 +193,21 @@ def test_threads_of_one_process_compute_once() -> None:
     assert len(calls) == 1
 
 
+def test_of_those_who_ensure_a_result_one_says_that_it_computed_it() -> None:
+    said: list[bool] = []
+
+    def compute() -> int:
+        time.sleep(0.1)
+        return 3
+
+    threads = [threading.Thread(target=lambda: said.append(SUMS.ensure(KEY, compute))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(said) == [False, False, False, True]
+
+
 HOLD = """
 import sys, time
 from odits.core.store import JSON, Store
