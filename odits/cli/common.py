@@ -115,6 +115,8 @@ Checkpoint = Annotated[str, typer.Option(help=f"A CLIP model: {CLIP_FORMS}.")]
 AnyModel = Annotated[str, typer.Option(help=f"A word model: {MODEL_FORMS}.")]
 OditsCheckpoint = Annotated[str, typer.Option(help=f"{ODITS_FORMS}; python -m odits train makes one.")]
 Segmenter = Annotated[str, typer.Option(help=f"{SEGMENTER_FORMS}.")]
+Split = Annotated[str, typer.Option(help="Which images: train, eval or all.")]
+Words = Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")]
 SamValues = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,6 +13,7 @@ from odits.cli.common import (
     Ray,
     SamValues,
     Segmenter,
+    Split,
     Workers,
     exit_after,
     load_data,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def counts(
     data: Data = None,
-    split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "train",
+    split: Split = "train",
     segmenter: Segmenter = DEFAULT_SEGMENTER,
     sam: SamValues = None,
     tune: Annotated[

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from odits.cli.common import (
     Checkpoint,
     Data,
     Device,
     Json,
     Ray,
+    Split,
     Workers,
     chosen_workers,
     download_progress,
@@ -29,7 +26,7 @@ from odits.models.reference import EMBEDDED
 def evaluate_crops(
     data: Data = None,
     checkpoint: Checkpoint = EMBEDDED,
-    split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "eval",
+    split: Split = "eval",
     workers: Workers = None,
     ray: Ray = None,
     device: Device = "auto",

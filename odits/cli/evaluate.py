@@ -13,6 +13,8 @@ from odits.cli.common import (
     Device,
     Json,
     Ray,
+    Split,
+    Words,
     Workers,
     chosen_workers,
     download_progress,
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 def evaluate(
     data: Data = None,
     checkpoint: AnyModel = DEFAULT_MODEL,
-    split: Annotated[str, typer.Option(help="Which images: train, eval or all.")] = "eval",
-    vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
+    split: Split = "eval",
+    vocabulary: Words = "svt",
     save_probabilities_to: Annotated[
         Path | None, typer.Option("--save-probabilities", help="Write all probabilities to this .npz.")
     ] = None,

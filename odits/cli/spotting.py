@@ -13,6 +13,7 @@ from odits.cli.common import (
     Device,
     Json,
     Ray,
+    Split,
     Workers,
     chosen_workers,
     download_progress,
@@ -39,7 +40,6 @@ Results = Annotated[
         help="A result file of another spotter (DeepSolo, ESTextSpotter) to compare with.", show_default=False
     ),
 ]
-Split = Annotated[str, typer.Option(help="Which images: train, eval or all.")]
 
 
 def retrieval(

@@ -11,6 +11,7 @@ from odits.cli.common import (
     Data,
     Device,
     Json,
+    Words,
     download_progress,
     exit_after,
     find_model,
@@ -40,7 +41,7 @@ def words(
     checkpoint: Annotated[
         str | None, typer.Option(help=f"{MODEL_FORMS}. Default: {DEFAULT_MODEL}.", show_default=False)
     ] = None,
-    vocabulary: Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")] = "svt",
+    vocabulary: Words = "svt",
     top: Annotated[int, typer.Option(min=1, help="How many words.")] = 10,
     device: Device = "auto",
     as_json: Json = False,
@@ -54,27 +55,28 @@ def words(
 
     problems: list[Problem] = []
     opened = open_images(images, problems)
-    asked = load_vocabulary(vocabulary, data)
+    words = load_vocabulary(vocabulary, data)
 
     with open_reporter() as report:
         word_model = load(find_model(reference, report, *kinds), device, download_progress(report))
     found: list[dict[str, Any]] = []
     for path, image in opened:
-        prediction = word_model.predict(image, asked)
+        prediction = word_model.predict(image, words)
         found.append(
             {
                 "image": str(path),
                 "model": prediction.model,
                 "checkpoint": prediction.checkpoint,
-                "vocabulary_size": len(asked),
+                "vocabulary_size": len(words),
                 "words": [word._asdict() for word in prediction.top(top)],
             }
         )
     if as_json:
         print_json(found)
-    for entry in () if as_json else found:
-        title = f"{entry['image']}: {entry['model']}, checkpoint {entry['checkpoint'][:12]}, {len(asked)} words"
-        print_table(("word", "probability"), [tuple(word.values()) for word in entry["words"]], title)
+    else:
+        for entry in found:
+            title = f"{entry['image']}: {entry['model']}, checkpoint {entry['checkpoint'][:12]}, {len(words)} words"
+            print_table(("word", "probability"), [tuple(word.values()) for word in entry["words"]], title)
     exit_after(problems)
 
 

@@ -157,7 +157,7 @@ class NotPulledError(OditsError):
     def __init__(self, reference: str) -> None:
         super().__init__(
             f"'{reference}' lies in a store and not on this machine: bring it here with "
-            f"python -m odits checkpoints pull '{reference}'."
+            f"python -m odits checkpoints pull '{reference}' (--source names its store)."
         )
         self.reference = reference
 
