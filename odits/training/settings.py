@@ -11,8 +11,7 @@ from typing import Any
 
 from odits.core.files import sha256_of
 from odits.core.settings import check_settings, setting
-from odits.models.fusion.initializers import INITIALIZERS
-from odits.models.fusion.random_streams import GENERATORS
+from odits.models.fusion.settings import GENERATORS, INITIALIZERS
 
 SEED = "Same seed, same machine: same bytes."
 NAMED_EPOCHS = (1, 2, 3, 4, 5, 7, 20, 40)

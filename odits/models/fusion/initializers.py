@@ -18,17 +18,10 @@ from typing import TYPE_CHECKING
 
 from odits.core.errors import OditsError
 from odits.models.fusion.random_streams import random_stream
+from odits.models.fusion.settings import INITIALIZERS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-
-INITIALIZERS: dict[str, str] = {
-    "xavier": "Xavier uniform (Glorot and Bengio 2010): keeps the variance forwards and backwards, biases 0",
-    "kaiming": "Kaiming uniform (He et al. 2015): keeps the variance through ReLU layers, biases 0",
-    "pytorch": "PyTorch's default for linear layers: weights and biases within 1/sqrt(fan-in)",
-}
-"""Names of the initialisers, with a description for users."""
 
 
 def initialise(module: nn.Module, initializer: str, generator: str, seed: int) -> None:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
 from odits.core.errors import OditsError
+from odits.models.fusion.settings import GENERATORS
 
 
 def seed_words(seed: int, count: int, dtype: type[np.unsignedinteger]) -> np.ndarray:
@@ -36,8 +37,6 @@ class RandomStream(ABC):
         >>> stream.uniform(1), stream.uniform(2)
         (array([0.12701112]), array([0.31852757, 0.30918602]))
     """
-
-    description: ClassVar[str]
 
     def __init__(self) -> None:
         self._buffer = np.empty(0)
@@ -63,8 +62,6 @@ class RandomStream(ABC):
 
 class MT19937(RandomStream):
     """The Mersenne Twister: numbers of 53 bits, made of two 32-bit outputs as the authors' `genrand_res53` does."""
-
-    description = "Mersenne Twister (Matsumoto and Nishimura 1998), period 2^19937 - 1"
 
     def __init__(self, bits: np.random.MT19937) -> None:
         super().__init__()
@@ -100,8 +97,6 @@ class MRG32k3a(RandomStream):
     Args:
         state: x_{-3}, x_{-2}, x_{-1} in [0, M1), not all 0, then y_{-3}, y_{-2}, y_{-1} in [0, M2), not all 0.
     """
-
-    description = "combined multiple recursive generator (L'Ecuyer 1999), period about 2^191"
 
     def __init__(self, state: Sequence[int] = (12345,) * 6) -> None:
         super().__init__()
@@ -184,8 +179,6 @@ class WELL512a(RandomStream):
     Args:
         state: the 16 words (uint32) of the authors' `InitWELLRNG512a`, not all 0.
     """
-
-    description = "well equidistributed long-period linear generator (Panneton, L'Ecuyer, Matsumoto 2006)"
 
     def __init__(self, state: np.ndarray) -> None:
         super().__init__()
@@ -272,8 +265,6 @@ class MLFG6331(RandomStream):
         state: 63 odd words (uint64), oldest first; for the full period at least one must be 3 or 5 modulo 8.
     """
 
-    description = "multiplicative lagged Fibonacci generator, lags 63 and 31 (Mascagni and Srinivasan 2004)"
-
     def __init__(self, state: np.ndarray) -> None:
         super().__init__()
         self._state = np.asarray(state, np.uint64)
@@ -306,9 +297,6 @@ _CLASSES: dict[str, type[RandomStream]] = {
     "well512a": WELL512a,
 }
 
-GENERATORS: dict[str, str] = {name: stream.description for name, stream in _CLASSES.items()}
-"""Names of the generators, with a description for users."""
-
 
 def random_stream(generator: str, seed: int) -> RandomStream:
     """Return the stream of a generator that starts at a seed: the same numbers on every machine.
@@ -325,7 +313,7 @@ def random_stream(generator: str, seed: int) -> RandomStream:
         array([0.31672435, 0.62921174])
     """
     if generator not in _CLASSES:
-        raise OditsError(f"There is no generator “{generator}”; choose one of {', '.join(_CLASSES)}.")
+        raise OditsError(f"There is no generator “{generator}”; choose one of {', '.join(GENERATORS)}.")
     if seed < 0:
         raise OditsError(f"A seed is a whole number from 0 on, not {seed}.")
     return _CLASSES[generator].seeded(seed)

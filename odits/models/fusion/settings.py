@@ -1,4 +1,4 @@
-"""Settings of ODITS that need no model: which parts the network has, and how CLIP is shown an object."""
+"""Settings of ODITS that need no model: parts of the network, views of objects, initialisers, generators."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def clip_view(view: str) -> View:
     if view not in OBJECT_VIEWS:
         raise OditsError(f"There is no object view '{view}': choose {', '.join(OBJECT_VIEWS)}.")
     return "scene" if view == "masked" else "crop"
+
+
+INITIALIZERS: dict[str, str] = {
+    "xavier": "Xavier uniform (Glorot and Bengio 2010): keeps the variance forwards and backwards, biases 0",
+    "kaiming": "Kaiming uniform (He et al. 2015): keeps the variance through ReLU layers, biases 0",
+    "pytorch": "PyTorch's default for linear layers: weights and biases within 1/sqrt(fan-in)",
+}
+"""Names of the initialisers, with a description for users."""
+
+GENERATORS: dict[str, str] = {
+    "mt19937": "Mersenne Twister (Matsumoto and Nishimura 1998), period 2^19937 - 1",
+    "mrg32k3a": "combined multiple recursive generator (L'Ecuyer 1999), period about 2^191",
+    "mlfg6331_64": "multiplicative lagged Fibonacci generator, lags 63 and 31 (Mascagni and Srinivasan 2004)",
+    "well512a": "well equidistributed long-period linear generator (Panneton, L'Ecuyer, Matsumoto 2006)",
+}
+"""Names of the generators of random numbers, with a description for users."""
 
 
 @dataclass(frozen=True)
