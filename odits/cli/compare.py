@@ -59,7 +59,8 @@ def compare(
     with resumable(), open_reporter() as report:
         clip = find_model(checkpoint, report, "clip").reference
         tuned = find_model(finetuned, report, "clip").reference if finetuned else None
-        request = ComparisonRequest(clip, tuned, segmenter, view, split, seeds, rows, workers, device)
+        finder = find_model(segmenter, report, "segmenter").reference  # a wrong one is told before the work
+        request = ComparisonRequest(clip, tuned, finder, view, split, seeds, rows, workers, device)
         document = compare_models(dataset, request, report)
     for problem in document["problems"]:
         say(f"Left out: {problem['problem']}")

@@ -64,6 +64,7 @@ def objects(
     opened = open_images(images, problems)
     words = load_vocabulary(vocabulary, data) if names else None
     with open_reporter() as report:
+        find_model(segmenter, report, "segmenter")  # a wrong one is told before a model is loaded
         namer = _namer(names, model, device, report) if names else None
         parameters, progress = sam_parameters(sam, segmenter), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
