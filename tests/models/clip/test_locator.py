@@ -17,6 +17,7 @@ from tests.training.test_rendering import MATPLOTLIB_FONTS
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_it_learns_and_resumes(tmp_path: Path) -> None:
     renderer = SignRenderer(usable_fonts([MATPLOTLIB_FONTS]), WORDS)
     config = LocatorSettings(steps=24, batch=2, workers=0, every=6, warmup=4)
@@ -45,6 +46,7 @@ def test_boxes_stay_inside_and_are_as_many_as_asked() -> None:
     assert (boxes <= torch.tensor([160.0, 96.0, 160.0, 96.0])).all()
 
 
+@pytest.mark.slow
 def test_the_shipped_locator_finds_rendered_words() -> None:
     """On scenes it never saw, faint and crossed-out words among them, it meets three of five words of legible size."""
     renderer = SignRenderer(usable_fonts([MATPLOTLIB_FONTS]), WORDS)
