@@ -181,7 +181,7 @@ def test_a_link_to_a_page_without_svt_on_a_fresh_server(
     address = serve(tmp_path)
     visit(page, f"{address}/data")
     expect(page.get_by_role("link", name="Object counts")).to_be_visible()
-    expect(page.get_by_text("Get the archive svt.zip")).to_be_visible()
+    expect(page.get_by_test_id("stAlertContentInfo").get_by_text("Get the archive svt.zip")).to_be_visible()
     page.get_by_role("link", name="Words", exact=True).click()
     expect(page.get_by_text("1 of 6")).to_be_visible()
     settle(page)
