@@ -10,7 +10,7 @@ import typer
 
 from odits.cli.common import Json, print_json, print_table, say
 from odits.core.errors import OditsError, StoreError
-from odits.core.files import file_digest
+from odits.core.files import expand_home, file_digest
 from odits.core.progress import open_reporter
 from odits.tracking.sources import EXPORT, STORE_FORMS, open_store
 from odits.tracking.store import StoredCheckpoint, StoredRun
@@ -129,7 +129,7 @@ def import_(
     if kind != EXPORT or not folder or to != "mlflow":
         raise OditsError(f"An import goes from --source {EXPORT}:FOLDER to --to mlflow[:URI].")
     with open_reporter() as report:
-        done = import_export(Path(folder).expanduser(), place, report.phase("importing runs"))
+        done = import_export(expand_home(folder), place, report.phase("importing runs"))
     for warning in done.warnings:
         say(warning)
     if as_json:

@@ -1,4 +1,4 @@
-"""Files: digests, writing so that a reader never sees half of one, and where this program keeps its own.
+"""Files: digests, writing so that a reader never sees half of one, and the folder where this program stores its own.
 
 Nothing outside `odits.core` computes a digest, renames a file or looks for the home folder by itself.
 """
@@ -31,13 +31,26 @@ LEFT_AFTER_S = 3600.0
 
 
 def cache_home() -> Path:
-    """Return the folder of all that this program keeps: ODITS_HOME, else the user's cache folder. It may be missing."""
+    """Return the folder of all this program stores: ODITS_HOME, else the user's cache folder. It may be missing."""
     named = os.environ.get("ODITS_HOME", "").strip()
     if named:
-        return Path(named).expanduser().absolute()
+        return expand_home(named).absolute()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("odits"))
+
+
+def expand_home(path: str | Path) -> Path:
+    """Return the path with a leading `~` replaced by the home folder; that of an unknown user stays as it is.
+
+    Example:
+        >>> expand_home("~nobody-of-this-name/x")
+        PosixPath('~nobody-of-this-name/x')
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def app_folder() -> Path:
@@ -202,6 +215,9 @@ def remove_tree(path: Path) -> None:
 def move_into_place(ready: Path, target: Path) -> None:
     """Sync the finished file or folder `ready` to the disk and rename it to `target` on the same disk.
 
+    A folder's entries are synced too, as are those of folders that are made for `target`: after a power cut the whole
+    of it is found, or nothing.
+
     Args:
         ready: complete.
         target: a file there is replaced; its folder is made.
@@ -209,16 +225,31 @@ def move_into_place(ready: Path, target: Path) -> None:
     Raises:
         OSError: it can't be synced or renamed.
     """
-    for file in [ready] if ready.is_file() else [path for path in ready.rglob("*") if path.is_file()]:
-        with file.open("rb+") as stream:
-            os.fsync(stream.fileno())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    ready.replace(target)
+    for path in (ready, *(ready.rglob("*") if ready.is_dir() else ())):
+        if path.is_dir():
+            _sync_folder(path)
+        else:
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())
+    _make_folders(target.parent)
+    try:
+        ready.replace(target)
+    except FileNotFoundError:  # `odits cache --prune` removes folders that are empty
+        _make_folders(target.parent)
+        ready.replace(target)
     _sync_folder(target.parent)
 
 
+def _make_folders(folder: Path) -> None:
+    """Create a folder and those above it that are missing, durably."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        _sync_folder(path.parent)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system can open a folder (Windows can't)."""
+    """Make what a folder lists durable, where the system can open a folder (Windows can't)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

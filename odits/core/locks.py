@@ -22,6 +22,7 @@ except ImportError:  # Windows: two at once cost work done twice there, results 
     fcntl = None  # type: ignore[assignment]
 
 SHORTEST_S, LONGEST_S = 0.01, 0.25  # between two tries to get a lock
+PROBE_S = 0.1  # `is_held` and `remove_unheld` hold a lock for less: so long is tried, even by those who don't wait
 UNSURE_S = 86400.0  # where nobody can tell whether a file is held: its age in seconds from which it counts as left
 
 
@@ -123,7 +124,7 @@ def try_lock(descriptor: int) -> bool | None:
 
 def _acquire(path: Path, wait_s: float) -> int | None:
     """Return the descriptor that holds the lock file; None where another process held it all the time."""
-    until, pause = time.monotonic() + wait_s, SHORTEST_S
+    until, pause = time.monotonic() + max(wait_s, PROBE_S), SHORTEST_S
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         held = try_lock(descriptor) is not False  # without such locks work is done twice at worst
@@ -131,7 +132,7 @@ def _acquire(path: Path, wait_s: float) -> int | None:
             return descriptor
         os.close(descriptor)
         if held:
-            continue  # its former holder removed the file between the two calls
+            continue  # whoever held it before removed the file between the two calls
         left = until - time.monotonic()
         if left <= 0:
             return None

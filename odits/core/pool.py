@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
@@ -57,7 +57,7 @@ __all__ = [
     "per_batch",
     "per_item",
 ]
-_PACKAGES = Path(__file__).resolve().parents[2]
+_PACKAGES = Path(__file__).resolve().parents[2]  # what a worker needs on its PYTHONPATH to find this package
 
 
 class Outcome(NamedTuple):
@@ -258,9 +258,10 @@ class _Child:
         with self._starting:
             process = self._process
         if process is not None:
-            process.kill()
-            process.wait()
+            process.kill()  # the thread, which waits for its answer, gets none
         self._thread.join()
+        if self._process is not None:
+            _end_process(self._process)
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -268,7 +269,7 @@ class _Child:
                 places = self._todo.get_nowait()
             except queue.Empty:
                 return
-            replies = self._ask(places)
+            replies = self._exchange(places)
             if replies is not None:
                 self._done.put((places, replies))
             elif len(places) > 1:  # one of them is to blame
@@ -277,19 +278,18 @@ class _Child:
             else:
                 self._done.put((places, ([(None, broke_down(self._items[places[0]].name))], "")))
 
-    def _ask(self, places: Sequence[int]) -> Any:
-        """Return what the process answers; None where it died."""
+    def _exchange(self, places: Sequence[int]) -> Any:
+        """Send a batch to the process and return what it answers; None where it died, or the two can't be pickled."""
         try:
             process = self._started()
             assert process.stdin is not None and process.stdout is not None
             send(process.stdin, [tuple(self._items[place]) for place in places])
             return pickle.load(process.stdout)
-        except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        except Exception as error:  # a thread that ended here would leave whoever waits for its batch waiting for ever
             if self._process is None and not self._ended.is_set():
                 return [], f"No process can be started to work on images: {first_line(error)}"
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            _end_process(self._process)
             self._process = None
         return None
 
@@ -311,18 +311,28 @@ class _Child:
             return self._process
 
 
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, wait for its end and close the pipes to it, with what it has not read."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what is still to be written
+                pipe.close()
+
+
 def send(stream: IO[bytes], message: Any) -> None:
     """Write a message for `pickle.load` at the other end."""
     pickle.dump(message, stream, pickle.HIGHEST_PROTOCOL)
     stream.flush()
 
 
-def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Work for `_Child` at the other end of two streams: a task comes first, then batches, until the stream ends."""
-    worker = Worker(*pickle.load(questions))
+    worker = Worker(*pickle.load(requests))
     while True:
         try:
-            items = pickle.load(questions)
+            items = pickle.load(requests)
         except EOFError:
             return
         send(answers, worker.run(items))

@@ -223,10 +223,10 @@ def now() -> str:
 @contextmanager
 def _reading(path: Path, what: str) -> Iterator[sqlite3.Connection | None]:
     """Connect to a file that is there; None where it is not, or holds nothing yet."""
-    if not path.is_file() or not path.stat().st_size:
-        yield None
-        return
     with _disk_errors(path, f"{what} can't be read"):
+        if not path.is_file() or not path.stat().st_size:
+            yield None
+            return
         try:
             connection = _connect(path)
         except sqlite3.OperationalError:
@@ -374,12 +374,12 @@ def _image_word(row: Mapping[str, str]) -> ImageWord:
 def _mark(row: Mapping[str, str]) -> Mark:
     try:
         time = datetime.fromisoformat(row["time"])
-    except ValueError as error:
+        if time.tzinfo is None:
+            raise OditsError(f"{row['time'][:40]!r} is a time without its zone.")
+        # a clock that runs ahead must not make a mark win for ever
+        time = min(time.astimezone(UTC), datetime.now(UTC))
+    except (ValueError, OverflowError) as error:  # the latter: before the year 1 in UTC
         raise OditsError(f"{row['time'][:40]!r} is no time.") from error
-    if time.tzinfo is None:
-        raise OditsError(f"{row['time'][:40]!r} is a time without its zone.")
-    # a clock that runs ahead must not make a mark win for ever
-    time = min(time.astimezone(UTC), datetime.now(UTC))
     mark = Mark(row["verdict"], row["note"], time.isoformat(timespec="microseconds"))
     check_mark(mark)
     return mark

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from odits.core.errors import OditsError
+from odits.core.files import expand_home
 from odits.data.folder import FILE, is_folder, read_folder
 from odits.data.records import Dataset
 from odits.data.svt import is_svt, read_svt
@@ -34,7 +36,7 @@ def find_data_folder(named: Path | None = None) -> Path | None:
     variable = os.environ.get("ODITS_DATA", "").strip()
     origin = ""
     if named is None and variable:
-        named, origin = Path(variable).expanduser(), " (named by ODITS_DATA)"
+        named, origin = expand_home(variable), " (named by ODITS_DATA)"
     if named is None:
         return DEFAULT_FOLDER.resolve() if _holds_data(DEFAULT_FOLDER) else None
     for folder in (named, named / "svt1"):
@@ -49,11 +51,19 @@ def read_dataset(folder: Path) -> Dataset:
     Raises:
         OditsError: the folder holds neither, or what it holds can't be read.
     """
-    for fits, read in _FORMATS:
-        if fits(folder):
-            return read(folder)
-    raise OditsError(f"{folder} {_NO_DATA}")
+    read = _reader_of(folder)
+    if read is None:
+        raise OditsError(f"{folder} {_NO_DATA}")
+    return read(folder)
 
 
 def _holds_data(folder: Path) -> bool:
-    return any(fits(folder) for fits, _ in _FORMATS)
+    return _reader_of(folder) is not None
+
+
+def _reader_of(folder: Path) -> Callable[[Path], Dataset] | None:
+    """Return the reader of the folder's format; None where it holds no data set, or can't be looked into."""
+    try:
+        return next((read for fits, read in _FORMATS if fits(folder)), None)
+    except OSError:  # a name too long, or a folder that this user may not enter
+        return None

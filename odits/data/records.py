@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.core.files import file_digest, sha256_of
+from odits.core.files import expand_home, file_digest, sha256_of
 from odits.data.images import ImageError, content_of, image_size, open_image
 from odits.data.vocabulary import Vocabulary
 
@@ -249,8 +249,12 @@ def collection_of_folder(folder: Path) -> Collection:
     Raises:
         OditsError: no such folder, or no image in it.
     """
-    root = folder.expanduser().absolute()
-    if not root.is_dir():
+    root = expand_home(folder).absolute()
+    try:
+        is_there = root.is_dir()
+    except OSError:  # a name too long, or a folder that this user may not enter
+        is_there = False
+    if not is_there:
         raise OditsError(f"There is no folder {folder}.")
     paths = sorted(_image_files(root))
     if not paths:

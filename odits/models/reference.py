@@ -26,7 +26,7 @@ from typing import Any, Literal, get_args
 from safetensors import SafetensorError, safe_open
 
 from odits.core.errors import OditsError
-from odits.core.files import asset, cache_home, file_digest, safe_name, sha256_of
+from odits.core.files import asset, cache_home, expand_home, file_digest, safe_name, sha256_of
 
 Kind = Literal["clip", "odits", "spotting", "segmenter"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -268,7 +268,7 @@ def _spotting(reference: str) -> ModelRef:
     file = reference[len(VITSTR) + 1 :]
     if reference == SPOTTING:
         return ModelRef(reference, "spotting", "Word spotting", note=_SPOTTING_NOTE)
-    path = Path(file).expanduser() if file else None
+    path = expand_home(file) if file else None
     return ModelRef(reference, "spotting", "Word spotting with ViTSTR", "vitstr", path, note=_SPOTTING_NOTE)
 
 
@@ -359,9 +359,9 @@ def _checkpoint(reference: str, path: Path) -> ModelRef:
 def _file(text: str) -> Path | None:
     """Find the file of that name."""
     try:
-        path = Path(text).expanduser()
+        path = expand_home(text)
         return path if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # a name too long, a NUL in it, or the home of an unknown user
+    except (OSError, ValueError):  # a name too long, or a NUL in it
         return None
 
 

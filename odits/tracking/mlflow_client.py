@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from odits.core.errors import StoreError
-from odits.core.files import cache_home, file_digest, link_or_copy, safe_name, temporary_folder
+from odits.core.files import cache_home, expand_home, file_digest, link_or_copy, safe_name, temporary_folder
 from odits.tracking.connections import (
     ANSWER_S,
     answer_within,
@@ -67,7 +67,7 @@ def resolve_uri(place: str) -> str:
     if not uri:
         return f"sqlite:///{local_database()}"
     if "://" not in uri and uri.endswith((".db", ".sqlite")):
-        return f"sqlite:///{Path(uri).expanduser().absolute()}"
+        return f"sqlite:///{expand_home(uri).absolute()}"
     return uri
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from odits.core.errors import StoreError
-from odits.core.files import copy_with_progress
+from odits.core.files import copy_with_progress, expand_home
 from odits.core.progress import Progress
 from odits.tracking.neptune_export_reader import (
     ExportedRun,
@@ -34,7 +34,7 @@ class ExportStore:
     def __init__(self, folder: str) -> None:
         if not folder:
             raise StoreError("Name the export's folder: neptune-export:FOLDER, where FOLDER holds data/ and files/.")
-        self.folder = Path(folder).expanduser().absolute()
+        self.folder = expand_home(folder).absolute()
         self.source = f"neptune-export:{self.folder}"
 
     def list(self) -> Listing:

@@ -16,7 +16,7 @@ from fontTools.ttLib import TTFont, TTLibError
 from PIL import Image, ImageDraw, ImageFont
 
 from odits.core.errors import OditsError
-from odits.core.files import sha256_of
+from odits.core.files import expand_home, sha256_of
 from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH
 
 CANVAS_HEIGHT, CANVAS_WIDTH = 88, 320
@@ -360,7 +360,7 @@ def usable_fonts(folders: Iterable[str | Path] = FONT_FOLDERS) -> list[Path]:
         path
         for folder in folders
         for pattern in ("*.ttf", "*.otf", "*.TTF", "*.OTF")
-        for path in Path(folder).expanduser().rglob(pattern)
+        for path in expand_home(folder).rglob(pattern)
     )
     for path in files:
         try:

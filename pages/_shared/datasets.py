@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from odits.core.errors import OditsError
-from odits.core.files import asset
+from odits.core.files import asset, expand_home
 from odits.data import Dataset, ImageRecord, find_data_folder, read_dataset
 from pages._shared import state
 from pages._shared.layout import complain, count_of, escape_markdown
@@ -66,7 +66,7 @@ def _current() -> tuple[Dataset | None, str | None]:
     """Read the data set of the folder typed, else of ODITS_DATA or data/svt1; or say what is wrong with it."""
     typed = str(st.session_state.get(_FOLDER, "")).strip()
     try:
-        folder = find_data_folder(Path(typed).expanduser() if typed else None)
+        folder = find_data_folder(expand_home(typed) if typed else None)
         if folder is None:
             return None, None
         stamps = tuple((file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("*.[xc]*")))

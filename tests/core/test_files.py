@@ -12,6 +12,8 @@ from odits.core.files import (
     cache_home,
     clear_leftovers,
     copy_with_progress,
+    expand_home,
+    move_into_place,
     replacing_folder,
     safe_name,
     temporary_folder,
@@ -73,6 +75,30 @@ def test_folders_are_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OditsError, match="can't be written"), replacing_folder(tmp_path / "deep" / "folder"):
         pass  # something is there already
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "folder", "inside"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+def test_what_is_moved_is_synced_with_the_folders_that_list_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, fsync = set(), os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    ready, target = tmp_path / "ready", tmp_path / "new" / "deep" / "target"
+    (ready / "inside").mkdir(parents=True)
+    (ready / "inside" / "file").write_bytes(b"all of it")
+    move_into_place(ready, target)
+    moved = [target, target / "inside", target / "inside" / "file"]
+    assert {path.stat().st_ino for path in [*moved, tmp_path, tmp_path / "new", tmp_path / "new" / "deep"]} == synced
+
+
+def test_the_home_of_an_unknown_user_is_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert expand_home("~") == Path.home() and expand_home("~nobody-here/x") == Path("~nobody-here/x")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ODITS_HOME", "~nobody-here")
+    assert cache_home() == tmp_path / "~nobody-here"
 
 
 def test_temporary_folders_go_and_need_no_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from odits.core.errors import BusyError, StoreError
-from odits.core.locks import UNSURE_S, hold_new, is_held, locked, remove_unheld
+from odits.core.locks import PROBE_S, UNSURE_S, hold_new, is_held, locked, remove_unheld, try_lock
 
 
 def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path: Path) -> None:
@@ -21,6 +21,18 @@ def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path: Path) -> None:
         with pytest.raises(BusyError, match="busy"), locked(lock, "busy", wait_s=0.05):
             pytest.fail("two hold it")
     assert not lock.exists() and not is_held(lock)
+
+
+def test_a_lock_that_is_only_asked_about_is_not_busy(tmp_path: Path) -> None:
+    lock = tmp_path / "work.lock"
+    lock.touch()
+    descriptor = os.open(lock, os.O_RDONLY)
+    assert try_lock(descriptor)  # as `is_held` does for a moment
+    timer = threading.Timer(PROBE_S / 4, os.close, [descriptor])
+    timer.start()
+    with locked(lock, "busy"):
+        pass
+    timer.join()
 
 
 def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from contextlib import closing
@@ -64,6 +65,14 @@ def test_a_process_that_dies_costs_one_item() -> None:
     task = Task("tests.core.pool_tasks:batcher", batch=3)
     values, problems = collect(map_images(task, items(b"a", b"deadly", b"ccc"), Workers(1)))
     assert values == {0: (1, 1), 2: (3, 1)} and set(problems) == {1}
+
+
+@pytest.mark.filterwarnings("error")  # pipes that are left open, or closed by the garbage collector with an error
+def test_what_cannot_travel_to_a_process_costs_one_item() -> None:
+    given = [Item("a.png", b"a"), Item("b.png", b"b", about=lambda: None), Item("c.png", b"c")]
+    values, problems = collect(map_images(DIGESTS, given, Workers(1)))
+    assert set(values) == {0, 2} and set(problems) == {1}
+    gc.collect()
 
 
 def test_closing_ends_the_processes() -> None:

@@ -99,6 +99,7 @@ def test_a_time_in_the_future_does_not_win_for_ever() -> None:
         (row(verdict="maybe"), "line 2: There is no verdict 'maybe'"),
         (row(time="yesterday"), "'yesterday' is no time"),
         (row(time="2026-01-01T00:00:00"), "without its zone"),
+        (row(time="0001-01-01T00:00:00+23:00"), "is no time"),
         (row(word=""), "word is empty"),
         (row(word="w" * 5000), "word is empty or too long"),
         (row(note="n" * 1001), "1,000 characters"),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.data.datasets import find_data_folder, read_dataset
+from odits.data.records import collection_of_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,3 +93,12 @@ def test_the_reader_follows_the_files(tmp_path: Path) -> None:
 def test_a_folder_without_data_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(OditsError, match=r"holds no data set: neither train\.xml"):
         read_dataset(tmp_path)
+
+
+def test_a_name_that_no_disk_has_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for named in ("x" * 5000, "~nobody-here/data"):
+        monkeypatch.setenv("ODITS_DATA", named)
+        with pytest.raises(OditsError, match="holds no data set"):
+            find_data_folder()
+        with pytest.raises(OditsError, match="There is no folder"):
+            collection_of_folder(Path(named))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from odits.core.device import resolve_device
 from odits.core.errors import OditsError
-from odits.core.files import sha256_of
+from odits.core.files import expand_home, sha256_of
 from odits.core.progress import Progress, no_progress
 from odits.data.vocabulary import Vocabulary
 from odits.objects.detections import areas_of, masks_of, object_crop
@@ -164,8 +164,8 @@ def weights_available(reference: str = GROUNDING_DINO) -> bool:
     Args:
         reference: as `GroundingDinoNamer` takes it.
     """
-    if Path(reference).expanduser().is_dir():
-        return (Path(reference).expanduser() / "config.json").is_file()
+    if expand_home(reference).is_dir():
+        return (expand_home(reference) / "config.json").is_file()
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -189,7 +189,7 @@ class GroundingDinoNamer:
     """
 
     def __init__(self, reference: str = GROUNDING_DINO, device: str = "auto", threshold: float = BOX_THRESHOLD) -> None:
-        reference = str(Path(reference).expanduser()) if Path(reference).expanduser().is_dir() else reference
+        reference = str(expand_home(reference)) if expand_home(reference).is_dir() else reference
         self._model, self._images, self._tokens = _load(reference)
         self._model.to(resolve_device(device, supported=("cuda",))).eval()
         self._threshold = threshold
