@@ -39,7 +39,7 @@ SPOTTING = "spotting"
 VITSTR = f"{SPOTTING}:vitstr"
 """Reference of the same with docTR's ViTSTR as recogniser; a colon and a weights file may follow."""
 DEFAULT_MODEL = SPOTTING
-"""The word model of every page and command that is not told another one."""
+"""The word model of every page and command where no other one is named."""
 DEFAULT_SEGMENTER = EMBEDDED
 
 EMBEDDED_ARCHITECTURE = "odits-signs"
@@ -126,14 +126,25 @@ class ModelRef:
         """Whether it works without a download; open_clip's weights by name are asked for when they are loaded."""
         return self.path.is_file() if self.path is not None else not self.tag
 
-    def describes(self, checkpoint: str) -> bool:
-        """Whether a word model with this `checkpoint` was loaded from this file.
+    def clip_checkpoint(self, digest: str) -> str:
+        """Return the `checkpoint` of the CLIP model whose file has this digest; results key on it.
 
-        A CLIP model's `checkpoint` is its file's digest. ODITS adds what its objects are found with to the first 40
-        digits.
+        It is the digest. Where the reference names the architecture and the file does not (ARCHITECTURE@FILE), the last
+        24 digits are the architecture's: the same weights give other results with, say, another activation.
+        """
+        if self.tag or self.header.get("architecture") == self.architecture:
+            return digest
+        return f"{digest[:40]}{sha256_of(self.architecture)[:24]}"
+
+    def describes(self, checkpoint: str) -> bool:
+        """Whether a word model with this `checkpoint` was loaded from this file, with this architecture.
+
+        ODITS adds what its objects are found with to the first 40 digits of its file's digest.
         """
         digest = self.digest
-        return bool(digest) and (checkpoint == digest or (self.kind == "odits" and checkpoint[:40] == digest[:40]))
+        if self.kind == "odits":
+            return bool(digest) and checkpoint[:40] == digest[:40]
+        return bool(digest) and checkpoint == self.clip_checkpoint(digest)
 
 
 SAM_WEIGHTS = {

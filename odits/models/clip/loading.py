@@ -142,7 +142,8 @@ def load_clip(reference: ModelRef | str | Path, device: str = "auto", progress: 
     else:
         path, options = ref.weights, recorded_preprocessing(ref.header)
     try:
-        return clip_from_state(read_state(path), ref.architecture, ref.name, file_digest(path), device, options)
+        checkpoint = ref.clip_checkpoint(file_digest(path))
+        return clip_from_state(read_state(path), ref.architecture, ref.name, checkpoint, device, options)
     except ValueError as error:
         raise OditsError(f"{path.name} does not hold weights of {ref.architecture}.") from error
 
@@ -170,7 +171,7 @@ def clip_from_state(
         state: the weights by name.
         architecture: open_clip's, or the embedded one.
         name: as shown to users.
-        checkpoint: digest of the weights.
+        checkpoint: hexadecimal digest that results key on (`ModelRef.clip_checkpoint`).
         device: "auto", "cpu", "cuda" or "mps".
         options: preprocessing: mean, std, interpolation, resize_mode, quick_gelu.
 

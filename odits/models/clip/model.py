@@ -70,7 +70,7 @@ class ClipModel:
 
     Attributes:
         name: as shown to users.
-        checkpoint: hexadecimal digest of the weights.
+        checkpoint: hexadecimal digest of the weights, and of the architecture where the file does not name it.
         model: the open_clip model, in evaluation mode.
         transforms: from an RGB image to a tensor (3, H, W), one for each view.
 

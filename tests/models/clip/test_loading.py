@@ -15,7 +15,7 @@ from odits.core.errors import OditsError
 from odits.data import Vocabulary
 from odits.models.clip.embedded import ARCHITECTURE, new_model
 from odits.models.clip.loading import load_clip, read_state
-from odits.models.registry import available, parse
+from odits.models.registry import available, from_settings, parse, to_settings
 from odits.training.saving import save_model
 
 WORDS = Vocabulary.from_words(["BAR", "HOTEL", "CAFE", "street lamp"], "test")
@@ -74,7 +74,16 @@ def test_another_architecture_by_file(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "weights.pt"
     torch.save({"state_dict": {f"module.{k}": v for k, v in new_model().state_dict().items()}}, path)
-    assert load_clip(f"{ARCHITECTURE}@{path}", "cpu").predict(Image.new("RGB", (64, 64)), WORDS).top(1)
+    model = load_clip(f"{ARCHITECTURE}@{path}", "cpu")
+    assert model.predict(Image.new("RGB", (64, 64)), WORDS).top(1)
+    # the same weights in another architecture are another model, whose results are others
+    names = (ARCHITECTURE, "ViT-B-32", "ViT-B-32-quickgelu")
+    refs = [parse(f"{name}@{path}") for name in names]
+    assert [ref.describes(model.checkpoint) for ref in refs] == [True, False, False]
+    assert len({ref.clip_checkpoint(ref.digest) for ref in refs}) == 3
+    # a worker gets the same model by the same name, wherever its file lies
+    there = from_settings(**to_settings(refs[0]))
+    assert load_clip(there, "cpu").checkpoint == model.checkpoint
 
 
 @pytest.mark.parametrize(
