@@ -49,7 +49,7 @@ def counts(
     as_json: Json = False,
 ) -> None:
     """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are stored: it resumes."""
-    from odits.counting.statistics import describe_counts, stored_tests
+    from odits.counting.statistics import SUMMARY, describe_counts, stored_tests
     from odits.models.segmentation.batch import ObjectsRequest
     from odits.objects.codec import stored_count
 
@@ -78,7 +78,7 @@ def counts(
         exit_after(problems)
         return
     say(f"{len(counted)} images, segmented by {done.segmenter.name}")
-    described_rows = [(name, float(getattr(described, name))) for name in ("mean", "median", "mode", "std")]
+    described_rows = [(name, float(getattr(described, name))) for name in SUMMARY]
     print_table(("statistic", "value"), described_rows, "Objects in an image")
     if reason:
         say(reason)

@@ -43,13 +43,16 @@ class CountStatistics:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes for JSON; an undefined standard deviation is None."""
-        return {
-            "counts": list(self.counts),
-            "mean": self.mean,
-            "median": self.median,
-            "mode": self.mode,
-            "std": _finite(self.std),
-        }
+        return {"counts": list(self.counts), **{name: _finite(getattr(self, name)) for name in SUMMARY}}
+
+
+SUMMARY = {
+    "mean": ("Mean", ".2f"),
+    "median": ("Median", "g"),
+    "mode": ("Mode", "g"),
+    "std": ("Standard deviation", ".2f"),
+}
+"""The numbers of `CountStatistics` that a summary shows, each with its title and its format, in their order."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class TestedDistribution:
     """A family of distributions with its critical values for parameters that are estimated from the sample.
 
     Attributes:
+        name: as it stands in a list.
         title: as it stands in a sentence.
         levels: significance levels in percent, falling.
         asymptotic: critical values for an endless sample (Stephens 1974, 1977; D'Agostino 1986).
@@ -65,6 +69,7 @@ class TestedDistribution:
         of_logarithms: whether it is the counts' logarithms that are tested against it.
     """
 
+    name: str
     title: str
     levels: tuple[float, ...]
     asymptotic: tuple[float, ...]
@@ -91,17 +96,22 @@ _EXTREME: dict[str, Any] = {
 # SciPy 1.17 gives either critical values, with a warning that they go away, or a p-value; so its tables are kept here.
 # A variable is log-normal if its logarithm is normal, and Weibull (two parameters) if it is Gumbel's for least values.
 DISTRIBUTIONS = {
-    "norm": TestedDistribution("a normal distribution", family="norm", **_NORMAL),
+    "norm": TestedDistribution("Normal", "a normal distribution", family="norm", **_NORMAL),
     "expon": TestedDistribution(
+        "Exponential",
         "an exponential distribution",
         (15.0, 10.0, 5.0, 2.5, 1.0),
         (0.916, 1.062, 1.321, 1.591, 1.959),
         lambda n: 1 + 0.6 / n,
         "expon",
     ),
-    "lognorm": TestedDistribution("a log-normal distribution", family="norm", of_logarithms=True, **_NORMAL),
-    "weibull_min": TestedDistribution("a Weibull distribution", family="gumbel_l", of_logarithms=True, **_EXTREME),
-    "gumbel_r": TestedDistribution("a Gumbel distribution", family="gumbel_r", **_EXTREME),
+    "lognorm": TestedDistribution(
+        "Log-normal", "a log-normal distribution", family="norm", of_logarithms=True, **_NORMAL
+    ),
+    "weibull_min": TestedDistribution(
+        "Weibull", "a Weibull distribution", family="gumbel_l", of_logarithms=True, **_EXTREME
+    ),
+    "gumbel_r": TestedDistribution("Gumbel", "a Gumbel distribution", family="gumbel_r", **_EXTREME),
 }
 POSITIVE = ("expon", "lognorm", "weibull_min")
 """Distributions that leave no room for a count of 0."""

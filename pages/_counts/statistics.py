@@ -9,18 +9,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from odits.core.errors import OditsError
-from odits.counting.statistics import AndersonDarling, describe_counts, stored_tests
+from odits.counting.statistics import DISTRIBUTIONS, SUMMARY, AndersonDarling, describe_counts, stored_tests
 from odits.figures.counts import object_counts_figure, quantile_figure
 from pages._shared import state
 from pages._shared.layout import chart, chart_download, escape_markdown, panes, table_download
 
-TITLES = {
-    "norm": "Normal",
-    "expon": "Exponential",
-    "lognorm": "Log-normal",
-    "weibull_min": "Weibull",
-    "gumbel_r": "Gumbel",
-}
 LINK = ("distribution", "scale")
 _SCALES = {"frequency": "frequency", "density": "density"}
 
@@ -30,12 +23,7 @@ def show_summary(counts: Sequence[int], before: Sequence[int]) -> None:
     now, then = describe_counts(counts), describe_counts(before)
     with st.container(horizontal=True, key="numbers"):
         st.metric("Images", f"{len(counts):,}")
-        for title, name, form in (
-            ("Mean", "mean", ".2f"),
-            ("Median", "median", "g"),
-            ("Mode", "mode", "g"),
-            ("Standard deviation", "std", ".2f"),
-        ):
+        for name, (title, form) in SUMMARY.items():
             value, old = float(getattr(now, name)), float(getattr(then, name))
             moved = f"{value - old:+{form}}" if tuple(counts) != tuple(before) and value == value else None
             shown = "none" if value != value else f"{value:{form}}"
@@ -56,7 +44,7 @@ def show_histogram(names: Sequence[str], counts: Sequence[int]) -> None:
 
 def choose_distribution() -> str:
     """Ask for the distribution that the counts are compared with."""
-    return state.choose("Compare with", list(TITLES), "distribution", TITLES.__getitem__)
+    return state.choose("Compare with", list(DISTRIBUTIONS), "distribution", lambda name: DISTRIBUTIONS[name].name)
 
 
 def show_tests(counts: Sequence[int], chosen: str) -> None:
@@ -73,7 +61,7 @@ def show_tests(counts: Sequence[int], chosen: str) -> None:
             except OditsError as error:
                 st.info(escape_markdown(str(error)), icon=":material/info:")
             else:
-                title = TITLES[chosen].lower()
+                title = DISTRIBUTIONS[chosen].name.lower()
                 chart(figure, "quantiles-chart", f"Counts against the quantiles of a {title} distribution")
                 chart_download(figure, f"quantiles-{chosen}", "quantiles")
         with row.container(key="pane-tests"):
@@ -102,7 +90,7 @@ def _quantile_figure(counts: tuple[int, ...], distribution: str) -> go.Figure:
 
 def _verdict_row(name: str, test: AndersonDarling) -> dict[str, object]:
     return {
-        "distribution": TITLES[name],
+        "distribution": DISTRIBUTIONS[name].name,
         "A²": test.statistic,
         "at 5 %": "rejected" if test.rejected else "not rejected",
         "p-value": test.p_text,
@@ -112,7 +100,7 @@ def _verdict_row(name: str, test: AndersonDarling) -> dict[str, object]:
 def _levels(name: str, test: AndersonDarling) -> list[dict[str, object]]:
     return [
         {
-            "distribution": TITLES[name],
+            "distribution": DISTRIBUTIONS[name].name,
             "statistic A²": test.statistic,
             "significance level": f"{level:g} %",
             "critical value": critical,

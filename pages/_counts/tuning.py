@@ -11,7 +11,7 @@ import streamlit as st
 from odits.counting.statistics import DISTRIBUTIONS, MIN_SIZE
 from odits.counting.tuning import NOTE, AnyFilters, Setting, Tunable, search
 from odits.models.segmentation.parameters import SamParameters
-from pages._counts.statistics import TITLES, tests_of
+from pages._counts.statistics import tests_of
 from pages._shared import jobs, state
 from pages._shared.layout import table_download
 
@@ -78,7 +78,7 @@ def offer_search(tunable: Tunable, key: str, distribution: str, filters: AnyFilt
     """Offer to search the filters whose counts are closest to a distribution, to use the best, and to go back."""
     name = _search_key(tunable, key, distribution)
     best: Sequence[Setting] | None = jobs.result_of(name)
-    title = TITLES[distribution].lower()
+    title = DISTRIBUTIONS[distribution].name.lower()
     task = jobs.Task(
         key=name,
         button=f"Search {len(tunable.settings)} settings",

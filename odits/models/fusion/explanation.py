@@ -14,6 +14,7 @@ from odits.models.fusion.inputs import ObjectEmbeddings, OditsInput, collate
 from odits.models.fusion.model import OditsModel
 from odits.models.fusion.network import ObjectText
 from odits.models.fusion.settings import OditsConfig
+from odits.models.reading.spotter import shared_area
 
 COMPETITORS = 50
 """The probability of a word is taken among so many most probable ones while objects are removed and inserted."""
@@ -49,7 +50,9 @@ def group_objects(objects: ObjectEmbeddings) -> list[ObjectGroup]:
             group = of_owner.get(owner)
         else:
             of_text = (group for group in groups if str(objects.kind[group[0]]) in ("text", "line"))
-            group = next((group for group in of_text if _overlap(boxes[group[0]], boxes[index])), None)
+            group = next(
+                (group for group in of_text if shared_area(boxes[group[0]], boxes[index]) >= _MIN_OVERLAP), None
+            )
         if group is not None:
             group.append(index)
             continue
@@ -65,14 +68,6 @@ def group_objects(objects: ObjectEmbeddings) -> list[ObjectGroup]:
         )
         for group in groups
     ]
-
-
-def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two boxes x0, y0, x1, y1 share enough of the smaller one."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return width > 0 and height > 0 and width * height >= _MIN_OVERLAP * smaller
 
 
 class Explainer:

@@ -16,6 +16,7 @@ from odits.core.errors import OditsError
 from odits.core.files import expand_home, sha256_of
 from odits.core.progress import Progress, no_progress
 from odits.data.vocabulary import Vocabulary
+from odits.models.reading.spotter import overlap_of
 from odits.objects.detections import areas_of, masks_of, object_crop
 
 if TYPE_CHECKING:
@@ -137,18 +138,10 @@ def match_boxes(detections: sv.Detections, boxes: Sequence[NamedBox]) -> list[Na
         fitting = [
             (iou * one.score, -index)
             for index, one in enumerate(boxes)
-            if (iou := _iou(own, one.box)) >= MIN_IOU or _covers(mask, int(area), one.box)
+            if (iou := overlap_of(own.tolist(), one.box)) >= MIN_IOU or _covers(mask, int(area), one.box)
         ]
         matched.append(boxes[-max(fitting)[1]] if fitting else None)
     return matched
-
-
-def _iou(one: np.ndarray, other: Sequence[float]) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    common = max(float(width), 0.0) * max(float(height), 0.0)
-    union = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - common
-    return common / float(union) if union > 0 else 0.0
 
 
 def _covers(mask: np.ndarray, area: int, box: Sequence[float]) -> bool:
