@@ -39,5 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 def pytest_configure() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: each with its own core, not all with all
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if SHARED_SVT.is_dir():
         os.environ.setdefault("ODITS_DATA", str(SHARED_SVT))

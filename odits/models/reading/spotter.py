@@ -87,6 +87,7 @@ class WordSpotter:
 
     Examples:
         >>> from odits.core.files import asset
+        >>> from odits.data import open_image
         >>> words = Vocabulary.from_words(["BAKERY", "CAFE", "HOTEL"], "signs")
         >>> WordSpotter().predict(open_image(asset("demo/cafe.jpg")), words).top(1)[0].word
         'CAFE'

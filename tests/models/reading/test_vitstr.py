@@ -16,7 +16,7 @@ from odits.models.reading.ctc import Lexicon, Lines, score
 from odits.models.reading.reader import TextReader
 from odits.models.reading.spotter import WordSpotter
 from odits.models.reading.vitstr import Vitstr, _words
-from odits.models.registry import VITSTR, load_any
+from odits.models.registry import VITSTR, load
 
 DEMO = Path(__file__).parents[3] / "assets" / "demo"
 needs_doctr = pytest.mark.skipif(
@@ -41,7 +41,7 @@ def test_without_doctr_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "doctr.models", None)
     for reference in (VITSTR, f"{VITSTR}:somewhere.pt"):
         with pytest.raises(OditsError, match=r"pip install -r requirements-doctr\.txt"):
-            load_any(reference)
+            load(reference)
 
 
 def test_a_wide_line_is_cut_between_its_words() -> None:
@@ -57,7 +57,7 @@ def test_a_wide_line_is_cut_between_its_words() -> None:
 
 @needs_doctr
 def test_it_reads_pictures_in_place_of_the_other(weights: Path) -> None:
-    spotter = load_any(f"{VITSTR}:{weights}")
+    spotter = load(f"{VITSTR}:{weights}")
     assert isinstance(spotter, WordSpotter)
     assert spotter.name == "Word spotting with ViTSTR-Small (docTR) on PP-OCRv6-small's lines"
     assert spotter.checkpoint != WordSpotter().checkpoint
