@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from dataclasses import replace
+from typing import Any
 
 from odits.cli.common import (
-    Checkpoint,
     Data,
-    Device,
     Json,
-    Segmenter,
     exit_after,
     find_model,
     load_data,
@@ -19,9 +15,9 @@ from odits.cli.common import (
     print_table,
     say,
 )
-from odits.cli.options import View, resumable
+from odits.cli.options import resumable, with_settings
 from odits.core.progress import open_reporter
-from odits.models.reference import DEFAULT_SEGMENTER, EMBEDDED
+from odits.evaluation.settings import ComparisonRequest
 
 SHOWN = {
     "P@10": "rank precision_at_10",
@@ -32,35 +28,20 @@ SHOWN = {
 """The metrics that decide: columns for people, and their names among a row's intervals."""
 
 
-def compare(
-    data: Data = None,
-    checkpoint: Checkpoint = EMBEDDED,
-    finetuned: Annotated[
-        str | None, typer.Option(help="A fine-tuned CLIP to compare with. Default: trained now, 5 epochs.")
-    ] = None,
-    segmenter: Segmenter = DEFAULT_SEGMENTER,
-    view: View = "crop",
-    split: Annotated[str, typer.Option(help="Which images: eval or train.")] = "eval",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row.")] = 5,
-    only: Annotated[list[str] | None, typer.Option(help="Only these trained rows (repeat for several).")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train side by side.")] = 1,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
+@with_settings(ComparisonRequest)
+def compare(data: Data = None, *, settings: ComparisonRequest, as_json: Json = False) -> None:
     """Compare rows without an image, CLIP, ODITS and what is left when its parts are taken away, by every metric.
 
     Trainings are stored: repeated or interrupted comparisons go on where they were.
     """
     dataset = load_data(data)
-    from odits.evaluation.comparison import VARIANTS, ComparisonRequest
     from odits.evaluation.comparison import compare as compare_models
 
-    rows = tuple(dict.fromkeys(only or VARIANTS))
     with resumable(), open_reporter() as report:
-        clip = find_model(checkpoint, report, "clip").reference
-        tuned = find_model(finetuned, report, "clip").reference if finetuned else None
-        finder = find_model(segmenter, report, "segmenter").reference  # a wrong one is told before the work
-        request = ComparisonRequest(clip, tuned, finder, view, split, seeds, rows, workers, device)
+        clip = find_model(settings.checkpoint, report, "clip").reference
+        finetuned = find_model(settings.finetuned, report, "clip").reference if settings.finetuned else None
+        segmenter = find_model(settings.segmenter, report, "segmenter").reference  # a wrong one ends before the work
+        request = replace(settings, checkpoint=clip, finetuned=finetuned, segmenter=segmenter)
         document = compare_models(dataset, request, report)
     for problem in document["problems"]:
         say(f"Left out: {problem['problem']}")

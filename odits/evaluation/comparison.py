@@ -1,4 +1,4 @@
-"""ODITS against CLIP and against controls that see less, on the same images: who is better, and whether by chance."""
+"""Comparison of ODITS with CLIP and with controls that are given less, on the same images, with intervals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,64 +22,16 @@ from odits.core.progress import Phase, Progress, Reporter, no_progress
 from odits.core.store import Entries, make_key
 from odits.data import Dataset, open_image, read_dataset
 from odits.data.predictions import WordModel
+from odits.evaluation.settings import VARIANTS, ComparisonRequest
 from odits.metrics import probabilities as metrics
 from odits.metrics.scoring import Lexicons, average_metrics, mean_of, score_images
 from odits.training.run import Listener, RunOptions
 from odits.training.settings import FinetuneSettings, OditsSettings
 
-ALONE = ("object_attention", "weighted_text", "feature_enhancer", "evidence", "recall")
-"""Parts that a network on the image alone goes without."""
-
-VARIANTS: dict[str, dict[str, Any]] = {
-    "CLIP + learned prior": {"without": ALONE, "objects": "image"},
-    "ODITS": {},
-    "ODITS without object attention": {"without": ("object_attention",)},
-    "ODITS without feature enhancer": {"without": ("feature_enhancer",)},
-    "ODITS without similarity-weighted text": {"without": ("weighted_text",)},
-    "ODITS without the objects' own words": {"without": ("evidence",)},
-    "ODITS without recalled lexicons": {"without": ("recall",)},
-    "ODITS, whole image as only object": {"objects": "image"},
-    "ODITS, another image's objects": {"objects": "shuffled"},
-    "ODITS, signs read by the spotter too": {"read": True},
-}
-"""Trained rows, and how their training differs from the defaults."""
-
 FINETUNED_EPOCHS = 5
 RESAMPLES = 10_000
 TRIALS = Entries("trials")
 """Trainings of comparisons, each a folder with checkpoints and tables of probabilities float32 (m, n)."""
-
-
-@dataclass(frozen=True)
-class ComparisonRequest:
-    """What is compared.
-
-    Attributes:
-        checkpoint: reference of the CLIP model.
-        finetuned: reference of a fine-tuned one; None: it is trained now.
-        segmenter: reference of the segmenter.
-        view: how CLIP is shown an object.
-        split: which images.
-        seeds: trainings of each row.
-        rows: names of `VARIANTS`.
-        workers: processes that train side by side.
-        device: "auto", "cpu", "cuda" or "mps".
-    """
-
-    checkpoint: str = "embedded"
-    finetuned: str | None = None
-    segmenter: str = "embedded"
-    view: str = "crop"
-    split: str = "eval"
-    seeds: int = 5
-    rows: tuple[str, ...] = tuple(VARIANTS)
-    workers: int = 1
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name in self.rows:
-            if name not in VARIANTS:
-                raise OditsError(f"There is no row '{name}': choose of {'; '.join(VARIANTS)}.")
 
 
 def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> dict[str, Any]:
@@ -110,14 +63,13 @@ def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> d
     finetuned = request.finetuned or str(_finetuned(request, readable, report))
     better = load(finetuned, request.device, kind="clip")
     rows.append(make_row("CLIP fine-tuned", [_evaluated(better, readable, split, report)], lexicons))
-    left_out = tuple(problems)
     trials = [
-        Trial(name, request.checkpoint, request.segmenter, request.view, dataset.root, split, seed, left_out=left_out)
+        Trial.of(request, name, dataset.root, seed, tuple(problems))
         for seed in range(request.seeds)
-        for name in request.rows
+        for name in request.variants
     ]
     predicted = run_trials(trials, request.workers, report)
-    for name in request.rows:
+    for name in request.variants:
         own = [table for table, trial in zip(predicted, trials, strict=True) if trial.row == name]
         rows.append(make_row(name, own, lexicons))
     spotting = load(SPOTTING, kind="spotting")
@@ -197,6 +149,7 @@ class Trial:
         seed: of the training.
         base: its settings where the row doesn't differ.
         left_out: names of images that can't be read.
+        device: "auto", "cpu", "cuda" or "mps".
     """
 
     row: str
@@ -208,6 +161,22 @@ class Trial:
     seed: int
     base: OditsSettings = field(default_factory=OditsSettings)
     left_out: tuple[str, ...] = ()
+    device: str = "auto"
+
+    @classmethod
+    def of(cls, request: ComparisonRequest, row: str, data: Path, seed: int, left_out: tuple[str, ...]) -> Trial:
+        """Return the training of a row that a comparison asks for."""
+        return cls(
+            row,
+            request.checkpoint,
+            request.segmenter,
+            request.view,
+            data,
+            request.split,
+            seed,
+            left_out=left_out,
+            device=request.device,
+        )
 
     @property
     def settings(self) -> OditsSettings:
@@ -227,7 +196,7 @@ def run_trials(trials: Sequence[Trial], workers: int, report: Reporter) -> list[
     Args:
         trials: what is trained.
         workers: processes; each takes its share of the processor's cores.
-        report: shows how far it is; what it raises cancels, what was finished is kept.
+        report: shows how far it is; what it raises cancels; finished trainings stay stored.
 
     Raises:
         OditsError: a training failed.
@@ -250,6 +219,10 @@ def run_trials(trials: Sequence[Trial], workers: int, report: Reporter) -> list[
             for future in as_completed(futures):
                 found[futures[future]] = future.result()
                 progress(len(found), len(trials))
+        except BrokenProcessPool as error:
+            raise OditsError(
+                "A training process was killed, perhaps for lack of memory: use fewer --workers."
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -275,7 +248,7 @@ def run_trial(trial: Trial, phase: Callable[[str], Phase] = Phase) -> np.ndarray
     from odits.training.saving import BEST, INITIAL
 
     dataset = read_dataset(trial.data).without(trial.left_out)
-    input_encoder = make_input_encoder(trial.checkpoint, trial.segmenter, trial.view, trial.reads)
+    input_encoder = make_input_encoder(trial.checkpoint, trial.segmenter, trial.view, trial.reads, trial.device)
     former = run_folder(input_encoder, dataset, trial.settings, "comparisons")  # of versions before 0.2
     key = make_key(run=former.name)
     with TRIALS.lock(key, wait_s=math.inf):
@@ -303,7 +276,7 @@ def _train_and_predict(
     origin = origin_of(trial.checkpoint, trial.segmenter, input_encoder)
     options = RunOptions(listener=Listener(phase=phase))
     state = train_odits(input_encoder, dataset, folder, trial.settings, origin, options)
-    model = load(folder / state.checkpoints[-1]["file"], kind="odits")
+    model = load(folder / state.checkpoints[-1]["file"], trial.device, kind="odits")
     vocabulary = dataset.vocabulary()
     encoded = encode_images(input_encoder, dataset.split(trial.split), vocabulary, phase("predicting"))
     inputs = choose_objects(list(encoded.values.values()), trial.settings.objects, trial.seed)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from odits.data import ImageRecord, Vocabulary
-from odits.evaluation.comparison import VARIANTS, Trial, differences, make_row, sharpened
+from odits.evaluation.comparison import Trial, differences, make_row, sharpened
+from odits.evaluation.settings import VARIANTS, ComparisonRequest
 from odits.metrics.scoring import Lexicons
 from odits.training.settings import OditsSettings
 
@@ -73,3 +76,15 @@ def test_rows_differ_from_the_defaults_as_they_say(tmp_path) -> None:  # type: i
     assert configs["ODITS without feature enhancer"].without == ("feature_enhancer",)
     assert configs["ODITS, another image's objects"].objects == "shuffled"
     assert "prior" not in configs["CLIP + learned prior"].without
+
+
+def test_trainings_of_a_comparison_run_on_its_device(tmp_path: Path) -> None:
+    request = ComparisonRequest(view="blurred", split="train", device="cpu")
+    trial = Trial.of(request, "ODITS", tmp_path, 2, ("a.png",))
+    assert (trial.device, trial.view, trial.split, trial.seed, trial.left_out) == (
+        "cpu",
+        "blurred",
+        "train",
+        2,
+        ("a.png",),
+    )
