@@ -27,6 +27,8 @@ from odits.cli import (
 )
 from odits.core.errors import OditsError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="odits",
     help="Which words describe a street view, which objects it holds, and which object makes which word likely.",
@@ -61,6 +63,9 @@ def main() -> None:
     except OditsError as error:
         sys.stderr.write(f"odits: {error}\n")
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("odits: interrupted; what was finished is kept\n")
-        raise SystemExit(130) from None
+    except (KeyboardInterrupt, SystemExit) as ended:
+        status = getattr(ended, "code", _INTERRUPTED)
+        if status != _INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing
+            raise
+        sys.stderr.write("odits: interrupted; what is done is stored\n")
+        raise SystemExit(_INTERRUPTED) from None

@@ -17,5 +17,9 @@ class BusyError(StoreError):
     """Another process is at the same work, and did not end within the time that one was willing to wait."""
 
 
+class StoppedError(OditsError):
+    """The user stopped the work; what is done is stored."""
+
+
 class WriteError(OditsError, OSError):
     """A file that can't be written, and why. An OSError too: a cache that can't be kept costs speed, not the answer."""

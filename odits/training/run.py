@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from odits.core.errors import OditsError, WriteError
+from odits.core.errors import OditsError, StoppedError, WriteError
 from odits.core.files import clear_leftovers, replacing, write_atomically
 from odits.core.locks import locked
 from odits.core.progress import Phase
@@ -41,7 +41,7 @@ SAVE_EVERY_S = 300.0
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told about a run.
+    """Callbacks of a run.
 
     Attributes:
         say: takes sentences for people.
@@ -56,14 +56,14 @@ class Listener:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is gone about; none of it changes its results.
+    """Options of a run; none of them changes its results.
 
     Attributes:
         tracker: where parameters, losses, machine load, metrics and checkpoints go.
         tags: for the tracker alone: what may differ between runs that give the same bytes.
         restart: forget what a run left in the folder.
         wait_s: how long to wait for another process that trains in the folder, in seconds.
-        listener: who is told.
+        listener: gets sentences, progress and each epoch's numbers.
     """
 
     tracker: Tracker | None = None
@@ -152,7 +152,7 @@ class RunState:
         Args:
             records: the images.
             problems: a sentence for each of them that can't be used, by its place.
-            listener: is told.
+            listener: gets a sentence for each.
         """
         self.problems = [{"image": records[place].name, "problem": why} for place, why in problems.items()]
         for problem in self.problems:
@@ -225,7 +225,10 @@ def run_lock(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
 def tracked(
     options: RunOptions, name: str, parameters: Mapping[str, object], state: RunState, first: bool = True
 ) -> Iterator[Run]:
-    """Open the tracked run and close it with how it ended; the state remembers its id, to go on with the same one."""
+    """Open the tracked run and close it with how it ended; the state stores its id, so that a resumed run reuses it.
+
+    Ctrl-C, and Stop on a page (`StoppedError`), end it as "killed".
+    """
     tracker = (options.tracker if first else None) or NoTracker()
     run = tracker.start(name, parameters, options.tags, state.run if state.tracker == tracker.name else None)
     if tracker.name != NoTracker.name:
@@ -234,7 +237,7 @@ def tracked(
     try:
         yield run
         status = "finished"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StoppedError):
         status = "killed"
         raise
     finally:
@@ -248,7 +251,7 @@ def tracked(
 
 
 class Task(ABC, Generic[Batch]):
-    """What a run trains, and how one goes about it.
+    """What a run trains, and how.
 
     Attributes:
         name: of the work, for people.
@@ -431,7 +434,7 @@ class _Loop:
             self.save()
 
     def _close(self, line: dict[str, float], seconds: float) -> None:
-        """Measure, keep checkpoints, track and write the history of an epoch."""
+        """Measure an epoch, save and track its checkpoints, and write the history."""
         task, state, epoch = self.task, self.state, int(line["epoch"])
         samples = self.load.drain()
         written = task.close_epoch(line, state)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from odits.core.errors import OditsError
+from odits.core.errors import OditsError, StoppedError
 from pages._shared.layout import bullets, count_of, escape_markdown
 
 RESUMES = "Stopped. What is done is stored: the button goes on from there."
@@ -27,10 +27,6 @@ RESUMES = "Stopped. What is done is stored: the button goes on from there."
 _ENDED = 64  # jobs that have ended are remembered with their results, the latest ones
 _WATCHED, _TO_REPORT, _ASKED, _BEGUN = "odits-jobs-watched", "odits-jobs-ended", "odits-job-asked-", "odits-jobs-begun"
 _serials = itertools.count()
-
-
-class StoppedError(OditsError):
-    """The user stopped the job."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ class Job:
             StoppedError: the user has stopped the job.
         """
         if self._stop.is_set():
-            raise StoppedError("stopped")
+            raise StoppedError("Stopped.")
         self.done, self.of = done, of
         # Streamlit collects garbage after each run of a script, and so each time that progress is drawn: with a model
         # loaded that holds this thread up for longer than its own work takes, unless what is there is left out

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from odits.core.errors import BusyError, OditsError
+from odits.core.errors import BusyError, OditsError, StoppedError
 from odits.core.progress import Phase
 from odits.training import run as loop
 from odits.training.machine import Processes
@@ -213,6 +213,18 @@ def test_a_stopped_run_is_tracked_as_killed(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path, task, RunOptions(tracker=book))
     assert book.status == "killed"
+
+
+def test_a_run_that_a_page_stops_is_tracked_as_killed(tmp_path: Path) -> None:
+    def stop(phase: Phase) -> None:
+        if phase.done == 2:
+            raise StoppedError("Stopped.")
+
+    book = Book()
+    with pytest.raises(StoppedError):
+        fit(tmp_path, options=RunOptions(tracker=book, listener=Listener(phase=lambda name: Phase(name, changed=stop))))
+    assert book.status == "killed"
+    assert loop.read_state(tmp_path, SETTINGS).step == 2
 
 
 def test_the_position_goes_up_to_the_end_and_details_tell_the_loss(tmp_path: Path) -> None:
