@@ -69,16 +69,25 @@ class MlflowStore:
         return not self._place and file is not None and not file.is_file()
 
     def list(self) -> Listing:
-        """List all runs of all experiments, newest first."""
+        """List all runs of all experiments, newest first; runs whose artifacts can't be listed are named."""
         if self._is_empty():
             return Listing(())
         mlflow = self._mlflow
         with mlflow.errors():
             experiments = [item.experiment_id for item in _pages(mlflow.client.search_experiments)]
             runs = [run for ids in _chunks(experiments) for run in _pages(mlflow.client.search_runs, ids)]
+        warnings: deque[str] = deque()
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(self._describe, runs))
-        return Listing(tuple(sorted(found, key=lambda run: run.started or _EPOCH, reverse=True)))
+            found = list(pool.map(lambda run: self._listed(run, warnings), runs))
+        return Listing(tuple(sorted(found, key=lambda run: run.started or _EPOCH, reverse=True)), tuple(warnings))
+
+    def _listed(self, run: Any, warnings: deque[str]) -> StoredRun:
+        """Describe a run; one whose artifacts can't be listed has only the checkpoints that its tags name."""
+        try:
+            return self._describe(run)
+        except StoreError as error:
+            warnings.append(f"The artifacts of run {run.info.run_id} are left out: {error}")
+            return self._describe(run, ask_artifacts=False)
 
     def run(self, run: str) -> StoredRun:
         """Return one run with every file of weights among its artifacts."""
@@ -93,12 +102,12 @@ class MlflowStore:
         with mlflow.errors():
             return mlflow.client.get_run(run)
 
-    def _describe(self, run: Any, all_artifacts: bool = False) -> StoredRun:
+    def _describe(self, run: Any, all_artifacts: bool = False, ask_artifacts: bool = True) -> StoredRun:
         tags = dict(run.data.tags)
         tagged = tuple(_from_tags(self.source, run.info.run_id, tags))
         names = {item.name for item in tagged}
         others: tuple[StoredCheckpoint, ...] = ()
-        if all_artifacts or not tagged:  # a run of somebody else's: its artifacts have to be asked
+        if ask_artifacts and (all_artifacts or not tagged):  # a run of somebody else's: its artifacts have to be asked
             with self._mlflow.errors():
                 others = tuple(
                     StoredCheckpoint(self.source, run.info.run_id, file.path, file.file_size)

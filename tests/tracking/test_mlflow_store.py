@@ -146,6 +146,16 @@ def test_runs_of_others_are_listed_by_their_files(mlflow_home: Path, tmp_path: P
     assert [(item.name, item.size, item.digest) for item in found.checkpoints] == [("deep/er/model.pt", 7, None)]
 
 
+def test_a_run_whose_artifacts_are_out_of_reach_does_not_end_the_listing(run: str) -> None:
+    mlflow = open_mlflow("")
+    experiment = mlflow.client.create_experiment("elsewhere", artifact_location="nowhere://bucket/signs")
+    other = mlflow.client.create_run(experiment, run_name="out of reach").info.run_id
+    found = open_store().list()
+    listed = {one.id: one for one in found.runs}
+    assert listed[run].checkpoints and not listed[other].checkpoints
+    assert len(found.warnings) == 1 and other in found.warnings[0]
+
+
 def test_before_the_first_run_the_store_is_empty_and_no_file_is_made(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
