@@ -11,7 +11,7 @@ from odits.counting.statistics import MIN_SIZE
 from odits.data import ImageRecord
 from odits.models.segmentation.batch import ObjectsRequest
 from pages._counts import statistics, tuning
-from pages._counts.objects import offer_counts, offer_tunable
+from pages._counts.objects import key_of, offer_counts, offer_tunable
 from pages._counts.statistics import choose_distribution, show_histogram, show_summary, show_tests
 from pages._counts.tuning import choose_filters, offer_search, show_found
 from pages._shared import segmenters, state
@@ -51,6 +51,7 @@ def explore(
 ) -> None:
     """Show what moves with the filters: numbers, histogram, and tests."""
     names = [picture.name for picture in pictures]
+    searched = f"{key}-{key_of(pictures)}"
     with panes("counts") as row:
         with row.container(key="pane-filters"):
             distribution = choose_distribution()
@@ -59,14 +60,14 @@ def explore(
             if tunable is not None:
                 filters = choose_filters(tunable.start)
                 filtered = [image.count(filters) for image in tunable.images]
-                offer_search(tunable, key, distribution, filters)
+                offer_search(tunable, searched, distribution, filters)
                 link = [*link, *tuning.link_names(filters, tunable.start)]
         with row.container(key="pane-overlay"):
             show_summary(filtered, counts)
             show_histogram(names, filtered)
     state.publish(*link, *statistics.LINK)
     if tunable is not None:
-        show_found(tunable, key, distribution, filters)
+        show_found(tunable, searched, distribution, filters)
     st.subheader("Which distribution?", anchor=False)
     show_tests(filtered, distribution)
     with st.expander("Objects in each image"):

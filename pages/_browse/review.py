@@ -136,9 +136,9 @@ def open_image(name: str) -> None:
 
 
 def judge(review: Review, name: str, word: str, verdict: str) -> bool:
-    """Write a mark ("none" removes it); return whether that went well: what stood in the way is told on the page."""
+    """Write a mark ("none" removes it); return whether that went well; the page shows what went wrong."""
     if review.annotator is None:
-        st.session_state[_PROBLEM] = "Give your name on the left first: marks are evaluation under it."
+        st.session_state[_PROBLEM] = "Give your name on the left first: marks are stored under it."
         return False
     image_word = review.image_word(name, word)
     try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from odits.core.files import sha256_of
 from odits.core.pool import Item
 from odits.counting.tuning import Tunable, tunable_candidates, tunable_objects
 from odits.data import ImageRecord
@@ -23,6 +24,11 @@ from pages._shared import jobs
 from pages._shared.layout import count_of
 
 _FRESH = 30  # seconds that a look into the store is good for
+
+
+def key_of(pictures: Sequence[ImageRecord]) -> str:
+    """Return what tells a collection from others: what was computed of one must not show for another."""
+    return sha256_of("\0".join(picture.stamp for picture in pictures))[:12]
 
 
 def offer_counts(pictures: Sequence[ImageRecord], request: ObjectsRequest, key: str) -> Mapping[str, int]:
@@ -56,7 +62,7 @@ def _offer(
     pictures: Sequence[ImageRecord], request: ObjectsRequest, key: str, found: Collection[str], button: str
 ) -> None:
     """Offer to compute what is missing of the pictures; those that can't be read are named and not asked for again."""
-    name = f"{request.kind}-{key}"
+    name = f"{request.kind}-{key}-{key_of(pictures)}"
     unreadable: dict[str, str] = jobs.result_of(name) or {}
 
     def work(job: jobs.Job) -> dict[str, str]:

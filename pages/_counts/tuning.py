@@ -75,8 +75,15 @@ def use(filters: AnyFilters) -> None:
 
 
 def offer_search(tunable: Tunable, key: str, distribution: str, filters: AnyFilters) -> None:
-    """Offer to search the filters whose counts are closest to a distribution, to use the best, and to go back."""
-    name = _search_key(tunable, key, distribution)
+    """Offer to search the filters whose counts are closest to a distribution, to use the best, and to go back.
+
+    Args:
+        tunable: the images with the filters to try.
+        key: of the segmenter and the images.
+        distribution: a key of `DISTRIBUTIONS`.
+        filters: as the sliders stand.
+    """
+    name = _search_key(key, distribution)
     best: Sequence[Setting] | None = jobs.result_of(name)
     title = DISTRIBUTIONS[distribution].name.lower()
     task = jobs.Task(
@@ -98,13 +105,13 @@ def offer_search(tunable: Tunable, key: str, distribution: str, filters: AnyFilt
             st.button("Back to all", icon=":material/undo:", key="use-start", on_click=use, args=(tunable.start,))
 
 
-def _search_key(tunable: Tunable, key: str, distribution: str) -> str:
-    return f"tuning-{key}-{distribution}-{len(tunable.images)}"
+def _search_key(key: str, distribution: str) -> str:
+    return f"tuning-{key}-{distribution}"
 
 
 def show_found(tunable: Tunable, key: str, distribution: str, filters: AnyFilters) -> None:
     """Show a table of the filters as they were, as they stand, and the best that were found."""
-    best: Sequence[Setting] | None = jobs.result_of(_search_key(tunable, key, distribution))
+    best: Sequence[Setting] | None = jobs.result_of(_search_key(key, distribution))
     rows = [("as found", tunable.start)]
     if filters != tunable.start:
         rows.append(("sliders", filters))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,12 @@ import streamlit as st
 
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction
-from odits.models.fusion.explanation import Explainer
-from odits.models.fusion.inputs import OditsInput
-from odits.models.fusion.model import ObjectPrediction, OditsModel
 from pages._shared.pictures import Opened
+
+if TYPE_CHECKING:
+    from odits.models.fusion.explanation import Explainer
+    from odits.models.fusion.inputs import OditsInput
+    from odits.models.fusion.model import ObjectPrediction, OditsModel
 
 KINDS = {"text": "text", "line": "text read", "region": "region", "mask": "mask", "word": "text"}
 _CLEAR = 0.2  # of an object's probability on its best word
@@ -47,6 +50,8 @@ def answer_for(model: OditsModel, picture: ImageRecord, opened: Opened, vocabula
 def _answer(
     digest: str, checkpoint: str, words: str, _model: OditsModel, _picture: ImageRecord, _vocabulary: Vocabulary
 ) -> Answer:
+    from odits.models.fusion.explanation import Explainer
+
     inputs = _model.input_encoder.encode(_picture.source, _vocabulary)
     odits = _model.predict_input(inputs, _vocabulary)
     explainer = Explainer(_model, inputs, _vocabulary)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from odits.data import Dataset
 from odits.models import registry
-from odits.models.fusion.inputs import ObjectEncoder
-from odits.models.fusion.model import OditsModel, untrained
 from odits.models.registry import EMBEDDED, ModelRef, available
 from pages._shared import jobs, state
 from pages._shared.layout import count_of, escape_markdown
 from pages._shared.segmenters import load as load_segmenter
 from pages._shared.word_models import load as load_clip
+
+if TYPE_CHECKING:
+    from odits.models.fusion.model import OditsModel
 
 UNTRAINED = "untrained"
 
@@ -57,7 +60,8 @@ def _load(reference: str, digest: str) -> OditsModel:
 @st.cache_resource(show_spinner=False)
 def _untrained() -> OditsModel:
     from odits.models.clip.model import ClipModel
-    from odits.models.fusion.inputs import InputEncoder
+    from odits.models.fusion.inputs import InputEncoder, ObjectEncoder
+    from odits.models.fusion.model import untrained
 
     clip = load_clip(EMBEDDED)
     if not isinstance(clip, ClipModel):  # for the type checker: this reference has no other model

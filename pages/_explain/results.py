@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -9,14 +11,16 @@ import streamlit as st
 from odits.data import ImageRecord
 from odits.figures.explanation import contribution_bars, contributions_figure, matrix_figure
 from odits.figures.words import top_words_figure
-from odits.models.fusion.explanation import ObjectGroup, capabilities
-from odits.models.fusion.model import OditsModel
 from pages._explain.answers import Answer, changes, contributions
 from pages._shared import state
 from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes, table_download
 from pages._shared.pictures import Opened
 from pages._shared.segmenters import find_objects
 from pages._shared.word_models import show_caption
+
+if TYPE_CHECKING:
+    from odits.models.fusion.explanation import ObjectGroup
+    from odits.models.fusion.model import OditsModel
 
 TOP = 10
 SHOWN = 12
@@ -155,6 +159,8 @@ def _outlines(
 
 def show_capabilities(model: OditsModel) -> None:
     """Show what ODITS has and CLIP has not (Table 3.4 of the thesis), as the loaded model really is; folded away."""
+    from odits.models.fusion.explanation import capabilities
+
     table = pd.DataFrame(
         [
             {"part": one.name, "CLIP": _tick(one.clip), "ODITS": _tick(one.odits), "here": one.here}

@@ -191,7 +191,7 @@ def _choose(candidates: PromptMasks | None, prompt: Prompt | None) -> int | None
     if count == 1:
         return 0
     chosen = st.segmented_control(
-        "PromptMasks, with the quality that SAM predicts",
+        "Masks, with the quality that SAM predicts",
         range(count),
         format_func=lambda index: f"{index + 1}: {candidates.scores[index]:.2f}",
         default=0,
