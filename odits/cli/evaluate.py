@@ -53,11 +53,11 @@ def evaluate(
 ) -> None:
     """Confidence, threshold, uniformity and rank metrics, beside the rows that see no image (thesis, 2.3).
 
-    Results are stored: the same question is answered at once, and an interrupted evaluation is gone on with.
+    Results are stored: the same question is answered at once, and an interrupted evaluation resumes.
     """
-    make_tracker(track)  # a misspelt one is told before the work
+    make_tracker(track)  # a misspelt one ends before the work
     dataset = load_data(data)
-    asked = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
+    words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation.evaluate import save_probabilities
     from odits.evaluation.results import evaluate_and_store
     from odits.models.registry import WORD_MODELS, load
@@ -67,7 +67,7 @@ def evaluate(
         model = load(ref, device, download_progress(report))
         progress = report.phase("evaluating", len(dataset.split(split)))
         stored = evaluate_and_store(
-            model, ref.reference, dataset, split, asked, progress, chosen_workers(workers, ray, 0), device
+            model, ref.reference, dataset, split, words, progress, chosen_workers(workers, ray, 0), device
         )
     problems = report_problems(stored.problems)
     if save_probabilities_to is not None:
@@ -91,7 +91,7 @@ def evaluate(
 
 
 def _tracked(stored: StoredEvaluation, dataset: Dataset, track: str) -> str | None:
-    """Return the run that has the results; a tracker that fails is one sentence, the results are there all the same."""
+    """Track the results and return the run's id; a tracker that fails costs one sentence, not the results."""
     from odits.evaluation.results import track_evaluation
 
     try:

@@ -35,7 +35,7 @@ def finetune(
     restart: Restart = False,
     track: Track = "mlflow",
     evaluate: Annotated[
-        str | None, typer.Option(help="Split (eval, train, all) whose metrics are tracked at kept epochs.")
+        str | None, typer.Option(help="Split (eval, train, all) whose metrics are tracked at the epochs of --keep.")
     ] = None,
     device: Device = "auto",
     as_json: Json = False,

@@ -64,7 +64,7 @@ def objects(
     opened = open_images(images, problems)
     words = load_vocabulary(vocabulary, data) if names else None
     with open_reporter() as report:
-        find_model(segmenter, report, "segmenter")  # a wrong one is told before a model is loaded
+        find_model(segmenter, report, "segmenter")  # a wrong one ends before a model is loaded
         namer = _namer(names, model, device, report) if names else None
         parameters, progress = sam_parameters(sam, segmenter), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
@@ -72,10 +72,10 @@ def objects(
     for path, image in opened:
         detections = stored_objects(path, finder)
         named = namer.names(image, detections, words) if namer and words else None
-        exported.append(ExportedImage(path.name, image, detections, named.names if named else (), path))
+        if coco:
+            exported.append(ExportedImage(path.name, image, detections, named.names if named else (), path))
         overlay = out / f"{path.stem}-objects.png" if out else None
         if overlay:
-            overlay.parent.mkdir(parents=True, exist_ok=True)
             buffer = io.BytesIO()
             overlay_image(image, detections).save(buffer, "PNG")
             write_atomically(overlay, buffer.getvalue())

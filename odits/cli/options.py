@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the run. Default: one in ODITS_HOME/checkpoints, named after it.")
 ]
-Restart = Annotated[bool, typer.Option(help="Start over, rather than go on with the run in the folder.")]
+Restart = Annotated[bool, typer.Option(help="Start over instead of resuming the run in the folder.")]
 Track = Annotated[str, typer.Option(help=f"{TRACKER_FORMS}.")]
 
 View = Annotated[
@@ -93,12 +93,12 @@ def _value(kind: Any, value: Any) -> Any:
 
 
 def run_options(report: Reporter, track: str, restart: bool, data: str) -> RunOptions:
-    """Return how a run is gone about: told on stderr, and tracked.
+    """Return the options of a run: reported on stderr, and tracked.
 
     Args:
         report: shows the phases.
         track: reference of the tracker.
-        restart: whether what is in the folder is forgotten.
+        restart: whether the run in the folder is removed.
         data: name of the data set.
     """
     from odits.training.run import Listener, RunOptions
@@ -116,7 +116,7 @@ def is_first_process() -> bool:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say how an interrupted run is gone on with, by the command to type."""
+    """Print the command that resumes an interrupted run."""
     try:
         yield
     except KeyboardInterrupt:
@@ -126,7 +126,7 @@ def resumable() -> Iterator[None]:
 
 
 def resume_command(arguments: list[str]) -> str:
-    """Return the command that goes on with a run.
+    """Return the command that resumes a run.
 
     Args:
         arguments: of the command that began it.
@@ -135,10 +135,10 @@ def resume_command(arguments: list[str]) -> str:
         >>> resume_command(["train", "--data", "my signs", "--restart"])
         "odits train --data 'my signs'"
     """
-    kept = [argument for argument in arguments if argument != "--restart"]
+    remaining = [argument for argument in arguments if argument != "--restart"]
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     launcher = ["torchrun", "--nproc-per-node", str(processes), "-m"] if processes > 1 else []
-    return shlex.join([*launcher, "odits", *kept])
+    return shlex.join([*launcher, "odits", *remaining])
 
 
 def run_document(folder: Path, state: RunState) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def pretrain(
     restart: Restart = False,
     track: Track = "none",
 ) -> None:
-    """Train the embedded model on words rendered as signs; hours on two cores, resumable at any moment."""
+    """Train the embedded model on words rendered as signs; hours on two cores; resumes."""
     from odits.training.pretraining import pretrain as train
     from odits.training.rendering import FONT_FOLDERS, SignRenderer, read_words, usable_fonts
 

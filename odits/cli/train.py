@@ -49,7 +49,7 @@ def train(
     """Train ODITS on the training split (thesis, 3.1); resume a run that was interrupted.
 
     Objects and their embeddings are computed once and stored. A part of the training images chooses the epoch; the
-    evaluation images are not looked at.
+    evaluation images are not used.
     """
     dataset = load_data(data)
     from odits.core.pool import Item
@@ -59,7 +59,7 @@ def train(
     with resumable(), open_reporter() as report:
         options = run_options(report, track, restart, dataset.name)
         ref = find_model(checkpoint, report, "clip")
-        find_model(segmenter, report, "segmenter")  # a wrong one is told before a model is loaded
+        find_model(segmenter, report, "segmenter")  # a wrong one ends before a model is loaded
         input_encoder = make_input_encoder(ref.reference, segmenter, view, read, device)
         folder = out or run_folder(input_encoder, dataset, settings)
         if workers is not None or ray is not None:  # what can't be read is named by the training itself
