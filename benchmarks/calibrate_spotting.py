@@ -1,7 +1,7 @@
 """Fits the calibration of word spotting on the training images, prints it, and what it makes of those images.
 
 For each image and each word of its lexicon: does the spotter's best line show the word? Which line is best depends on
-the calibration, so fitting and choosing take turns until nothing changes. Evaluation images are not looked at.
+the calibration, so fitting and choosing take turns until nothing changes. Evaluation images are not used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from odits.models.reading.spotter import SVT_TRAIN, Calibration, WordSpotter, fe
 
 
 def main() -> None:
-    """Fits, and reports the coefficients with MAP, and F by threshold, on the training images."""
+    """Fit, and report the coefficients with MAP, and F by threshold, on the training images."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     options = arguments.parse_args()

@@ -38,7 +38,7 @@ WORDS, LARGE = 5363, 100_000
 
 
 def made_up_words(count: int) -> list[str]:
-    """Distinct words of 2 to 12 letters."""
+    """Make distinct words of 2 to 12 letters."""
     rng = np.random.default_rng(0)
     letters = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
     found: dict[str, None] = {}
@@ -48,7 +48,7 @@ def made_up_words(count: int) -> list[str]:
 
 
 def load_images(data: Path | None, folder: Path, count: int) -> Dataset:
-    """SVT with `count` of its eval images, or as many made-up ones, written to `folder`."""
+    """Read SVT with `count` of its eval images, or make up as many, written to `folder`."""
     found = find_data_folder(data)
     if found is not None:
         dataset = read_dataset(found)
@@ -81,7 +81,7 @@ def load_model(architecture: str, checkpoint: str) -> ClipModel:
 
 
 def bare_seconds(clip: ClipModel, records: tuple[ImageRecord, ...], vocabulary: Vocabulary) -> dict[str, float]:
-    """Seconds of decoding, and of the two encoders on what was preprocessed before."""
+    """Measure the seconds of decoding, and of the two encoders on what was preprocessed before."""
     seconds = dict.fromkeys(("decode", "encode_images", "encode_words"), 0.0)
     for start in range(0, len(records), BATCH):
         with timed(seconds, "decode"):
@@ -108,7 +108,7 @@ def peak_megabytes() -> float:
 
 
 def measure_memory(options: Any, words: int) -> dict[str, float]:
-    """Peak memory of a process that evaluates over so many words."""
+    """Measure the peak memory of a process that evaluates over so many words."""
     command = [sys.executable, __file__, "--child", str(words), "--architecture", options.architecture]
     command += ["--images", str(options.images), *(["--data", str(options.data)] if options.data else [])]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

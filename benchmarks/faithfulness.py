@@ -1,8 +1,7 @@
 """Are ODITS's explanations faithful? Deletion and insertion areas for the top word of each evaluation image.
 
-Each object's contribution is what the
-word's logit loses without it; the order by contributions, and that by attention, are compared with the mean of random
-orders; intervals are a paired bootstrap over images.
+Each object's contribution is what the word's logit loses without it. The order by contributions, and that by attention,
+are compared with the mean of random orders; intervals are a paired bootstrap over images.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def main() -> None:
 def measure(
     encoder: ObjectEncoder, records: tuple[ImageRecord, ...], vocabulary: Vocabulary, clip: ClipModel
 ) -> dict[str, float]:
-    """Shares in 0..1, objects and seconds an image."""
+    """Measure shares in 0..1, objects and seconds an image."""
     text = clip.encode_vocabulary(vocabulary).numpy()
     place = {word: index for index, word in enumerate(vocabulary.words)}
     hits, objects, seconds = [], 0, 0.0

@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def pieces(image: Image.Image) -> list[Image.Image]:
-    """Crops of 50 boxes of several sizes."""
+    """Cut crops of 50 boxes of several sizes."""
     rng = np.random.default_rng(0)
     corners = rng.random((OBJECTS, 2)) * 0.7
     sizes = 0.05 + 0.25 * rng.random((OBJECTS, 2))
@@ -89,14 +89,14 @@ def encode(clip: ClipModel, image: Image.Image, crops: list[Image.Image]) -> Odi
 
 
 def random_vit() -> ClipModel:
-    """ViT-B/32's architecture with random weights."""
+    """Make ViT-B/32's architecture with random weights."""
     network = create_untrained("ViT-B-32").eval()
     preprocess = open_clip.image_transform(network.visual.image_size, is_train=False)
     return ClipModel(network, open_clip.get_tokenizer("ViT-B-32"), preprocess, "random weights", "random-0")
 
 
 def scaling(model: OditsModel, one: OditsInput) -> dict[str, float]:
-    """Seconds of the layers alone for growing vocabularies, and the exponent of their growth (1 is linear)."""
+    """Measure the seconds of the layers alone for growing vocabularies, and fit the exponent of their growth."""
     width = len(one.embeddings.image)
     network = model.network
     sizes = (4_000, 16_000, 64_000)

@@ -46,7 +46,7 @@ def make_random(sam: Sam, image: np.ndarray, share: float, threshold: float = 0.
 
 
 def _fit_masks(predictor: SamPredictor, grid: torch.Tensor) -> None:
-    """Scales and shifts the last layers that make the masks, by what they give at the points (B, 1, 2)."""
+    """Scale and shift the last layers that make the masks, by what they give at the points (B, 1, 2)."""
     decoder = predictor.model.mask_decoder
     outputs: list[torch.Tensor] = []
     hook = decoder.output_upscaling.register_forward_hook(lambda module, inputs, output: outputs.append(output))
@@ -66,7 +66,7 @@ def _fit_masks(predictor: SamPredictor, grid: torch.Tensor) -> None:
 
 
 def _logits(predictor: SamPredictor, grid: torch.Tensor) -> torch.Tensor:
-    """Mask logits (B, M, h, w) without the padding."""
+    """Compute mask logits (B, M, h, w) without the padding."""
     parts = [predictor.predict_torch(part, torch.ones(len(part), 1, dtype=torch.int))[2] for part in grid.split(4)]
     height, width = (-(-side // 4) for side in predictor.input_size)
     return torch.cat(parts)[..., :height, :width]

@@ -20,12 +20,12 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def add_data(arguments: argparse.ArgumentParser) -> None:
-    """Nothing; the parser has --data."""
+    """Add --data to a parser."""
     arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
 
 
 def needed_data(options: argparse.Namespace) -> Dataset:
-    """SVT, for a benchmark that can't do without.
+    """Read SVT, for a benchmark that needs it.
 
     Raises:
         OditsError: it is not here.

@@ -74,7 +74,7 @@ class Watch:
 
 @contextmanager
 def watched(sam: Sam) -> Iterator[Watch]:
-    """Watches the library's decoder and ours during a run."""
+    """Watch the library's decoder and ours during a run."""
     watch = Watch()
     originals = {name: getattr(PointDecoder, name) for name in DECODER}
     library = sam.mask_decoder.forward
@@ -102,7 +102,7 @@ def watched(sam: Sam) -> Iterator[Watch]:
 
 
 def picture(source: Path) -> np.ndarray:
-    """RGB pixels, the longer side 1024."""
+    """Read RGB pixels, the longer side 1024."""
     image = open_image(source)
     scale = SIDE / max(image.size)
     size = (round(image.width * scale), round(image.height * scale))
@@ -177,7 +177,7 @@ def peak(options: Namespace) -> None:
 
 
 def peak_of_this_process() -> float:
-    """Megabytes; where there is /proc, without what the process was started from, which getrusage counts."""
+    """Measure megabytes; where there is /proc, without what the process was started from, which getrusage counts."""
     status = Path("/proc/self/status")
     if status.is_file():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -208,7 +208,7 @@ def main() -> None:
 
 
 def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
-    """All figures."""
+    """Compute all figures."""
     sam, arguments = model_and_arguments(options, image)
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     decoder: dict[str, list[float]] = {kind: [] for kind in KINDS}

@@ -19,7 +19,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.core.files import write_atomically
 from odits.data import find_data_folder, open_image, read_dataset
@@ -53,7 +53,7 @@ def read_lines(data: Path | None) -> list[TextLine]:
 
 
 def pieces_of(lines: Sequence[TextLine]) -> list[list[np.ndarray]]:
-    """For each symbol the frames (T, SYMBOLS) of places where it was read."""
+    """Return for each symbol the frames (T, SYMBOLS) of places where it was read."""
     pieces: list[list[np.ndarray]] = [[] for _ in range(SYMBOLS)]
     for line in lines:
         read = line.frames.argmax(1)
@@ -167,7 +167,7 @@ def queries_of(index: Index, count: int) -> dict[str, list[Query]]:
 def main() -> None:
     """Make the index, or take the one that was stored, and ask."""
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--data", type=Path, help="SVT's folder; default $ODITS_DATA")
+    add_data(arguments)
     arguments.add_argument("--images", type=int, default=100_000)
     arguments.add_argument("--lines", type=int, default=8, help="lines of each image")
     arguments.add_argument("--queries", type=int, default=200)

@@ -1,6 +1,6 @@
 """What each step of word spotting brings: word-retrieval MAP on the training images, one step added at a time.
 
-Evaluation images are not looked at: the steps were chosen by this table.
+Evaluation images are not used: the steps were chosen by this table.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from odits.models.clip.model import encode_vocabulary
 
 
 def vocabulary_words(data: Path | None) -> list[str]:
-    """SVT's 5363 words, or as many made-up ones."""
+    """Return SVT's 5363 words, or as many made-up ones."""
     folder = find_data_folder(data)
     if folder is not None:
         return list(read_dataset(folder).vocabulary().words)

@@ -178,10 +178,10 @@ def explain(
     if word is not None and word not in vocabulary.words:
         raise OditsError(f"'{word}' is not among the words to choose from.")
     opened = _open(image)
-    asked = _word_model(model)
-    if hasattr(asked, "input_encoder"):
-        return _explain_by_input(cast("OditsModel", asked), opened, vocabulary, word)
-    return _explain_by_covering(asked, opened, vocabulary, word, find_objects(opened) if objects is None else objects)
+    loaded = _word_model(model)
+    if hasattr(loaded, "input_encoder"):
+        return _explain_by_input(cast("OditsModel", loaded), opened, vocabulary, word)
+    return _explain_by_covering(loaded, opened, vocabulary, word, find_objects(opened) if objects is None else objects)
 
 
 def evaluate(

@@ -45,7 +45,8 @@ _NARROWEST = 8  # characters of a column that may be folded
 Data = Annotated[
     Path | None,
     typer.Option(
-        "--data", help="Folder with train.xml, test.xml and img/ (SVT) or lexicons.csv. Default: $ODITS_DATA."
+        "--data",
+        help="Folder with train.xml, test.xml and img/ (SVT), or lexicons.csv. Default: $ODITS_DATA or data/svt1.",
     ),
 ]
 

@@ -110,7 +110,7 @@ def run_options(report: Reporter, track: str, restart: bool, data: str) -> RunOp
 
 
 def is_first_process() -> bool:
-    """Whether this process speaks for those that torchrun started."""
+    """Return whether this is the process that reports, of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -31,7 +31,7 @@ def evaluate(
     dataset: Dataset,
     split: str,
     vocabulary: Vocabulary,
-    advance: Progress = no_progress,
+    progress: Progress = no_progress,
     probabilities: Path | None = None,
 ) -> dict[str, Any]:
     """Compute all metrics of a word model on a split, averaged over its images; nothing is stored.
@@ -41,7 +41,7 @@ def evaluate(
         dataset: its split's images and lexicons, and the training lexicons for the row "prior".
         split: "train", "eval" or "all".
         vocabulary: the words asked about.
-        advance: called with (images done, images in all).
+        progress: called with (images done, images in all).
         probabilities: where to write all probabilities as .npz (`save_probabilities`).
 
     Returns:
@@ -54,7 +54,7 @@ def evaluate(
     task = Task("", batch=BATCH, here=per_batch(open_item, predict))
     with temporary_folder("evaluation") as folder:  # memory does not grow with images x words
         path = folder / "probabilities.npy"
-        evaluated = fill_probabilities(path, task, records, len(vocabulary), progress=advance)
+        evaluated = fill_probabilities(path, task, records, len(vocabulary), progress=progress)
         found, _ = report(evaluated.table, dataset, evaluated.records, vocabulary)
         if probabilities is not None:
             save_probabilities(
@@ -120,7 +120,7 @@ def predictor(
         words: the n words.
         device: for the model.
         weights: the model's file.
-        threads: for models that are told how many to use.
+        threads: for models that take a number of threads.
 
     Raises:
         OditsError: there is no such model.
@@ -164,7 +164,7 @@ def fill_probabilities(
     workers: Workers = HERE,
     progress: Progress = no_progress,
 ) -> Probabilities:
-    """Compute a table of probabilities in a file; one that was begun before is gone on with.
+    """Compute a table of probabilities in a file; one that was begun before is completed.
 
     While it is being filled, the row of an image that can't be read is NaN; such rows are left out in the end.
 
@@ -231,7 +231,7 @@ class _Rows:
 
 
 def _why(record: ImageRecord) -> str:
-    """Return why an image can't be read; one whose model failed at it, and which nobody remembers why, can."""
+    """Return why an image can't be used; where it can be read, a model failed at it in a run that was interrupted."""
     try:
         record.open()
     except ImageError as error:
@@ -239,13 +239,13 @@ def _why(record: ImageRecord) -> str:
     return f"{record.name} could not be used."
 
 
-# What they are worth.
+# Metrics of the probabilities.
 
 
 def report(
     table: np.ndarray, dataset: Dataset, records: Sequence[ImageRecord], vocabulary: Vocabulary
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Compute what a table of probabilities (m, n) is worth, on average and for each image.
+    """Compute the metrics of a table of probabilities (m, n), on average and for each image.
 
     Returns:
         "confidence", "threshold" (with "words_without_roc"), "uniformity", "rank", "images", "words",

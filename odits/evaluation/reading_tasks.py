@@ -1,7 +1,7 @@
-"""What word spotting and CLIP read of a data set's boxed words.
+"""How well word spotting and CLIP read a data set's boxed words.
 
 SVT's own task (Wang et al., 2011) is to find the words of an image's lexicon that it shows, each with its box; the
-other one is to tell from a box's crop which word it holds.
+other is to recognise the word in the crop of its box.
 """
 
 from __future__ import annotations

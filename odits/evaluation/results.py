@@ -1,4 +1,4 @@
-"""Results of evaluations on the disk: nothing is computed twice, and what was interrupted is gone on with.
+"""Results of evaluations on the disk: nothing is computed twice, and interrupted evaluations resume.
 
 A folder in their store holds `probabilities.npy` (float32 (m, n)) and, written last, `evaluation.json`. A folder
 without the latter is an evaluation that was interrupted; its key tells everything that the result depends on.
@@ -129,7 +129,7 @@ def evaluate_and_store(
     dataset: Dataset,
     split: str,
     vocabulary: Vocabulary,
-    advance: Progress = no_progress,
+    progress: Progress = no_progress,
     workers: Workers = HERE,
     device: str = "auto",
 ) -> StoredEvaluation:
@@ -141,7 +141,7 @@ def evaluate_and_store(
         dataset: its split's images and lexicons, and the training lexicons for the row "prior".
         split: "train", "eval" or "all".
         vocabulary: the words asked about.
-        advance: called with (images done, images in all); what it raises ends the evaluation, and the images that are
+        progress: called with (images done, images in all); what it raises ends the evaluation, and the images that are
             done are not computed again the next time.
         workers: where it is done.
         device: for workers that load the model by its reference.
@@ -154,10 +154,10 @@ def evaluate_and_store(
     with _entry(key) as folder:
         stored = read_evaluation(folder)
         if stored is not None:
-            advance(len(records), len(records))
+            progress(len(records), len(records))
             return stored
         task = prediction_task(model, reference if workers != HERE else "", vocabulary, device)
-        evaluated = fill_probabilities(folder / TABLE, task, records, len(vocabulary), workers, advance)
+        evaluated = fill_probabilities(folder / TABLE, task, records, len(vocabulary), workers, progress)
         groups, per_image = report(evaluated.table, dataset, evaluated.records, vocabulary)
         document = {
             "model": model.name,

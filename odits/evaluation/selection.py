@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """What model selection came to.
+    """The result of model selection.
 
     Attributes:
         best: the best checkpoint; None where none qualifies.

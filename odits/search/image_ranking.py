@@ -1,4 +1,4 @@
-"""The other ranking: how well a CLIP checkpoint finds that words describe the whole image; and both rankings in one."""
+"""Images ranked by CLIP's similarity of the whole image to words, and that ranking fused with the one by reading."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def embed_images(index: Index, model: ClipModel, progress: Progress = no_phases)
         if stored is not None:
             return stored
         rows = _Rows(index, model, file)
-        # the name tells the images: another set of them must not go on with this one's rows
+        # the name tells the set of images: another set must not reuse this one's rows
         table = fill_table(
             rows.part,
             (len(index.images), rows.dimensions),

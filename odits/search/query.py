@@ -1,4 +1,4 @@
-"""What is looked for: one or several words, whole or as parts of others, with or without letters that are wrong."""
+"""A query: one or several words, whole or as parts of others, with or without letters that are wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every remote store needs: an answer in time or one sentence, and credentials that stay where they are."""
+"""What every remote store needs: time limits, errors in one sentence, and credentials that are not shown."""
 
 from __future__ import annotations
 

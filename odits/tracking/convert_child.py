@@ -1,8 +1,8 @@
-"""A pickle of weights made into safetensors: run as a script, in a process of its own that may be lost.
+"""Conversion of a pickle of weights to safetensors: a script for a process of its own, under limits.
 
     python -I convert_child.py SOURCE TARGET MEMORY_BYTES SECONDS HEADER_JSON
 
-It imports nothing of this package, so that it starts fast and knows nothing worth stealing. The last line on stdout
+It imports nothing of this package, so that it starts fast and holds no credentials. The last line on stdout
 says why it refused, and its exit status is then 3.
 """
 

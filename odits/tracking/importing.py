@@ -129,7 +129,7 @@ def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[
     ended = summary.values.get("sys/modification_time")
     end = int(aware(ended).timestamp() * 1000) if isinstance(ended, datetime) else None
     mlflow.client.set_terminated(target, "FAILED" if summary.values.get("sys/failed") is True else "FINISHED", end)
-    if not any("is missing" in line for line in missing):  # a file may still come: such a run is looked at again
+    if not any("is missing" in line for line in missing):  # a file may still come: such a run is imported again
         mlflow.client.set_tag(target, FINGERPRINT_TAG, _short(run.fingerprint))
     return "changed" if existing else "new", target
 

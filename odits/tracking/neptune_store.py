@@ -1,6 +1,6 @@
-"""Neptune, through the `neptune` package: its client, quiet and patient for seconds only; a store; a tracker.
+"""Neptune, through the `neptune` package: a store and a tracker, with time limits and nothing on stdout.
 
-Self-hosted servers are left, and offline mode into files that `neptune sync` sends later. The client keeps its own
+It reaches self-hosted servers; offline mode writes files that `neptune sync` sends later. The client keeps its own
 files under ODITS_HOME.
 """
 

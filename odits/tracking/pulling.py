@@ -29,7 +29,7 @@ class ConversionLimits:
     """What a conversion may take.
 
     Attributes:
-        file_bytes: the largest pickle that is looked at.
+        file_bytes: the largest pickle that is converted.
         memory_bytes: memory beyond the libraries' own; None for a gibibyte and three times the file.
         seconds: wall-clock time.
     """

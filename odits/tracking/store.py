@@ -1,4 +1,4 @@
-"""The seams behind which runs lie: stores of checkpoints and trackers, and the plain values that cross them.
+"""The protocols of checkpoint stores and trackers, and the plain values that they exchange.
 
 A trainer sees `Tracker` and `Run` only. A store that fails while a run is going on never stops it: what could not be
 sent is sent again with the next value, and `finish` says in one sentence if something is still missing.

@@ -1,4 +1,4 @@
-"""Which part of a CLIP model is trained, and what its frozen part makes of an image, which is computed once."""
+"""Which part of a CLIP model is trained, and the output of its frozen part, which is computed once an image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Part:
 
     Attributes:
         name: one of `PARTS`.
-        prepare: normalised pixels (B, 3, H, W) -> what the trained part sees (B, ...); none of its weights is trained.
+        prepare: normalised pixels (B, 3, H, W) -> input of the trained part (B, ...); none of its weights is trained.
         encode: what `prepare` returned -> image embeddings (B, d); `encode(prepare(x))` is `encode_image(x)`.
         frozen: the modules and parameters that stay as they are.
         chunk: images to encode at a time, so that the backward pass fits into a few gigabytes.
@@ -123,8 +123,8 @@ _CHUNK = 256  # crops encoded at a time where nothing has to be remembered for g
 class LiveClip:
     """The trained part of a CLIP model, and what goes into it.
 
-    The frozen part is computed once for every picture and kept in memory. Lines that a spotter read keep the embeddings
-    that they came with.
+    The frozen part is computed once for every picture and kept in memory. Lines that a spotter read keep their stored
+    embeddings.
 
     Args:
         encoder: finds and shows objects; its CLIP model is changed in place.

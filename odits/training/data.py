@@ -21,7 +21,7 @@ from odits.models.clip.model import ClipModel
 from odits.training.clip_parts import Part
 
 FEATURES = Store("features", NPY)
-"""What the frozen part of a model makes of an image, float32; hundreds of kilobytes each."""
+"""Outputs of the frozen part of a model, float32, by image; hundreds of kilobytes each."""
 
 _IN_MEMORY = 1 << 30  # bytes
 
@@ -41,7 +41,7 @@ def require_two(records: Sequence[ImageRecord], dataset: Dataset, split: str) ->
     """Raise where fewer than two images are left, so that there is nothing to contrast.
 
     Raises:
-        OditsError: so it is.
+        OditsError: there are fewer than two.
     """
     if len(records) < 2:
         raise OditsError(f"{dataset.name} has fewer than two {split} images with a lexicon: nothing to train on.")
@@ -126,7 +126,7 @@ def compute_features(
 
 @torch.no_grad()
 def _prepare(clip: ClipModel, part: Part, item: Item) -> np.ndarray:
-    """One image at a time: what becomes of it never depends on which others are there."""
+    """Prepare one image at a time, so that the result does not depend on a batch."""
     pixels = clip.transforms["scene"](open_image(item.source, item.name))[None]
     found: np.ndarray = part.prepare(pixels.to(clip.device)).float().cpu().numpy()[0]
     return found

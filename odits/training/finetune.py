@@ -281,7 +281,7 @@ class Validation:
 
 
 def finetune_folder(clip: ClipModel, name: str, dataset: Dataset, settings: FinetuneSettings) -> Path:
-    """Return the folder of a run that is told no other: the same for the same data, model and settings.
+    """Return the default folder of a run: the same for the same data, model and settings.
 
     Args:
         clip: the model to start from.

@@ -1,4 +1,4 @@
-"""The machine that a training runs on: its processes, what makes them repeat themselves, and how busy they are."""
+"""The machine that a training runs on: its processes, determinism, and load."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Whether this process is the one that writes files and reports."""
         return self.rank == 0
 
     def wait(self) -> None:

@@ -76,7 +76,7 @@ def origin_of(checkpoint: str, segmenter: str, input_encoder: InputEncoder) -> d
 def run_folder(
     input_encoder: InputEncoder, dataset: Dataset, settings: OditsSettings, root: str = "checkpoints"
 ) -> Path:
-    """Return the folder of a run that is told no other: the same for the same data, CLIP, objects and settings.
+    """Return the default folder of a run: the same for the same data, CLIP, objects and settings.
 
     Args:
         input_encoder: what makes the network's inputs.
@@ -173,7 +173,7 @@ def train_odits(
 ) -> RunState:
     """Train a fusion network; the run is taken up where it stopped if `folder` holds its beginning.
 
-    The network after the epoch with the lowest loss on held-out training images is kept as best.safetensors, its
+    The network after the epoch with the lowest loss on held-out training images is saved as best.safetensors, its
     sharpness chosen on those images too (`best_sharpness`); initial.safetensors is the network before. An image's own
     lexicon is hidden from it, in training and in validation.
 

@@ -39,7 +39,7 @@ _FORMER = {READER: "state.pt", LOCATOR: "locator.pt"}  # where versions before 0
 def pretrain(
     renderer: SignRenderer, folder: Path, settings: PretrainSettings, options: RunOptions | None = None
 ) -> Path:
-    """Train the embedded model; what was interrupted is gone on with.
+    """Train the embedded model; interrupted runs resume.
 
     Args:
         renderer: draws words and scenes.

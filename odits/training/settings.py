@@ -64,7 +64,7 @@ class FinetuneSettings:
         odits.core.errors.OditsError: There is no loss 'best': choose plain, masked, shared.
     """
 
-    epochs: int = setting(40, "Epochs; a run with fewer is gone on with.", low=1)
+    epochs: int = setting(40, "Epochs; a run with fewer is extended.", low=1)
     train: str = setting(
         "auto", choices={"auto": "reader for the embedded model, full for others", **PARTS}, noun="part"
     )
@@ -87,7 +87,7 @@ class FinetuneSettings:
         check_settings(self)
 
     def identity(self) -> dict[str, Any]:
-        """Return what a run that is gone on with must share: all but its length, what it saves and how it is cut up."""
+        """Return what a resumed run must share: all but its length, what it saves and its chunk size."""
         found = asdict(self)
         beta1, beta2 = found.pop("betas")
         left_out = ("epochs", "named_epochs", "chunk")
@@ -120,7 +120,7 @@ CLIP_PARTS = {
     "head": "the image tower's last projection learns too",
     "full": "image tower and text tower learn too; slow: every object is encoded in every step",
 }
-"""What of CLIP is trained along."""
+"""Which weights of CLIP are trained too."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class OditsSettings:
     initializer: str = setting("xavier", choices=INITIALIZERS, noun="initialiser")
     generator: str = setting("mt19937", choices=GENERATORS)
     seed: int = setting(0, SEED, low=0)
-    epochs: int = setting(20, "At most so many; a run with fewer is gone on with.", low=1)
+    epochs: int = setting(20, "At most so many; a run with fewer is extended.", low=1)
     patience: int = setting(4, "Epochs without a lower held-out loss before it stops.", low=1)
     batch: int = setting(10, "Images in a batch.", low=1)
     learning_rate: float = setting(1e-3, "Of matrices.", low=0)
@@ -160,7 +160,7 @@ class OditsSettings:
         check_settings(self)
 
     def identity(self) -> dict[str, Any]:
-        """Return what a run that is gone on with must share; a rate that nothing learns at is no part of it."""
+        """Return what a resumed run must share; the rate of weights that are frozen is left out."""
         found = asdict(self) | {"without": sorted(self.without)}
         if self.clip == "frozen":
             del found["clip"], found["clip_rate"]
@@ -203,7 +203,7 @@ class ReaderSettings:
     """Settings of the training that teaches the embedded model to read.
 
     The learning rate warms up, stays, and falls linearly to zero over the last `decay` share of `steps`; a run that
-    stopped before the fall can be gone on with for more steps.
+    stopped before the fall can be extended to more steps.
 
     Attributes:
         batch: words in a batch.
@@ -248,5 +248,5 @@ class LocatorSettings:
 
 
 def pretraining_identity(settings: ReaderSettings | LocatorSettings) -> dict[str, Any]:
-    """Return what a pretraining that is gone on with must share: all but its length, its processes and its saving."""
+    """Return what a resumed pretraining must share: all but its length, its processes and how often it saves."""
     return {name: value for name, value in asdict(settings).items() if name not in ("steps", "workers", "every")}

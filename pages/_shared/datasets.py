@@ -52,7 +52,7 @@ def choose_dataset() -> Dataset | None:
 
 
 def current_dataset() -> Dataset | None:
-    """Return the data set that is open; None where there is none or it can't be read, which `choose_dataset` tells."""
+    """Return the data set that is open; None where there is none or it can't be read, which `choose_dataset` says."""
     return _current()[0]
 
 

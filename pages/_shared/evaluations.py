@@ -112,7 +112,7 @@ def model_name(name: str) -> str:
     return name.replace(" (embedded)", "")
 
 
-def _told_apart(names: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, str]:
+def _distinct(names: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, str]:
     """Add the digest to names that occur more than once."""
     often = Counter(names.values())
     return {key: name if often[name] == 1 else f"{name} · {digests[key][:8]}" for key, name in names.items()}
@@ -121,13 +121,13 @@ def _told_apart(names: Mapping[str, str], digests: Mapping[str, str]) -> dict[st
 def local_names(found: Sequence[ModelRef]) -> dict[str, str]:
     """Return the name of each local checkpoint by its reference; equal ones are told apart by their digest."""
     names = {ref.reference: model_name(ref.name) for ref in found}
-    return _told_apart(names, {ref.reference: ref.digest for ref in found})
+    return _distinct(names, {ref.reference: ref.digest for ref in found})
 
 
 def evaluation_names(found: Sequence[StoredEvaluation]) -> dict[str, str]:
     """Return the name of each evaluated checkpoint by the evaluation's key; equal ones are told apart likewise."""
     names = {stored.key: model_name(stored.model) for stored in found}
-    return _told_apart(names, {stored.key: stored.checkpoint for stored in found})
+    return _distinct(names, {stored.key: stored.checkpoint for stored in found})
 
 
 def epoch(metadata: Mapping[str, str]) -> int:
@@ -181,12 +181,12 @@ def evaluation_task(
             # several would not all stay in memory
             model = load_quietly(reference) if len(references) == 1 else load_model(reference)
 
-            def advance(done: int, of: int, title: str = title) -> None:
+            def progress(done: int, of: int, title: str = title) -> None:
                 job.report(done, of)
                 job.title = f"{title}: {done:,} of {of:,} images"
 
             job.begin(title)
-            stored = evaluate_and_store(model, reference, dataset, split, vocabulary, advance)
+            stored = evaluate_and_store(model, reference, dataset, split, vocabulary, progress)
             try:
                 track_evaluation(stored, dataset, new_run=False)
             except OditsError as error:

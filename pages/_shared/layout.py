@@ -1,4 +1,4 @@
-"""What every page looks like: heading, panes, charts, downloads, and how a mistake is told."""
+"""What every page looks like: heading, panes, charts, downloads, and how a mistake is shown."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STYLE = """
 
 
 class NeededError(OditsError):
-    """Something that the user has to do first, such as a download: told as a hint, not as a mistake."""
+    """Something that the user has to do first, such as a download: shown as a hint, not as a mistake."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _hand_over() -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Tell the mistakes of a part of a page in one sentence while the rest of the page goes on."""
+    """Show the mistakes of a part of a page in one sentence while the rest of the page goes on."""
     try:
         yield
     except NeededError as error:

@@ -84,7 +84,7 @@ def reads(reference: str) -> bool:
     """Return whether the model of a reference reads what is written."""
     try:
         return parse(reference).kind == "spotting"
-    except OditsError:  # told where the model is loaded
+    except OditsError:  # shown where the model is loaded
         return False
 
 
