@@ -30,7 +30,7 @@ SHOWN = {
 
 @with_settings(ComparisonRequest)
 def compare(data: Data = None, *, settings: ComparisonRequest, as_json: Json = False) -> None:
-    """Compare rows without an image, CLIP, ODITS and what is left when its parts are taken away, by every metric.
+    """Compare ODITS, its ablations and its controls with CLIP, by every metric.
 
     Trainings are stored: repeated or interrupted comparisons go on where they were.
     """

@@ -48,7 +48,7 @@ def counts(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Object counts of a split with Anderson-Darling tests (thesis, 3.3.1). Counted images are stored: it resumes."""
+    """Count the objects of a split and test the counts (Anderson-Darling; thesis, 3.3.1); resumes where it stopped."""
     from odits.counting.statistics import SUMMARY, describe_counts, stored_tests
     from odits.models.segmentation.batch import ObjectsRequest
     from odits.objects.codec import stored_count

@@ -51,17 +51,19 @@ def evaluate(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Confidence, threshold, uniformity and rank metrics, beside the rows that see no image (thesis, 2.3).
+    """Evaluate a word model by all metrics (thesis, 2.3), beside two rows that see no image.
 
     Results are stored: the same question is answered at once, and an interrupted evaluation resumes.
     """
     make_tracker(track)  # a misspelt one ends before the work
     dataset = load_data(data)
     words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
-    from odits.evaluation.evaluate import save_probabilities
+    from odits.evaluation.evaluate import require_folder, save_probabilities
     from odits.evaluation.results import evaluate_and_store
     from odits.models.registry import WORD_MODELS, load
 
+    if save_probabilities_to is not None:
+        require_folder(save_probabilities_to)
     with open_reporter() as report:
         ref = find_model(checkpoint, report, *WORD_MODELS)
         model = load(ref, device, download_progress(report))

@@ -69,13 +69,15 @@ def objects(
         parameters, progress = sam_parameters(sam, segmenter), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
     documents, exported = [], []
+    written: set[Path] = set()
     for path, image in opened:
         detections = stored_objects(path, finder)
         named = namer.names(image, detections, words) if namer and words else None
         if coco:
             exported.append(ExportedImage(path.name, image, detections, named.names if named else (), path))
-        overlay = out / f"{path.stem}-objects.png" if out else None
-        if overlay:
+        if out:
+            overlay = _overlay_path(out, path, written)
+            written.add(overlay)
             buffer = io.BytesIO()
             overlay_image(image, detections).save(buffer, "PNG")
             write_atomically(overlay, buffer.getvalue())
@@ -99,6 +101,14 @@ def objects(
     if as_json:
         print_json(documents)
     exit_after(problems)
+
+
+def _overlay_path(folder: Path, image: Path, written: set[Path]) -> Path:
+    """Return where an image's overlay goes; images of the same name in different folders are numbered."""
+    path, number = folder / f"{image.stem}-objects.png", 2
+    while path in written:
+        path, number = folder / f"{image.stem}-{number}-objects.png", number + 1
+    return path
 
 
 def _namer(names: str, model: str, device: str, report: Reporter) -> Namer:

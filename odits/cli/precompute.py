@@ -43,7 +43,7 @@ def precompute(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Find the objects of all images once; what is stored already is left, so a stopped run goes on."""
+    """Find the objects of all images once; stored ones are skipped, so a stopped run resumes."""
     from odits.data.records import collection_of_dataset, collection_of_folder
     from odits.models.segmentation.batch import ObjectsRequest
 

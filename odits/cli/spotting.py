@@ -54,7 +54,7 @@ def retrieval(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Mean average precision of images ranked for each boxed word: by reading, by CLIP, by ODITS, and by both."""
+    """Rank images for each boxed word by reading, by CLIP, by ODITS, and by both: mean average precision."""
     dataset = load_data(data)
     from odits.core.pool import name_problems
     from odits.evaluation import retrieval as words
@@ -120,7 +120,7 @@ def spot(
     ray: Ray = None,
     as_json: Json = False,
 ) -> None:
-    """Words of each image's own lexicon, found with their boxes (SVT's task): precision, recall, F."""
+    """Find the words of each image's own lexicon with their boxes (SVT's task): precision, recall, F."""
     dataset = load_data(data)
     from odits.core.pool import name_problems
     from odits.evaluation.reading_tasks import spotting_quality

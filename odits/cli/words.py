@@ -34,7 +34,7 @@ def words(
     model: Annotated[
         str | None,
         typer.Option(
-            help="clip: sees; odits: sees objects too; spotting: reads what is written. Default: as --checkpoint says.",
+            help="clip: the whole image; odits: its objects too; spotting: its text. Default: as --checkpoint says.",
             show_default=False,
         ),
     ] = None,

@@ -7,11 +7,12 @@ stored: nothing is segmented anew, so that hundreds of settings take seconds.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from odits.core.errors import OditsError
+from odits.core.progress import Progress, no_progress
 from odits.counting.statistics import MIN_SIZE, AndersonDarling, StatisticsError, anderson_darling
 from odits.models.segmentation.parameters import SamParameters
 from odits.models.segmentation.sam_replay import Filters
@@ -108,15 +109,13 @@ def try_filters(images: Sequence[Countable], filters: AnyFilters, distribution: 
         return Setting(filters, counts, None, str(error))
 
 
-def search(
-    tunable: Tunable, distribution: str = "norm", advance: Callable[[int, int], None] | None = None
-) -> list[Setting]:
+def search(tunable: Tunable, distribution: str = "norm", progress: Progress = no_progress) -> list[Setting]:
     """Try all settings: the one whose counts are closest to the distribution (least A²) first, untestable ones last.
 
     Args:
         tunable: at least 8 images.
         distribution: as `odits.counting.statistics.anderson_darling` takes it.
-        advance: called with (done, of) after every setting; what it raises ends the search.
+        progress: called with (done, of) after every setting; what it raises ends the search.
 
     Raises:
         OditsError: too few images, or filters looser than what was stored of the images.
@@ -126,6 +125,5 @@ def search(
     found = []
     for number, item in enumerate(tunable.settings, start=1):
         found.append(try_filters(tunable.images, item, distribution))
-        if advance is not None:
-            advance(number, len(tunable.settings))
+        progress(number, len(tunable.settings))
     return sorted(found, key=lambda item: float("inf") if item.test is None else item.test.statistic)

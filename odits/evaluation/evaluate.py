@@ -270,13 +270,22 @@ def report(
     return groups, values
 
 
+def require_folder(path: Path) -> None:
+    """Raise where a file can't be written because its folder is missing: asked before the work.
+
+    Raises:
+        OditsError: there is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise OditsError(f"{path} can't be written: there is no folder {path.parent}.")
+
+
 def save_probabilities(path: Path, table: np.ndarray, words: Sequence[str], images: Sequence[str]) -> None:
     """Write `probabilities` float32 (m, n), `words` and `images` as .npz.
 
     Raises:
-        WriteError: the disk is full, or writing is not allowed.
+        OditsError: its folder is missing, the disk is full, or writing is not allowed.
     """
-    if not path.parent.is_dir():
-        raise OditsError(f"{path} can't be written: there is no folder {path.parent}.")
+    require_folder(path)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, probabilities=table, words=np.array(words), images=np.array(images))

@@ -92,7 +92,7 @@ class Job:
             self.state = "stopped"
         except OditsError as error:
             self.state, self.message = ("stopped", "") if self._stop.is_set() else ("failed", str(error))
-        except Exception as error:
+        except BaseException as error:  # not even a library that exits leaves a job running for ever
             logging.getLogger("odits").exception("unexpected error in a job")
             self.message = (
                 f"Something unexpected went wrong ({type(error).__name__}); the terminal that runs the app has details."

@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from odits.cli.common import Json, ReservedStdout, print_json, print_table, reserved_stdout
+from odits.cli.objects import _overlay_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,3 +126,10 @@ def test_numbers_stand_right_and_have_four_digits(capsys: pytest.CaptureFixture[
 def test_a_table_may_be_empty(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("name",), [])
     assert "name" in capsys.readouterr().out
+
+
+def test_overlays_of_images_of_the_same_name_do_not_replace_each_other(tmp_path: Path) -> None:
+    written: set[Path] = set()
+    for folder in ("a", "b", "c"):
+        written.add(_overlay_path(tmp_path, Path(folder, "1.jpg"), written))
+    assert {path.name for path in written} == {"1-objects.png", "1-2-objects.png", "1-3-objects.png"}

@@ -204,3 +204,12 @@ def test_what_goes_wrong_in_a_job_is_one_sentence() -> None:
 
 def test_times_for_people() -> None:
     assert [duration(seconds) for seconds in (0.2, 40, 200, 7300)] == ["1 s", "40 s", "3 min", "2 h"]
+
+
+def test_a_job_that_exits_has_failed_and_can_be_started_again() -> None:
+    def leave(job: Job) -> None:
+        raise SystemExit(1)
+
+    job = Job("Leaving", leave)
+    job.wait(20)
+    assert job.state == "failed" and "SystemExit" in job.message

@@ -90,7 +90,7 @@ def test_the_search_puts_the_most_normal_counts_first(images: list[MaskCandidate
     values = itertools.product((0.8, 0.86, 0.9), (0.2, 0.35, 0.6), (0.4, 0.8), (0, 20))
     filters = [Filters(*item) for item in values]
     seen: list[tuple[int, int]] = []
-    found = search(Tunable(images, Filters(), filters), advance=lambda done, of: seen.append((done, of)))
+    found = search(Tunable(images, Filters(), filters), progress=lambda done, of: seen.append((done, of)))
     assert sorted(item.filters for item in found) == sorted(filters) and seen[-1] == (36, 36)
     tested = [item.test.statistic for item in found if item.test is not None]
     assert len(tested) > 5 and tested == sorted(tested)
