@@ -1,4 +1,4 @@
-"""A table on the disk: written row by row, gone on with after an interruption, memory-mapped."""
+"""A table on the disk: written row by row, resumed after an interruption, memory-mapped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from odits.core.errors import WriteError
 from odits.core.progress import Progress, no_progress
 
-BATCH = 2  # images at a time; a table that is gone on with has to be cut into the same batches to get the same bytes
+BATCH = 2  # images at a time; a table that is resumed has to be cut into the same batches to get the same bytes
 
 
 def fill_table(

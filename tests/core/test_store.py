@@ -396,3 +396,23 @@ def test_a_hundred_stored_results_are_read_at_once() -> None:
     said, _ = run(code).communicate()
     seconds, heavy = json.loads(said)
     assert seconds < 0.5 and heavy == []
+
+
+def test_an_entry_that_is_held_is_not_waited_for_unless_asked(home: Path) -> None:
+    grown = Entries("grown")
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with grown.lock(KEY):
+            held.set()
+            release.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(10)
+    threading.Timer(0.7, release.set).start()
+    with pytest.raises(BusyError, match="at work"), grown.lock(KEY, "It is at work."):
+        pass
+    with grown.lock(KEY, "It is at work.", wait_s=30.0):
+        assert release.is_set()
+    holder.join()

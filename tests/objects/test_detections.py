@@ -125,6 +125,7 @@ def test_overlay(found: sv.Detections) -> None:
     assert (drawn[50, 70] == 128).all()
     assert (drawn[35, 45] != 128).any()
     assert (np.asarray(image) == 128).all()
+    assert np.array_equal(drawn, np.asarray(overlay_image(image, found)))  # half is what is drawn unless said
     plain = overlay_image(image, make_detections([], [], [], (100, 60)))
     assert np.array_equal(np.asarray(plain), np.asarray(image))
     faint = np.asarray(overlay_image(image, found, 0.1)).astype(int)

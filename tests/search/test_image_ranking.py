@@ -73,3 +73,19 @@ def test_an_image_that_vanished_since_it_was_indexed_is_named(home: Path, tmp_pa
     (tmp_path / "hotel.jpg").write_bytes((DEMO / "hotel.jpg").read_bytes()[:9000])
     with pytest.raises(OditsError, match=r"^hotel\.jpg is damaged .* Build the index again\.$"):
         embed_images(index, model)
+
+
+def test_a_grown_collection_embeds_its_new_images_only(
+    home: Path, tmp_path: Path, model: ClipModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(DEMO / "cafe.jpg", tmp_path / "cafe.jpg")
+    first = embed_images(build_index(collection_of_folder(tmp_path), Workers(1)), model).table.copy()
+    shutil.copy(DEMO / "hotel.jpg", tmp_path / "hotel.jpg")
+    index = build_index(collection_of_folder(tmp_path), Workers(1))
+    encoded: list[int] = []
+    encode = model.encode_images
+    monkeypatch.setattr(model, "encode_images", lambda images: encoded.append(len(images)) or encode(images))
+    grown = embed_images(index, model)
+    assert encoded == [1]
+    cafe = [image.name for image in index.images].index("cafe.jpg")
+    assert np.array_equal(grown.table[cafe], first[0])

@@ -1,0 +1,97 @@
+"""Tables that are written row by row: whole, resumed, begun anew."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from odits.core.errors import WriteError
+from odits.core.tables import BATCH, fill_table
+
+TABLE = np.arange(15, dtype=np.float32).reshape(5, 3)
+
+
+class Rows:
+    """Gives out the rows of TABLE, and remembers which were asked for."""
+
+    def __init__(self, end_after: int = 99) -> None:
+        self.asked: list[tuple[int, int]] = []
+        self.end_after = end_after
+
+    def __call__(self, images: slice) -> np.ndarray:
+        if len(self.asked) == self.end_after:
+            raise KeyboardInterrupt
+        self.asked.append((images.start, images.stop))
+        return TABLE[images]
+
+
+def test_rows_come_in_batches_and_progress_counts_them(tmp_path: Path) -> None:
+    rows, seen = Rows(), []
+    found = fill_table(tmp_path / "new" / "table.npy", TABLE.shape, rows, lambda done, of: seen.append((done, of)))
+    np.testing.assert_array_equal(found, TABLE)
+    assert isinstance(found, np.memmap) and found.dtype == np.float32
+    assert rows.asked == [(0, 2), (2, 4), (4, 5)] and BATCH == 2
+    assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
+
+
+def test_a_whole_table_is_only_read(tmp_path: Path) -> None:
+    path = tmp_path / "table.npy"
+    fill_table(path, TABLE.shape, Rows())
+    before, rows = path.read_bytes(), Rows()
+    np.testing.assert_array_equal(fill_table(path, TABLE.shape, rows), TABLE)
+    assert rows.asked == [] and path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("extra", "first"), [(0, 2), (1, 2), (11, 2), (12, 2), (23, 2), (24, 4)])
+def test_an_interrupted_table_is_resumed_at_a_whole_batch(tmp_path: Path, extra: int, first: int) -> None:
+    path, whole = tmp_path / "table.npy", tmp_path / "whole.npy"
+    with pytest.raises(KeyboardInterrupt):
+        fill_table(path, TABLE.shape, Rows(end_after=1))
+    fill_table(whole, TABLE.shape, Rows())
+    path.write_bytes(whole.read_bytes()[: path.stat().st_size + extra])  # a batch has 24 bytes; this is cut off in one
+    rows = Rows()
+    np.testing.assert_array_equal(fill_table(path, TABLE.shape, rows), TABLE)
+    assert rows.asked[0][0] == first
+    assert path.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("former", [b"", b"no table", b"\x93NUMPY\x01\x00"])
+def test_another_file_in_its_place_is_begun_anew(tmp_path: Path, former: bytes) -> None:
+    path = tmp_path / "table.npy"
+    path.write_bytes(former)
+    np.testing.assert_array_equal(fill_table(path, TABLE.shape, Rows()), TABLE)
+
+
+def test_a_table_of_another_shape_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "table.npy"
+    fill_table(path, (3, 5), lambda images: TABLE.reshape(3, 5)[images])
+    np.testing.assert_array_equal(fill_table(path, TABLE.shape, Rows()), TABLE)
+
+
+def test_an_error_of_the_disk_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(WriteError, match=r"table\.npy can't be written: (Not a directory|File exists)\.$"):
+        fill_table(tmp_path / "file" / "table.npy", TABLE.shape, Rows())
+
+    def without_a_number(images: slice) -> np.ndarray:
+        raise OSError("the cable is out")
+
+    with pytest.raises(WriteError, match=r"can't be written: the cable is out\.$"):
+        fill_table(tmp_path / "table.npy", TABLE.shape, without_a_number)
+
+    def full(images: slice) -> np.ndarray:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(WriteError, match=r"can't be written: No space left on device\.$"):
+        fill_table(tmp_path / "table.npy", TABLE.shape, full)
+
+
+def test_a_writing_error_of_the_rows_is_passed_on(tmp_path: Path) -> None:
+    def rows(images: slice) -> np.ndarray:
+        raise WriteError("Another store is full.")
+
+    with pytest.raises(WriteError, match="Another store is full"):
+        fill_table(tmp_path / "table.npy", TABLE.shape, rows)
