@@ -57,7 +57,7 @@ def take(page: Page, address: str, name: str) -> None:
         count.first.click()
         page.get_by_role("button", name="Stop").wait_for()
         page.get_by_role("button", name="Stop").wait_for(state="detached")
-        page.get_by_text("Standard deviation", exact=True).wait_for()
+        page.get_by_text("Standard deviation", exact=True).first.wait_for()
         settle(page)
     needed = page.get_by_test_id("stMain").evaluate("element => element.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(max(needed, 900), TALLEST)})

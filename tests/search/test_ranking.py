@@ -10,7 +10,7 @@ import pytest
 from odits.core.errors import OditsError
 from odits.core.files import write_atomically
 from odits.models.reading.alphabet import SYMBOLS
-from odits.models.reading.ctc import Lexicon
+from odits.models.reading.ctc import Lexicon, locate
 from odits.models.reading.reader import READINGS, TextReader, stored_reading
 from odits.models.reading.spotter import SVT_TRAIN, WordSpotter
 from odits.search.frames import COUNT, bound, frame_table
@@ -124,6 +124,22 @@ def test_log_odds_are_those_of_the_spotter(demo_index: Index) -> None:
             assert total == pytest.approx(float(wanted), abs=0.05)
 
 
+def test_a_match_spans_what_the_spotter_locates(demo_index: Index) -> None:
+    searcher, spans = Searcher(demo_index), []
+    for word in ("cafe", "luna", "used", "hotel", "grand", "bread", "tickets"):
+        for match in (hit.matches[0] for hit in search(searcher, parse_query(word)) if hit.probability > 0.5):
+            assert match.word == word
+            lines = [
+                line.frames
+                for image in demo_index.images
+                for line in stored_reading(image.digest, TextReader().key) or []
+                if len(line.frames)
+            ]
+            assert match.span == locate(lines[match.line], word)
+            spans.append(match.span)
+    assert len(spans) > 6 and all(0 < span.start < span.stop for span in spans)
+
+
 def test_part_finds_what_whole_words_do_not(demo_index: Index) -> None:
     searcher = Searcher(demo_index)
     whole = {hit.image.name: hit.probability for hit in search(searcher, parse_query("arma"))}
@@ -168,6 +184,7 @@ def test_reasons_in_words() -> None:
     assert reason("coffee", "STARBUCKSCOFFEE") == "read “STARBUCKSCOFFEE”: coffee is part of it"
     assert reason("coffee", "THE COFEE", 1) == "read “THE COFEE”: 1 letter differs"
     assert reason("market", "MXRKEX", 2) == "read “MXRKEX”: 2 letters differ"
+    assert reason("coffee", "THE COFEE") == "read “THE COFEE”: 1 letter differs, but the picture may well say so"
     assert "possible" in reason("coffee", "田") and "possible" in reason("coffee", "BREAD")
     assert [differing("cafe", text) for text in ("thecafex", "cfe", "cxfe", "")] == [0, 1, 1, 4]
 
