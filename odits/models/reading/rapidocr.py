@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,6 +18,7 @@ from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.models.reading.alphabet import Folding
+from odits.models.reading.packaged import packaged_model
 
 HEIGHT = 48
 """Pixels of a line's height, as the recogniser was trained."""
@@ -44,15 +44,10 @@ def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any)
     except ImportError as error:
         raise OditsError("Finding text needs rapidocr: pip install rapidocr onnxruntime.") from error
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
-    folder = Path(rapidocr.__file__).parent / "models"
     # naming the files keeps rapidocr from looking for, and downloading, any other
-    files: dict[str, Any] = {}
-    for part, kind, needed in (("Det", "det", True), ("Rec", "rec", recognises)):
-        found = sorted(folder.glob(f"*_{kind}_*.onnx"))
-        if needed and not found:
-            raise OditsError("rapidocr is installed without its models: install it again (pip install rapidocr).")
-        if needed:
-            files[f"{part}.model_path"] = str(found[-1])
+    files = {"Det.model_path": str(packaged_model("det"))}
+    if recognises:
+        files["Rec.model_path"] = str(packaged_model("rec"))
     return rapidocr.RapidOCR(
         params={
             "Global.log_level": "critical",

@@ -25,6 +25,7 @@ from odits.core.store import FunctionCodec, Store, former_path, make_key, pack_a
 from odits.data.images import image_digest
 from odits.models.reading.alphabet import SYMBOLS
 from odits.models.reading.ctc import Span
+from odits.models.reading.packaged import other_models
 from odits.models.reading.rapidocr import HEIGHT, STRIDE, Engine
 
 _TALL = 1.5  # a line that is so many times as high as wide is read after a turn, as rapidocr does
@@ -140,7 +141,8 @@ class TextReader:
         """Networks and settings in one string."""
         scales = ",".join(f"{scale:g}" for scale in self.settings.scales)
         other = f"{self._recogniser.key} on " if self._recogniser else ""
-        return f"{other}ppocrv6-small scales={scales} confident={self.settings.confident:g} v1"
+        networks = f"ppocrv6-small{other_models('det', 'rec')}"
+        return f"{other}{networks} scales={scales} confident={self.settings.confident:g} v1"
 
     def read(self, image: Image.Image) -> list[TextLine]:
         """Read an RGB image: the same line once for each scale and turn at which it was found."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
+from odits.models.reading.packaged import other_models
 
 SAM_SIDE = 1024
 EXACT = "exact"
@@ -215,4 +216,4 @@ class RegionParameters:
     def key(self) -> str:
         """Identifies the segmenter with these values; caches key on it."""
         text = ";".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self))
-        return f"regions-1-{sha256_of(text)[:16]}"
+        return f"regions-1-{sha256_of(text + (other_models('det') if self.text else ''))[:16]}"
