@@ -47,7 +47,7 @@ def main() -> None:
         times.append(time.perf_counter())
         recognised = reader.recognise(engine, pixels, found)
         times.append(time.perf_counter())
-        spotter.judge(recognised, lexicon).best()
+        spotter.score_lines(recognised, lexicon).best()
         times.append(time.perf_counter())
         whole(pixels)
         times.append(time.perf_counter())

@@ -39,7 +39,7 @@ FORMER_ASIDE = {
     "uploads": WORK,
 }
 """Folders of versions before 0.2 that are set aside: what they hold is computed again; their kinds."""
-PRECIOUS = frozenset({"trials"})
+IRREPLACEABLE = frozenset({"trials"})
 """Kinds that hold trained weights: they go only where they are named."""
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -183,7 +183,7 @@ def read_size(text: str) -> int:
 
 
 def _may_go(item: Item, named: Sequence[str]) -> bool:
-    return item.state == "left" or item.kind not in PRECIOUS or item.kind in named
+    return item.state == "left" or item.kind not in IRREPLACEABLE or item.kind in named
 
 
 def _remove(item: Item) -> bool:

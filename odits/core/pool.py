@@ -31,12 +31,12 @@ from odits.core.tasks import (
     Source,
     Task,
     Worker,
-    broke_down,
-    cut,
+    batch_places,
+    crash_message,
     first_line,
     per_batch,
     per_item,
-    take,
+    values_of,
 )
 
 __all__ = [
@@ -211,13 +211,13 @@ def _nothing() -> Batches:
 
 def _run_here(task: Task, items: Sequence[Item]) -> Batches:
     function = task.build()
-    for places in cut(task, items):
+    for places in batch_places(task, items):
         yield places, function([items[place] for place in places])
 
 
 def _run_on_processes(task: Task, items: Sequence[Item], count: int) -> Batches:
     todo: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
-    for places in cut(task, items):
+    for places in batch_places(task, items):
         todo.put(places)
     done: queue.SimpleQueue[tuple[Sequence[int], Any]] = queue.SimpleQueue()
     count = min(count, todo.qsize())
@@ -227,7 +227,7 @@ def _run_on_processes(task: Task, items: Sequence[Item], count: int) -> Batches:
         left = len(items)
         while left:
             places, replies = done.get()
-            yield places, take(replies)
+            yield places, values_of(replies)
             left -= len(places)
     finally:
         for child in children:
@@ -276,7 +276,7 @@ class _Child:
                 for place in places:
                     self._todo.put([place])
             else:
-                self._done.put((places, ([(None, broke_down(self._items[places[0]].name))], "")))
+                self._done.put((places, ([(None, crash_message(self._items[places[0]].name))], "")))
 
     def _exchange(self, places: Sequence[int]) -> Any:
         """Send a batch to the process and return what it answers; None where it died, or the two can't be pickled."""

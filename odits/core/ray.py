@@ -24,14 +24,14 @@ from odits.core.device import cores
 from odits.core.errors import ItemError, OditsError
 from odits.core.files import app_folder, file_digest
 from odits.core.store import Entries
-from odits.core.tasks import Batches, Item, Task, Worker, broke_down, cut, take
+from odits.core.tasks import Batches, Item, Task, Worker, batch_places, crash_message, values_of
 
 LOCAL = "local"
 _AHEAD = 2  # batches at an actor: one is worked on, one is on its way
 _TRIES = 3  # actors that may die at a batch before it is to blame
 _SHARED_MEMORY = 512 * 2**20
 _PIECE = 64 * 2**20  # of a weights file
-_PATIENCE_S = 10  # for a cluster's first answer
+_CONNECT_TIMEOUT_S = 10  # for a cluster's first answer
 _NO_WORKER_S = 600  # without any actor, before the cluster is given up
 _FETCHING_S = 3600  # while another actor of the same machine fetches a weights file
 _NOT_SHIPPED = ("__pycache__", "_app", "demo", "*.pyc")
@@ -59,7 +59,7 @@ class _Scheduler:
 
     def __init__(self, ray: Any, task: Task, items: Sequence[Item], processes: int | None, local: bool) -> None:
         self._ray, self._items = ray, items
-        self._todo = deque(cut(task, items))
+        self._todo = deque(batch_places(task, items))
         self._left = len(items)
         self._deaths: dict[int, int] = {}
         self._running: dict[Any, tuple[Any, Sequence[int]]] = {}  # answer to come -> actor and batch
@@ -117,14 +117,14 @@ class _Scheduler:
         for actor in self._alive:
             while self._todo and self._alive[actor] < _AHEAD:
                 places = self._todo.popleft()
-                batch = [_travelling(self._items[place]) for place in places]
+                batch = [_serialisable(self._items[place]) for place in places]
                 self._running[actor.run.remote(batch)] = actor, places
                 self._alive[actor] += 1
 
     def _finished(self, reference: Any) -> Batches:
         actor, places = self._running.pop(reference)
         try:
-            values = take(self._ray.get(reference))
+            values = values_of(self._ray.get(reference))
         except self._ray.exceptions.RayTaskError as error:
             raise OditsError(f"The Ray cluster gave up: {last_line(error)}") from error
         except self._ray.exceptions.RayError:
@@ -150,7 +150,7 @@ class _Scheduler:
             self._todo.extend([place] for place in places)
         else:
             self._left -= 1
-            yield places, [ItemError(broke_down(self._items[places[0]].name))]
+            yield places, [ItemError(crash_message(self._items[places[0]].name))]
 
 
 class _Actor:
@@ -174,7 +174,7 @@ class _Actor:
         return [(None, item[1]) if isinstance(item[1], str) else next(answers) for item in items], ""
 
 
-def _travelling(item: Item) -> tuple[Any, ...]:
+def _serialisable(item: Item) -> tuple[Any, ...]:
     """Return the item with what its file holds; with a sentence in its place where that can't be read."""
     if isinstance(item.source, bytes):
         return tuple(item)
@@ -262,7 +262,7 @@ def _check_port(address: str) -> None:
     """Find out whether anybody answers: Ray itself would try for many minutes. Raises OSError."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
 
 
 def last_line(error: BaseException) -> str:

@@ -140,7 +140,7 @@ class Worker:
         return [(None, str(value)) if isinstance(value, ItemError) else (value, None) for value in values], ""
 
 
-def take(replies: tuple[list[tuple[Any, str | None]], str]) -> list[Any]:
+def values_of(replies: tuple[list[tuple[Any, str | None]], str]) -> list[Any]:
     """Return the values, or `ItemError`s, of what `Worker.run` returned.
 
     Raises:
@@ -156,11 +156,11 @@ Batches = Generator[tuple[Sequence[int], Sequence[Any]], None, None]
 """Places of the items of a batch, and their values or `ItemError`s."""
 
 
-def cut(task: Task, items: Sequence[Item]) -> list[Sequence[int]]:
+def batch_places(task: Task, items: Sequence[Item]) -> list[Sequence[int]]:
     """Return the places of the items of each batch."""
     return [range(start, min(start + task.batch, len(items))) for start in range(0, len(items), task.batch)]
 
 
-def broke_down(name: str) -> str:
+def crash_message(name: str) -> str:
     """Return the sentence about an image whose worker died."""
     return f"{name} could not be worked on: the process that did it broke down, perhaps for memory."

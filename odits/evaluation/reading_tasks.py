@@ -78,7 +78,7 @@ def lexicon_words(record: HasLexicon) -> list[str]:
 def spot_lexicon(spotter: WordSpotter, lines: list[TextLine], record: HasLexicon, threshold: float) -> list[FoundWord]:
     """Find the words of an image's lexicon in its lines, most probable first."""
     words = lexicon_words(record)
-    return find_words(spotter.judge(lines, Lexicon(words)), words, threshold, spotter.scoring)
+    return find_words(spotter.score_lines(lines, Lexicon(words)), words, threshold, spotter.scoring)
 
 
 def read_records(

@@ -94,7 +94,7 @@ def spotting_scores(
     with closing(read_records(spotter, task.records, workers, progress)) as outcomes:
         for column, lines, problem in outcomes:
             if problem is None:
-                scores.values[:, column] = np.maximum(spotter.judge(lines, lexicon).best(), _NOTHING)
+                scores.values[:, column] = np.maximum(spotter.score_lines(lines, lexicon).best(), _NOTHING)
             else:
                 scores.problems[column] = problem
     return scores

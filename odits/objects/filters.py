@@ -87,7 +87,7 @@ class Suppression:
 
     def __init__(self, boxes: np.ndarray) -> None:
         self._boxes = boxes.astype(np.float32)
-        self._doubles: dict[float, list[int]] = {}
+        self._duplicates: dict[float, list[int]] = {}
 
     def survivors(self, passes: np.ndarray, threshold: float) -> list[int]:
         """Suppress boxes that a better one overlaps by an IoU above the threshold.
@@ -99,17 +99,17 @@ class Suppression:
         Returns:
             Indices of the boxes that stay, best first.
         """
-        if threshold not in self._doubles:
-            self._doubles[threshold] = self._doubles_at(threshold)
-        doubles = self._doubles[threshold]
+        if threshold not in self._duplicates:
+            self._duplicates[threshold] = self._duplicates_at(threshold)
+        duplicates = self._duplicates[threshold]
         selected, bits = [], 0
         for index in np.flatnonzero(passes).tolist():
-            if not doubles[index] & bits:
+            if not duplicates[index] & bits:
                 bits |= 1 << index
                 selected.append(index)
         return selected
 
-    def _doubles_at(self, threshold: float) -> list[int]:
+    def _duplicates_at(self, threshold: float) -> list[int]:
         """For each box, the better ones that overlap it too much, as the bits of a number."""
         low = np.maximum(self._boxes[:, None, :2], self._boxes[None, :, :2])
         high = np.minimum(self._boxes[:, None, 2:], self._boxes[None, :, 2:])

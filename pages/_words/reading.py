@@ -140,7 +140,7 @@ def _found(
 ) -> list[FoundWord]:
     from odits.models.reading.spotter import find_words
 
-    reading = _spotter.judge(_lines, Lexicon(words))
+    reading = _spotter.score_lines(_lines, Lexicon(words))
     return find_words(reading, words, threshold, _spotter.scoring)
 
 

@@ -120,7 +120,7 @@ def test_log_odds_are_those_of_the_spotter(demo_index: Index) -> None:
         found = searcher.rank(Query((word,)))
         for place, total in zip(found.images.tolist(), found.totals.tolist(), strict=True):
             lines = stored_reading(demo_index.images[place].digest, TextReader().key) or []
-            wanted = spotter.judge(lines, Lexicon([word])).best()[0]
+            wanted = spotter.score_lines(lines, Lexicon([word])).best()[0]
             assert total == pytest.approx(float(wanted), abs=0.05)
 
 

@@ -22,7 +22,7 @@ from odits.models.fusion.object_views import ObjectView, object_views
 from odits.models.fusion.settings import clip_view
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import TextLine, cut_line
-from odits.models.reading.spotter import WordSpotter, shares
+from odits.models.reading.spotter import WordSpotter, odds_shares
 from odits.objects.codec import stored_objects
 
 if TYPE_CHECKING:
@@ -231,8 +231,8 @@ class InputEncoder:
             return OditsInput(embeddings)
         image = source if isinstance(source, Image.Image) else open_image(source)
         lines = self.spotter.read(image)
-        judged = self.spotter.judge(lines, self._lexicon_of(vocabulary))
-        rows = [shares(odds) for odds in judged.log_odds]
+        judged = self.spotter.score_lines(lines, self._lexicon_of(vocabulary))
+        rows = [odds_shares(odds) for odds in judged.log_odds]
         read = np.stack(rows).astype(np.float16) if rows else np.empty((0, len(vocabulary)), np.float16)
         read_lines = self.object_encoder.encode_lines(image, lines, self.spotter.checkpoint)
         return OditsInput(embeddings.with_lines(read_lines), read)

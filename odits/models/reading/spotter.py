@@ -101,7 +101,7 @@ class WordSpotter:
         self.calibration = calibration
         self.name = f"Word spotting with {self.reader.name}"
         self.checkpoint = sha256_of(f"{self.reader.key} {scoring} {calibration}")
-        self._spelled: tuple[str, Lexicon] = ("", Lexicon(()))
+        self._last_lexicon: tuple[str, Lexicon] = ("", Lexicon(()))
 
     def read(self, image: Image.Image) -> list[TextLine]:
         """Return the lines of an RGB image, from the store of readings or read now."""
@@ -111,17 +111,17 @@ class WordSpotter:
         """Return the lines of a data set's image."""
         return self.read(record.open())
 
-    def judge(self, lines: list[TextLine], lexicon: Lexicon) -> Reading:
+    def score_lines(self, lines: list[TextLine], lexicon: Lexicon) -> Reading:
         """Score the words of a lexicon in lines."""
         scores = score(Lines([line.frames for line in lines]), lexicon, self.scoring)
         return Reading(lines, scores, self.calibration.log_odds(scores, lexicon, lines))
 
     def _lexicon(self, vocabulary: Vocabulary) -> Lexicon:
         """Spell the vocabulary's words: the last ones stay, since an evaluation takes a few images at a time."""
-        digest, lexicon = self._spelled
+        digest, lexicon = self._last_lexicon
         if digest != vocabulary.digest:
             lexicon = Lexicon(vocabulary.words)
-            self._spelled = (vocabulary.digest, lexicon)
+            self._last_lexicon = (vocabulary.digest, lexicon)
         return lexicon
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
@@ -142,7 +142,7 @@ class WordSpotter:
             float32 (m, n) in 0..1; a row sums to less than 1.
         """
         lexicon = self._lexicon(vocabulary)
-        rows = [shares(self.judge(self.read(image), lexicon).best()) for image in images]
+        rows = [odds_shares(self.score_lines(self.read(image), lexicon).best()) for image in images]
         return np.stack(rows) if rows else np.empty((0, len(vocabulary)), np.float32)
 
 
@@ -186,7 +186,7 @@ def load_spotter(
     return WordSpotter(TextReader(settings, threads, Vitstr(ref.path)))
 
 
-def shares(log_odds: np.ndarray) -> np.ndarray:
+def odds_shares(log_odds: np.ndarray) -> np.ndarray:
     """Return the softmax float32 (N,) of log-odds (N,) and "none of them" (log-odds 0), without the latter."""
     highest = max(0.0, float(log_odds.max(initial=-np.inf)))
     odds = np.exp(log_odds.astype(np.float64) - highest)

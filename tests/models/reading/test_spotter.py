@@ -23,7 +23,7 @@ from odits.evaluation.retrieval import (
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import TextLine
 from odits.models.reading.result_files import read_results
-from odits.models.reading.spotter import ResultSpotter, WordSpotter, find_words, overlap_of, shared_area, shares
+from odits.models.reading.spotter import ResultSpotter, WordSpotter, find_words, odds_shares, overlap_of, shared_area
 
 DEMO = Path(__file__).parents[3] / "assets" / "demo"
 WORDS = ["PHARMACY", "FLOWERS", "Bakery", "corner", "HOTEL", "FLOW", "BREADS"]
@@ -46,14 +46,14 @@ def test_none_of_the_words_has_its_share(scene: Image.Image) -> None:
 
 
 def test_shares_are_the_odds_with_none_of_them() -> None:
-    np.testing.assert_allclose(shares(np.log([3.0, 1.0])), [3 / 5, 1 / 5], rtol=1e-6)
-    np.testing.assert_allclose(shares(np.array([900.0, -900.0])), [1, 0])
-    np.testing.assert_allclose(shares(np.array([-900.0])), [0])
+    np.testing.assert_allclose(odds_shares(np.log([3.0, 1.0])), [3 / 5, 1 / 5], rtol=1e-6)
+    np.testing.assert_allclose(odds_shares(np.array([900.0, -900.0])), [1, 0])
+    np.testing.assert_allclose(odds_shares(np.array([-900.0])), [0])
 
 
 def test_each_place_shows_one_word(lines: list[TextLine]) -> None:
     spotter = WordSpotter()
-    found = find_words(spotter.judge(lines, Lexicon(WORDS)), WORDS)
+    found = find_words(spotter.score_lines(lines, Lexicon(WORDS)), WORDS)
     assert sorted(one.word for one in found) == ["Bakery", "FLOWERS", "corner"]
     flowers = next(one for one in found if one.word == "FLOWERS")
     assert overlap_of(flowers.box, (677, 298, 974, 359)) > 0.7
@@ -68,7 +68,7 @@ def test_boxes_overlap_as_they_should() -> None:
 
 def test_found_words_are_matched_once_each(lines: list[TextLine]) -> None:
     spotter = WordSpotter()
-    found = find_words(spotter.judge(lines, Lexicon(WORDS)), WORDS)
+    found = find_words(spotter.score_lines(lines, Lexicon(WORDS)), WORDS)
     boxed = [
         BoxedWord("FLOWERS", (677, 298, 974, 359)),
         BoxedWord("FLOWERS", (680, 300, 970, 360)),
