@@ -20,6 +20,7 @@ KNOWN: dict[Part, str] = {
     "rec": "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
 }
 """SHA-256 of PP-OCRv6-small's files, with which the calibration was measured; keys of results mean these."""
+NOT_INSTALLED = "Finding text needs rapidocr: pip install rapidocr onnxruntime."
 
 
 def packaged_model(part: Part) -> Path:
@@ -30,7 +31,7 @@ def packaged_model(part: Part) -> Path:
     """
     spec = find_spec("rapidocr")
     if spec is None or spec.origin is None:
-        raise OditsError("Finding text needs rapidocr: pip install rapidocr onnxruntime.")
+        raise OditsError(NOT_INSTALLED)
     found = sorted((Path(spec.origin).parent / "models").glob(f"*_{part}_*.onnx"))
     if not found:
         raise OditsError("rapidocr is installed without its models: install it again (pip install rapidocr).")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.models.reading.alphabet import Folding
-from odits.models.reading.packaged import packaged_model
+from odits.models.reading.packaged import NOT_INSTALLED, packaged_model
 
 HEIGHT = 48
 """Pixels of a line's height, as the recogniser was trained."""
@@ -42,7 +42,7 @@ def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any)
     try:
         import rapidocr
     except ImportError as error:
-        raise OditsError("Finding text needs rapidocr: pip install rapidocr onnxruntime.") from error
+        raise OditsError(NOT_INSTALLED) from error
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
     # naming the files keeps rapidocr from looking for, and downloading, any other
     files = {"Det.model_path": str(packaged_model("det"))}
