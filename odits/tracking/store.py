@@ -59,7 +59,12 @@ class StoredCheckpoint:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run in a store: parameters as text, each metric's last value, and its checkpoints."""
+    """A run in a store: parameters as text, each metric's last value, and its checkpoints.
+
+    Attributes:
+        problem: a sentence why its files, or some of them, can't be listed or had.
+        deleted: whether it waits in the store's bin.
+    """
 
     source: str
     id: str
@@ -70,6 +75,8 @@ class StoredRun:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     checkpoints: tuple[StoredCheckpoint, ...] = ()
+    problem: str = ""
+    deleted: bool = False
 
 
 class Listing(NamedTuple):
