@@ -126,6 +126,14 @@ SamValues = Annotated[
         show_default=False,
     ),
 ]
+Texts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        help="What SAM 3 is to find, such as: sign. Can be repeated; without it SAM finds everything.",
+        show_default=False,
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -223,19 +231,25 @@ def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
         return parse(path, *kinds)
 
 
-def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameters | None:
-    """Read the parameters that `--sam` sets; None where it was not given.
+def sam_parameters(
+    values: Sequence[str] | None, segmenter: str, texts: Sequence[str] | None = None
+) -> SamParameters | None:
+    """Read the parameters that `--sam` and `--text` set; None where neither was given.
 
     Raises:
-        OditsError: an unknown name, a value that it cannot have, or a segmenter that is not SAM.
+        OditsError: an unknown name, a value that it cannot have, or a segmenter that has no such parameters.
     """
     from odits.models.segmentation.parameters import read_parameters
 
-    if not values:
+    if not values and not texts:
         return None
-    if not parse(segmenter, "segmenter").is_sam:
-        raise OditsError("--sam sets parameters of SAM: choose a SAM with --segmenter.")
-    return read_parameters(values)
+    ref = parse(segmenter, "segmenter")
+    if not ref.is_sam:
+        option = "--sam sets parameters of SAM: choose a SAM" if values else "--text is for SAM 3: choose sam3"
+        raise OditsError(f"{option} with --segmenter.")
+    if texts and ref.family != "sam3":
+        raise OditsError(f"--text is for SAM 3: {ref.name} takes no text.")
+    return read_parameters([*(values or ()), *([f"text={', '.join(texts)}"] if texts else [])], ref.family)
 
 
 def precompute_shown(

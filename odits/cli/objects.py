@@ -15,6 +15,7 @@ from odits.cli.common import (
     Json,
     SamValues,
     Segmenter,
+    Texts,
     download_progress,
     exit_after,
     find_model,
@@ -50,6 +51,7 @@ def objects(
     model: AnyModel = EMBEDDED,
     data: Data = None,
     sam: SamValues = None,
+    text: Texts = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -58,7 +60,7 @@ def objects(
     from odits.models.registry import load
     from odits.objects.coco import ExportedImage, write_coco_folder
     from odits.objects.codec import stored_objects, to_document
-    from odits.objects.detections import object_table, overlay_image
+    from odits.objects.detections import object_table, overlay_image, texts_of
 
     problems: list[Problem] = []
     opened = open_images(images, problems)
@@ -66,15 +68,16 @@ def objects(
     with open_reporter() as report:
         find_model(segmenter, report, "segmenter")  # a wrong one ends before a model is loaded
         namer = _namer(names, model, device, report) if names else None
-        parameters, progress = sam_parameters(sam, segmenter), download_progress(report)
+        parameters, progress = sam_parameters(sam, segmenter, text), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
     documents, exported = [], []
     written: set[Path] = set()
     for path, image in opened:
         detections = stored_objects(path, finder)
         named = namer.names(image, detections, words) if namer and words else None
+        called = named.names if named else texts_of(detections)
         if coco:
-            exported.append(ExportedImage(path.name, image, detections, named.names if named else (), path))
+            exported.append(ExportedImage(path.name, image, detections, called, path))
         if out:
             overlay = _overlay_path(out, path, written)
             written.add(overlay)
@@ -89,7 +92,7 @@ def objects(
                 item |= {"name": name, "name_score": score}
         documents.append(document)
         if not as_json:
-            table = object_table(detections, *((named.names, named.scores) if named else ()))
+            table = object_table(detections, called, named.scores if named else detections.confidence)
             who = f"{finder.name}, named by {named.model}" if named else finder.name
             print_table(list(table.columns), table.values.tolist(), f"{path}: {len(table)} objects by {who}")
     if coco:
