@@ -24,10 +24,18 @@ Source = Annotated[
 
 
 @app.command("list")
-def list_(source: Source = "mlflow", as_json: Json = False) -> None:
+def list_(
+    source: Source = "mlflow",
+    deleted: Annotated[bool, typer.Option("--deleted", help="MLflow's deleted runs too.")] = False,
+    as_json: Json = False,
+) -> None:
     """List all runs of a store with their checkpoints, and the checkpoints on this machine."""
+    from odits.tracking.mlflow_store import MlflowStore
+
     store = open_store(source)
-    listing = store.list()
+    if deleted and not isinstance(store, MlflowStore):
+        raise OditsError("Only MLflow lists deleted runs: --deleted goes with --source mlflow[:URI].")
+    listing = store.list(deleted=deleted) if isinstance(store, MlflowStore) else store.list()
     for warning in listing.warnings:
         say(warning)
     here = _on_this_machine()
@@ -36,13 +44,21 @@ def list_(source: Source = "mlflow", as_json: Json = False) -> None:
         print_json({"source": store.source, "runs": runs, "local": here, "warnings": list(listing.warnings)})
         return
     rows = [
-        (run.name, run.status, run.started.isoformat(" ", "minutes") if run.started else "", reference, size)
+        (run.name, _state(run), run.started.isoformat(" ", "minutes") if run.started else "", reference, size)
         for run in listing.runs
-        for reference, size in [(item.reference, _megabytes(item)) for item in run.checkpoints] or [("none", "")]
+        for reference, size in [(item.reference, _megabytes(item)) for item in run.checkpoints] or [(_none(run), "")]
     ]
     print_table(("run", "status", "started", "checkpoint", "MiB"), rows, store.source, ["checkpoint"])
     local = [(item["name"], item["reference"]) for item in here]
     print_table(("name", "reference"), local, "on this machine", ["reference"])
+
+
+def _none(run: StoredRun) -> str:
+    return f"{run.id} is out of reach" if run.problem else "none"
+
+
+def _state(run: StoredRun) -> str:
+    return f"{run.status}, deleted" if run.deleted else run.status
 
 
 def _on_this_machine() -> list[dict[str, str]]:
@@ -72,7 +88,9 @@ def show(
     if as_json:
         print_json(_run_document(run))
         return
-    print_table(("parameter", "value"), list(run.parameters.items()), f"{run.name} ({run.status})")
+    if run.problem:
+        say(run.problem)
+    print_table(("parameter", "value"), list(run.parameters.items()), f"{run.name} ({_state(run)})")
     print_table(("metric", "last value"), list(run.metrics.items()))
     rows = [(item.reference, _megabytes(item), (item.digest or "")[:12]) for item in run.checkpoints]
     print_table(("checkpoint", "MiB", "SHA-256"), rows, whole=["checkpoint"])
@@ -152,6 +170,8 @@ def _run_document(run: StoredRun) -> dict[str, Any]:
         "metrics": {name: value if math.isfinite(value) else None for name, value in run.metrics.items()},
         "tags": dict(run.tags),
         "checkpoints": [_checkpoint_document(item) for item in run.checkpoints],
+        "problem": run.problem or None,
+        "deleted": run.deleted,
     }
 
 

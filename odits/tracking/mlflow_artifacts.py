@@ -156,6 +156,7 @@ class _ArtifactStore:
         self._answers: dict[str, Answer] = {}
         self._refusals: deque[Answer] = deque(maxlen=_REFUSALS)
         self._given_up = f"they were not asked for within {LISTING_S:.0f} s; `odits checkpoints show RUN` lists them"
+        self._asked = 0
         self._last = 0.0
         self._lock = threading.Lock()
 
@@ -171,6 +172,7 @@ class _ArtifactStore:
                 if not self._waiting:
                     return
                 root = self._waiting.popleft()
+                self._asked += 1
             answer = self._ask(root)
             with self._lock:
                 self._answers[root] = answer
@@ -184,9 +186,9 @@ class _ArtifactStore:
         self._waiting.clear()
 
     def has_ended(self) -> bool:
-        """Return whether every root was answered for, or the place was given up."""
+        """Return whether every root that was asked for has its answer, or the place is silent and given up."""
         with self._lock:
-            if not self._waiting and len(self._answers) == len(self._roots):
+            if not self._waiting and len(self._answers) == self._asked:
                 return True
             if time.monotonic() - self._last > SILENT_S:
                 self._give_up(f"{redact(store_of(self._roots[0]))} does not answer within {SILENT_S:.0f} s")

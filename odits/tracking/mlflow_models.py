@@ -16,7 +16,7 @@ MODEL_ID = "mlflow.model_id"
 """Where a checkpoint's metadata name the logged model that its file belongs to."""
 
 _REFERENCE = re.compile(
-    r"models:/(?:(?P<id>m-[0-9a-f]{32})|(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/]+)))(?:/(?P<path>.+))?"
+    r"models:/(?:(?P<id>m-[0-9a-f]{32})|(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+)))(?:/(?P<path>.+))?"
 )
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -125,9 +125,8 @@ def _version(mlflow: Mlflow, name: str, alias: str | None, version: str | None) 
     found = list(pages(mlflow.client.search_model_versions, f"name = '{name.replace(chr(39), chr(39) * 2)}'"))
     found = [item for item in found if latest or (item.current_stage or "").lower() == (version or "").lower()]
     if not found:
-        raise StoreError(
-            f"There is no model '{name}'{'' if latest else f' with a version {version}'} in {mlflow.title}."
-        )
+        which = "" if latest else f" with a version {version}"
+        raise StoreError(f"There is no registered model '{name}'{which} here.")
     return max(found, key=lambda item: int(item.version))
 
 
