@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from odits.core import downloads
 from odits.core.errors import OditsError
@@ -12,6 +13,11 @@ from odits.data.predictions import Segmenter
 from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.parameters import RegionParameters, SamParameters, parameters_of
 from odits.models.segmentation.sam_weights import SamWeights
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from odits.models.segmentation.sam import PromptMasks
 
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
 """Where Meta publishes SAM 1; ODITS_SAM_URL names a mirror."""
@@ -22,6 +28,33 @@ class SegmenterIdentity(NamedTuple):
 
     name: str
     key: str
+
+
+class AnyPromptedImage(Protocol):
+    """An image that a SAM has encoded once, ready for prompts; safe to share between threads."""
+
+    def predict(
+        self,
+        points: Sequence[tuple[float, float]] = (),
+        negative_points: Sequence[tuple[float, float]] = (),
+        box: tuple[float, float, float, float] | None = None,
+        multimask: bool = True,
+    ) -> PromptMasks:
+        """Predict the masks of the object that the prompt means, best first."""
+        ...
+
+
+class PromptedSegmenter(Segmenter, Protocol):
+    """A segmenter that takes points and boxes, too: every SAM."""
+
+    def encode(self, image: Image.Image) -> AnyPromptedImage:
+        """Encode an RGB image for points and boxes."""
+        ...
+
+
+def takes_prompts(segmenter: Segmenter) -> TypeGuard[PromptedSegmenter]:
+    """Return whether a segmenter takes points and boxes, too."""
+    return hasattr(segmenter, "encode")
 
 
 def identify_segmenter(
