@@ -90,10 +90,10 @@ class TensorUnpickler(pickle.Unpickler):
 
     Args:
         data: the pickle.
-        read: returns the bytes of a storage by its name in the archive, its number of elements and its type.
+        read: returns a storage by its name in the archive and its number of bytes.
     """
 
-    def __init__(self, data: bytes, read: Callable[[str, int, Any], Any]) -> None:
+    def __init__(self, data: bytes, read: Callable[[str, int], Any]) -> None:
         super().__init__(io.BytesIO(data))
         self._read = read
 
@@ -118,16 +118,19 @@ class TensorUnpickler(pickle.Unpickler):
 
     def persistent_load(self, identity: Any) -> Any:
         """Return the storage that the pickle names."""
+        import torch
+
         kind, storage, key, _device, count = identity
         if kind != "storage" or not isinstance(key, str) or not isinstance(count, int):
             raise pickle.UnpicklingError(str(kind))
-        return self._read(key, count, storage.dtype)
+        return self._read(key, count * torch._utils._element_size(storage.dtype)), storage.dtype
 
 
 def _rebuild(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Any:
     import torch
 
-    return torch.as_strided(storage, tuple(size), tuple(stride), int(offset))
+    held, dtype = storage
+    return torch.empty(0, dtype=dtype).set_(held, int(offset), tuple(size), tuple(stride))
 
 
 def is_script(source: str) -> bool:
@@ -146,8 +149,8 @@ def script_weights(source: str) -> dict[str, Any]:
 
     reader = torch._C.PyTorchFileReader(source)
 
-    def read(key: str, count: int, dtype: Any) -> Any:
-        return reader.get_storage_from_record(f"data/{key}", count, dtype)
+    def read(key: str, size: int) -> Any:
+        return reader.get_storage_from_record(f"data/{key}", size, torch.UntypedStorage).untyped_storage()
 
     loaded = TensorUnpickler(reader.get_record("data.pkl"), read).load()
     found: dict[str, Any] = {}

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss, nms, roi_align, sigmoid_focal_loss
 
 from odits.core.files import temporary_folder
-from odits.models.reference import CLIP_CONFIGS, EMBEDDED_ARCHITECTURE
+from odits.models.layouts import CLIP_CONFIGS
+from odits.models.reference import EMBEDDED_ARCHITECTURE
 
 ARCHITECTURE = EMBEDDED_ARCHITECTURE
 """Its name among open_clip's architectures."""
