@@ -104,6 +104,7 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Bring a checkpoint to this machine: digest checked, pickles converted to safetensors or refused."""
+    from odits.models.pulled import remember
     from odits.tracking import pulling
 
     store = open_store(source)
@@ -111,6 +112,7 @@ def pull(
     with open_reporter() as report:
         progress = report.phase(f"bringing {checkpoint.name} here", checkpoint.size or 0, "bytes")
         path = pulling.pull(store, checkpoint, progress, architecture=architecture)
+    remember(reference, store.source, path)
     if as_json:
         print_json({"path": str(path), "digest": file_digest(path), "reference": checkpoint.reference})
     else:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from odits.core.errors import OditsError
+from odits.core.errors import OditsError, StoreError
 from odits.core.files import asset
 from odits.core.progress import Phase, Progress, Reporter, open_reporter
 from odits.models.reference import (
@@ -46,7 +46,8 @@ Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder with train.xml, test.xml and img/ (SVT), or lexicons.csv. Default: $ODITS_DATA or data/svt1.",
+        help="Folder of SVT, of images with lexicons.csv, or of another layout (docs/data.md), or a Parquet or Arrow file. "
+        "Default: $ODITS_DATA or data/svt1.",
     ),
 ]
 
@@ -185,12 +186,15 @@ def open_images(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tupl
         OditsError: the only image can't be read.
     """
     from odits.core.pool import Problem
-    from odits.data.images import ImageError, open_image
+    from odits.data.images import ImageError, image_facts, open_image
 
     def opened() -> Iterator[tuple[Path, Image.Image]]:
         for path in paths:
             try:
-                yield path, open_image(path)
+                image = open_image(path)
+                if image_facts(path).several:
+                    say(f"{path} holds several frames or pages; the first is used.")
+                yield path, image
             except ImageError as error:
                 if len(paths) == 1:
                     raise
@@ -211,6 +215,8 @@ def exit_after(problems: Sequence[Any]) -> None:
 def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
     """Parse the reference of a model; a checkpoint that lies in the default store is brought here first.
 
+    A reference that can stand for another checkpoint tomorrow, such as models:/NAME@ALIAS, is asked for each time.
+
     Args:
         reference: as the user gave it.
         report: shows the download.
@@ -219,16 +225,30 @@ def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
     Raises:
         OditsError: it stands for nothing, for another kind of model, or the store doesn't have it.
     """
-    try:
-        return parse(reference, *kinds)
-    except NotPulledError:
-        from odits.tracking.pulling import pull
-        from odits.tracking.sources import open_store
+    from odits.models.pulled import may_move, recall, remember
 
-        store = open_store()
+    here: ModelRef | None = None
+    with suppress(NotPulledError):
+        here = parse(reference, *kinds)
+        if not may_move(reference):
+            return here
+    from odits.tracking.pulling import is_here, local_path, pull
+    from odits.tracking.sources import open_store
+
+    last = recall(reference)
+    store = open_store(last.source if last else "mlflow")
+    try:
         checkpoint = store.find(reference)
-        path = pull(store, checkpoint, report.phase(f"bringing {checkpoint.name} here", unit="bytes"))
-        return parse(path, *kinds)
+        path = local_path(checkpoint)
+        if not is_here(checkpoint):
+            path = pull(store, checkpoint, report.phase(f"bringing {checkpoint.name} here", unit="bytes"))
+    except StoreError as error:
+        if here is None:
+            raise
+        say(f"{error} What '{reference}' stood for when it was pulled last is used.")
+        return here
+    remember(reference, store.source, path)
+    return parse(path, *kinds)
 
 
 def sam_parameters(

@@ -11,10 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from odits.cli.checkpoints import app
+from odits.cli.common import find_model
 from odits.core.errors import StoreError
 from odits.core.files import file_digest
-from odits.models.reference import parse
-from odits.tracking.mlflow_client import open_mlflow
+from odits.core.progress import open_reporter
+from odits.models.reference import NotPulledError, parse
+from odits.tracking.mlflow_client import local_database, open_mlflow
 from odits.tracking.mlflow_models import locate
 from odits.tracking.pulling import pull
 from odits.tracking.sources import open_store
@@ -183,3 +185,25 @@ def test_deleted_runs_are_listed_on_request(logged: Logged, weights: Make) -> No
     assert "deleted" in table.stdout
     logged.client.restore_run(logged.run)
     assert [run.deleted for run in open_store().list().runs] == [False]
+
+
+def test_an_alias_that_was_pulled_names_its_file_and_follows_its_model(
+    logged: Logged, weights: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged.client.create_registered_model("registered")
+    for value in (1.0, 2.0):
+        logged.client.log_artifact(logged.run, str(weights(value)), "weights")
+        register(logged, f"runs:/{logged.run}/weights/{weights(value).name}", logged.run)
+    logged.client.set_registered_model_alias("registered", "champion", "1")
+    alias = "models:/registered@champion"
+    with pytest.raises(NotPulledError, match="lies in a store and not on this machine"):
+        parse(alias)
+    CliRunner().invoke(app, ["pull", alias, "--json"], catch_exceptions=False)
+    assert parse(alias).digest == file_digest(weights(1.0)) and parse(alias).store == alias
+    logged.client.set_registered_model_alias("registered", "champion", "2")
+    with open_reporter() as report:
+        assert find_model(alias, report).digest == file_digest(weights(2.0))
+        assert parse(alias).digest == file_digest(weights(2.0))
+        local_database().rename(local_database().with_name("away.db"))
+        assert find_model(alias, report).digest == file_digest(weights(2.0))
+    assert "when it was pulled last is used" in capsys.readouterr().err
