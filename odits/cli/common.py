@@ -46,8 +46,8 @@ Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder of SVT, of images with lexicons.csv, or of another layout (docs/data.md), or a Parquet or Arrow file. "
-        "Default: $ODITS_DATA or data/svt1.",
+        help="Folder of SVT, of images with lexicons.csv, or of another layout (docs/data.md); or a Parquet or Arrow "
+        "file. Default: $ODITS_DATA or data/svt1.",
     ),
 ]
 

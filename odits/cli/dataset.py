@@ -1,4 +1,4 @@
-"""`odits dataset`: Table 2.1 and the overlap counts."""
+"""`odits dataset`: the layout of a data set, Table 2.1 and the overlap counts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from odits.cli.common import Data, Json, load_data, print_json, print_table
 
 
 def dataset(data: Data = None, as_json: Json = False) -> None:
-    """Show how many words a data set's lexicons have, and how often they occur (thesis, Table 2.1)."""
-    from odits.data.facts import dataset_facts
+    """Show how a data set was read, how many words its lexicons have, and how often they occur (thesis, Table 2.1)."""
+    from odits.data.facts import dataset_facts, split_facts
 
-    facts = dataset_facts(load_data(data))
+    found = load_data(data)
+    facts, splits = dataset_facts(found), split_facts(found)
     if as_json:
-        print_json(facts)
+        print_json({"name": found.name, "reader": found.reader, "splits": splits, **facts})
         return
+    columns = {key: key.replace("_", " ") for key in splits[0]}
+    title = found.name if found.name == found.reader else f"{found.name}, read as {found.reader}"
+    print_table(list(columns.values()), [list(row.values()) for row in splits], title)
     simple = [(key.replace("_", " "), value) for key, value in facts.items() if isinstance(value, int)]
     print_table(("fact", "value"), simple, "Words in the lexicons")
     print_table(("statistic", "value"), facts["frequency"].items(), "Word frequencies")

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import cache_home, sha256_of
+from odits.data.csv_tables import unguard, write_table
 
 VERDICTS = ("right", "wrong", "unsure")
 SCHEMA = 1
@@ -40,11 +41,6 @@ _TABLES = (
     PRIMARY KEY (data, image, model, checkpoint, vocabulary, word)
 ) WITHOUT ROWID""",
 )
-
-# What a spreadsheet would take for a formula, full-width forms included. Apostrophes before it are counted too, so that
-# what is written can be read back exactly.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
 
 @dataclass(frozen=True)
@@ -304,13 +300,7 @@ def marks_csv(name: str, marks: Mapping[ImageWord, Mark]) -> bytes:
 
     A field that a spreadsheet would run as a formula gets an apostrophe before it; `import_marks` takes it away again.
     """
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(COLUMNS)
-    for image_word, mark in marks.items():
-        row = (name, *astuple(image_word), *mark)
-        writer.writerow([f"'{field}" if _FORMULA.match(field) else field for field in row])
-    return stream.getvalue().encode("utf-8-sig", "replace")
+    return write_table(COLUMNS, ((name, *astuple(image_word), *mark) for image_word, mark in marks.items()))
 
 
 def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
@@ -354,8 +344,7 @@ def _rows(content: bytes, file: str) -> list[tuple[int, dict[str, str]]]:
                 continue
             if len(row) != len(header):
                 raise OditsError(f"{file}, line {reader.line_num}: {len(row)} fields instead of {len(header)}.")
-            plain = [field[1:] if _GUARDED.match(field) else field for field in row]
-            found.append((reader.line_num, dict(zip(header, plain, strict=True))))
+            found.append((reader.line_num, dict(zip(header, map(unguard, row), strict=True))))
     except UnicodeDecodeError as error:
         raise OditsError(f"{file} is not a text file in UTF-8.") from error
     except csv.Error as error:
