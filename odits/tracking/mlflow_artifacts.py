@@ -271,4 +271,4 @@ def _why(root: str, error: Exception) -> str:
     if "Could not find a registered artifact repository" in str(error):
         return f"{shown} is an address that MLflow knows no way to open"
     refused = refused_login(error, shown)
-    return refused or f"{shown} can't be listed ({reason(error)})"
+    return refused or f"{shown} does not open ({reason(error)})"

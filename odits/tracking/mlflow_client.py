@@ -32,6 +32,9 @@ CHECKPOINT_FOLDER = "checkpoints"
 CHECKPOINT_TAG = "odits.checkpoint/"
 """Tag of a run per checkpoint: "odits.checkpoint/PATH" = JSON with its digest, size and metadata."""
 
+USERNAME, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
+"""MLflow's own variables for a login."""
+
 _BATCH = 100  # parameters and tags at a time
 _TAG_ROOM = 6000
 _CLIENT_SETTINGS = {
@@ -108,20 +111,17 @@ def refused_login(error: BaseException, title: str) -> str:
     if isinstance(error, MlflowException):
         status = error.get_http_status_code()
     if status == HTTPStatus.FORBIDDEN:
-        return f"{title} does not allow that to the user who asks (MLFLOW_TRACKING_USERNAME or MLFLOW_TRACKING_TOKEN)"
+        return f"{title} does not allow that to the user who asks ({USERNAME} or {TOKEN})"
     if status != HTTPStatus.UNAUTHORIZED:
         return ""
     from mlflow.utils.credentials import read_mlflow_creds
 
     login = read_mlflow_creds()
-    if os.environ.get("MLFLOW_TRACKING_TOKEN"):
-        return f"{title} refuses the token in MLFLOW_TRACKING_TOKEN"
+    if os.environ.get(TOKEN):
+        return f"{title} refuses the token in {TOKEN}"
     if login.username or login.password:
-        return f"{title} refuses the login in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    return (
-        f"{title} refuses who gives no login: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
-        "MLFLOW_TRACKING_TOKEN"
-    )
+        return f"{title} refuses the login in {USERNAME} and {PASSWORD}"
+    return f"{title} wants a login: set {USERNAME} and {PASSWORD}, or {TOKEN}"
 
 
 def open_mlflow(place: str = "", create: bool = True) -> Mlflow:

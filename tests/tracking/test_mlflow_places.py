@@ -55,7 +55,7 @@ def make_run(client: Any, name: str, location: str, file: Path | None = None) ->
 
 GONE = {
     "bucket": ("gs://gone/signs", "gs://gone/signs needs the Python package google-cloud-storage"),
-    "cluster": ("hdfs://namenode:9000/signs", "hdfs://namenode:9000/signs can't be listed"),
+    "cluster": ("hdfs://namenode:9000/signs", "hdfs://namenode:9000/signs does not open"),
     "server": ("mlflow-artifacts:/signs", "mlflow-artifacts:/signs is behind an MLflow server: name that"),
     "credentials": ("s3://gone/signs", "s3://gone/signs needs AWS_ACCESS_KEY_ID"),
     "unknown": ("nowhere://gone/signs", "nowhere://gone/signs is an address that MLflow knows no way to open"),
