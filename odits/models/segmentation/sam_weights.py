@@ -58,7 +58,7 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
     """
     if not path.is_file():
         raise OditsError(f"There are no SAM weights at {path}.")
-    state = _with_own_names(_read(path))
+    state = with_own_names(_read(path))
     try:
         model, architecture = _build(state)
         model.load_state_dict(state, strict=True, assign=True)
@@ -119,7 +119,7 @@ _HUB_NAMES = (
 """transformers' names of a SAM's tensors, and segment-anything's, in the order in which they are replaced."""
 
 
-def _with_own_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def with_own_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the weights by segment-anything's names, where they came by transformers'."""
     if not any(name.startswith("vision_encoder.") for name in state):
         return state
