@@ -92,7 +92,7 @@ def known_architecture(ref: ModelRef) -> ModelRef:
         return replace(ref, architecture=fitting[0], note="Its architecture was found by the shapes of its weights.")
     if fitting:
         among = f"{', '.join(fitting[:-1])} and {fitting[-1]}"
-        why = "differ in nothing that weights show, such as QuickGELU"
+        why = "differ in what weights do not show, such as QuickGELU or the size of images"
         raise OditsError(f"{name} fits {among}, which {why}: write one in front, as in {fitting[0]}@{name}.")
     raise OditsError(f"{name} names no architecture: write it in front, as in ViT-B-32@{name}.")
 

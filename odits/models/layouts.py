@@ -6,6 +6,7 @@ Nothing here loads a tensor: names and shapes are read from headers, configurati
 from __future__ import annotations
 
 import json
+import logging
 import re
 import zipfile
 import zlib
@@ -248,19 +249,24 @@ def _matching_by_construction(shapes: Shapes, configs: Mapping[str, Mapping[str,
     import open_clip  # deferred: seconds
     import torch
 
-    fitting = []
     wanted = {name: tuple(shape) for name, shape in shapes.items()}
-    for name in similar:
-        if name not in open_clip.list_models():
-            continue
-        try:
-            with torch.device("meta"):
-                state = open_clip.create_model(name, pretrained_text=False, device="meta").state_dict()
-        except Exception:  # whatever it lacks here: it is no candidate then
-            continue
-        if {key: tuple(value.shape) for key, value in state.items()} == wanted:
-            fitting.append(name)
-    return sorted(fitting)
+    logging.disable(logging.WARNING)  # open_clip says of each that its weights are random
+    try:
+        return sorted(name for name in similar if _state_shapes(open_clip, torch, name) == wanted)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _state_shapes(open_clip: Any, torch: Any, architecture: str) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of an architecture's weights; none where something for it is missing here."""
+    if architecture not in open_clip.list_models():
+        return {}
+    try:
+        with torch.device("meta"):
+            state = open_clip.create_model(architecture, pretrained_text=False, device="meta").state_dict()
+    except Exception:  # of whatever library a tower comes from
+        return {}
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def _text_key(text: Mapping[str, Any]) -> tuple[int, ...]:
@@ -331,6 +337,7 @@ def read_folder(folder: Path, name: str = "") -> Layout:
         OditsError: it holds no such configuration, or no weights.
     """
     name = name or folder.name
+    files: tuple[str, ...] = WEIGHT_FILES
     if (folder / OPEN_CLIP_CONFIG).is_file():
         found = read_config(folder / OPEN_CLIP_CONFIG)
         config, preprocess = found.get("model_cfg"), found.get("preprocess_cfg") or {}
@@ -339,7 +346,6 @@ def read_folder(folder: Path, name: str = "") -> Layout:
             for part, kind in (("embed_dim", int), ("vision_cfg", dict), ("text_cfg", dict))
         ):
             raise OditsError(f"{OPEN_CLIP_CONFIG} of {name} describes no model.")
-        files = WEIGHT_FILES
     elif (folder / HF_CONFIG).is_file():
         config = hugging_face_config(read_config(folder / HF_CONFIG), name)
         preprocess = _hugging_face_preprocessing(folder / "preprocessor_config.json")
@@ -466,7 +472,7 @@ def hugging_face_config(config: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise OditsError(f"{HF_CONFIG} of {name} describes no model.") from error
 
 
-_RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+_RESAMPLING = {"2": "bilinear", "3": "bicubic"}  # Pillow's numbers
 
 
 def _hugging_face_preprocessing(path: Path) -> dict[str, Any]:
@@ -479,6 +485,6 @@ def _hugging_face_preprocessing(path: Path) -> dict[str, Any]:
     return {
         "mean": found.get("image_mean"),
         "std": found.get("image_std"),
-        "interpolation": _RESAMPLING.get(found.get("resample"), "bicubic"),
+        "interpolation": _RESAMPLING.get(str(found.get("resample")), "bicubic"),
         "resize_mode": "squash" if squash else "shortest",
     }
