@@ -53,25 +53,34 @@ def weights_at(place: str | Path, pickles: bool = False) -> Path | None:
         return None
 
 
+def part_names(weights: Path) -> list[str]:
+    """Return the names of the files beside an index that hold the tensors; nothing where it is no index.
+
+    Raises:
+        OditsError: the index is damaged.
+    """
+    if not weights.name.endswith(".index.json"):
+        return []
+    try:
+        names = sorted(set(json.loads(weights.read_bytes())["weight_map"].values()))
+        if not names or any(Path(name).name != name for name in names):  # a path that climbs out
+            raise ValueError("no names of files")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OditsError(f"{weights.name} is damaged: it should name the files of the weights.") from error
+    return names
+
+
 def parts_of(weights: Path) -> list[Path]:
     """Return the files that hold a model's tensors: the file itself, or all parts that its index names.
 
     Raises:
         OditsError: the index is damaged, or a part is missing.
     """
-    if not weights.name.endswith(".index.json"):
-        return [weights]
-    try:
-        names = sorted(set(json.loads(weights.read_bytes())["weight_map"].values()))
-        parts = [weights.with_name(name) for name in names]
-        if not parts or any(Path(name).name != name for name in names):  # a path that climbs out
-            raise ValueError("no names of files")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OditsError(f"{weights.name} is damaged: it should name the files of the weights.") from error
+    parts = [weights.with_name(name) for name in part_names(weights)]
     missing = [part.name for part in parts if not part.is_file()]
     if missing:
         raise OditsError(f"A part of the weights is missing in {weights.parent.name}: {missing[0]}.")
-    return parts
+    return parts or [weights]
 
 
 def configs_beside(weights: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from open_clip.pretrained import get_pretrained_cfg
 
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
+from odits.core.model_folders import CONFIG, CONFIGS, part_names
 from odits.core.progress import Progress
 from odits.models.layouts import HF_CONFIG, OPEN_CLIP_CONFIG, WEIGHT_FILES, read_config
 
@@ -108,6 +109,29 @@ def fetch_repository(hub: str, progress: Progress | None = None) -> Path:
             _fetch(hub, name, hub, None)
     _fetch_first(hub, names, hub, progress)
     return config.parent
+
+
+def fetch_folder(hub: str, names: Sequence[str], what: str, progress: Progress | None = None) -> Path:
+    """Return the folder of a model in transformers' layout in the hub's cache, downloaded if need be.
+
+    Args:
+        hub: ORG/NAME, with "@REVISION" where it is not the main one.
+        names: what its weights may be called, or the index of their parts, the preferred one first.
+        what: how the model is called in a message.
+        progress: called with (bytes here, bytes in all) during the download.
+
+    Raises:
+        OditsError: it is neither in the cache nor to be had, in a sentence that says why.
+    """
+    _fetch_first(hub, (CONFIG,), what, None)
+    for name in CONFIGS:
+        with suppress(_AbsentError):
+            if name != CONFIG:
+                _fetch(hub, name, what, None)
+    weights = _fetch_first(hub, names, what, progress)
+    for part in part_names(weights):
+        _fetch_first(hub, (part,), what, progress)
+    return weights.parent
 
 
 # One file.

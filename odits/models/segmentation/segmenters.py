@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from odits.core import downloads
-from odits.core.errors import OditsError
+from odits.core.model_folders import PICKLE, SHARDS, WEIGHTS
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
 from odits.models.reference import ModelRef, parse
@@ -129,4 +129,8 @@ def fetched_sam(ref: ModelRef, progress: Progress | None = None) -> ModelRef:
         address = f"{os.environ.get('ODITS_SAM_URL', '').strip().rstrip('/') or SAM_URL}/{ref.path.name}"
         downloads.fetch(address, ref.path, digest_prefix, progress or no_progress)
         return ref
-    raise OditsError("not yet")
+    from odits.models.clip.hub import fetch_folder
+
+    names = (WEIGHTS, SHARDS, PICKLE) if ref.family == "sam" else (WEIGHTS, SHARDS)
+    fetch_folder(ref.tag, names, ref.name, progress)
+    return parse(ref.reference, "segmenter")
