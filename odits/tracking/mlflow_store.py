@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from odits.core.errors import StoreError
-from odits.core.files import file_digest
+from odits.core.files import file_digest, temporary_folder
 from odits.core.progress import Progress
-from odits.models.reference import read_metadata
 from odits.tracking.connections import read_secrets, reason, redact
 from odits.tracking.mlflow_artifacts import Answer, ArtifactFile, fetch_file, list_roots, store_of
 from odits.tracking.mlflow_client import (
+    CHECKPOINT_FOLDER,
     CHECKPOINT_TAG,
     Mlflow,
     experiment_id,
@@ -42,6 +42,7 @@ from odits.tracking.mlflow_models import (
     owner_root,
     pages,
 )
+from odits.tracking.model_card import CARD, companions, describe_weights, model_card
 from odits.tracking.store import (
     Listing,
     Point,
@@ -188,16 +189,30 @@ class MlflowStore:
             path = path.partition("/")[2]
         return fetch_file(mlflow, root, ArtifactFile(path, checkpoint.size), folder, progress)
 
-    def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """Store the safetensors file as a checkpoint."""
-        metadata = read_metadata(path)
+    def push(
+        self, path: Path, name: str, run: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> StoredCheckpoint:
+        """Store the safetensors file as a checkpoint, with the run's model card and what open_clip needs beside it."""
+        metadata = describe_weights(path, metrics or {})
         mlflow = open_mlflow(self._place)
         with mlflow.errors():
             owner = run or mlflow.client.create_run(experiment_id(mlflow), run_name=name).info.run_id
             artifact = log_checkpoint(mlflow, owner, path, name, metadata)
+            _log_card(mlflow, self.source, owner, companions(metadata))
             if run is None:
                 mlflow.client.set_terminated(owner)
         return StoredCheckpoint(self.source, owner, artifact, path.stat().st_size, file_digest(path), metadata)
+
+
+def _log_card(mlflow: Mlflow, source: str, run: str, beside: Mapping[str, bytes]) -> None:
+    """Write the model card of all the run's checkpoints, and the files beside them."""
+    found = mlflow.client.get_run(run)
+    checkpoints = list(_from_tags(source, run, dict(found.data.tags)))
+    card = model_card(found.info.run_name or run, checkpoints, found.data.metrics)
+    with temporary_folder("card") as work:
+        for name, content in {**beside, CARD: card.encode()}.items():
+            (work / name).write_bytes(content)
+            mlflow.client.log_artifact(run, str(work / name), CHECKPOINT_FOLDER)
 
 
 def _from_tags(source: str, run: str, tags: dict[str, str]) -> Iterator[StoredCheckpoint]:

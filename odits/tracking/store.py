@@ -114,8 +114,17 @@ class CheckpointStore(Protocol):
     def fetch(self, checkpoint: StoredCheckpoint, folder: Path, progress: Progress) -> Path:
         """Copy the file as it is into an empty folder; nothing is checked yet (`pull` does that)."""
 
-    def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """Store a local file as a checkpoint, in a run of its own unless one is named."""
+    def push(
+        self, path: Path, name: str, run: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> StoredCheckpoint:
+        """Store a local file as a checkpoint with its model card, in a run of its own unless one is named.
+
+        Args:
+            path: a safetensors file.
+            name: how it is called there.
+            run: the id of the run.
+            metrics: what was measured with it, for the card.
+        """
 
 
 class Run(Protocol):
