@@ -36,28 +36,32 @@ class Checked:
     problem: str
 
 
-def build_model(architecture: str, config: Mapping[str, Any] | None = None, quick_gelu: bool = False) -> Any:
+def build_model(
+    architecture: str, config: Mapping[str, Any] | None = None, quick_gelu: bool = False, device: str = "cpu"
+) -> Any:
     """Build an open_clip model with random weights.
 
     Args:
         architecture: open_clip's, or the embedded one.
         config: of a custom architecture, in open_clip's format.
         quick_gelu: whether to use QuickGELU whatever the architecture says.
+        device: where it lies; "meta" for its shapes alone.
 
     Raises:
         ValueError: open_clip knows no such architecture.
         OditsError: a part of it has to come from the hub and is not here, or it can't be built.
     """
     register_architecture()
+    options: dict[str, Any] = {"pretrained_text": False, "force_quick_gelu": quick_gelu, "device": device}
     if config:
         with _config_folder(config) as name, _explained(architecture, config):
-            return create_untrained(name, load_weights=False, pretrained_text=False, force_quick_gelu=quick_gelu)
+            return create_untrained(name, load_weights=False, **options)
     if architecture == ARCHITECTURE:
-        return new_model()
+        return new_model(device)
     if architecture not in open_clip.list_models():
         raise ValueError(f"open_clip knows no architecture {architecture!r}")
     with _explained(architecture, open_clip.get_model_config(architecture)):
-        return create_untrained(architecture, force_quick_gelu=quick_gelu, pretrained_text=False)
+        return create_untrained(architecture, **options)
 
 
 def build_tokenizer(
@@ -92,7 +96,7 @@ def check_architecture(architecture: str) -> Checked:
     """Build an architecture without memory for its weights, and its tokenizer; nothing is raised."""
     try:
         with torch.device("meta"):
-            model = build_model(architecture)
+            model = build_model(architecture, device="meta")
     except (OditsError, ValueError) as error:
         return Checked(architecture, 0, str(error))
     count = sum(parameter.numel() for parameter in model.parameters())

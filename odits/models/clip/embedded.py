@@ -43,10 +43,10 @@ def create_untrained(architecture: str, **options: Any) -> Any:
         logging.disable(logging.NOTSET)
 
 
-def new_model() -> Any:
-    """Create an untrained open_clip `CLIP` of the embedded architecture, on the CPU."""
+def new_model(device: str = "cpu") -> Any:
+    """Create an untrained open_clip `CLIP` of the embedded architecture."""
     register_architecture()
-    return create_untrained(ARCHITECTURE, force_preprocess_cfg={"mean": IMAGE_MEAN, "std": IMAGE_STD})
+    return create_untrained(ARCHITECTURE, device=device, force_preprocess_cfg={"mean": IMAGE_MEAN, "std": IMAGE_STD})
 
 
 def tokenizer() -> Callable[[list[str]], Tensor]:

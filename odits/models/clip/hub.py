@@ -16,13 +16,15 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
 from odits.core.model_folders import CONFIG, CONFIGS, part_names
 from odits.core.progress import Progress
-from odits.models.layouts import HF_CONFIG, OPEN_CLIP_CONFIG, WEIGHT_FILES, read_config
+from odits.models.clip_references import HUB, cached_snapshot
+from odits.models.layouts import HF_CONFIG, OPEN_CLIP_CONFIG, WEIGHT_FILES, read_config, read_folder
 
 PRETRAINED_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 BESIDE = ("preprocessor_config.json",)
@@ -293,3 +295,34 @@ def _reporting_bar(progress: Progress | None) -> type:
             return shown
 
     return Bar
+
+
+# What is here.
+
+
+def cached_references() -> list[str]:
+    """List references of the CLIP models whose weights lie in the hub's cache: open_clip's tags, then repositories."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = sorted(found.repo_id for found in scan_cache_dir().repos if found.repo_type == "model")
+    except (CacheNotFound, OSError, ValueError):
+        return []
+    if not repositories:
+        return []
+    tags = [
+        f"{architecture}/{tag}"
+        for architecture, tag in open_clip.list_pretrained()
+        if get_pretrained_cfg(architecture, tag).get("hf_hub", "").rpartition("/")[0] in repositories
+        and cached_pretrained(architecture, tag) is not None
+    ]
+    return [*tags, *(f"{HUB}{name}" for name in repositories if _is_clip(name))]
+
+
+def _is_clip(hub: str) -> bool:
+    folder = cached_snapshot(hub)
+    try:
+        return folder is not None and bool(read_folder(folder, hub))
+    except OditsError:
+        return False
