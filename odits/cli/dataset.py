@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from odits.cli.common import Data, Json, load_data, print_json, print_table
+from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
 
 
-def dataset(data: Data = None, as_json: Json = False) -> None:
+def dataset(
+    data: Data = None,
+    export: Export = None,
+    export_format: Format = None,
+    pictures: Pictures = None,
+    as_json: Json = False,
+) -> None:
     """Show how a data set was read, how many words its lexicons have, and how often they occur (thesis, Table 2.1)."""
     from odits.data.facts import dataset_facts, split_facts
 
+    form = check_export(export, export_format)
     found = load_data(data)
+    if export and form:
+        from odits.objects.exports import PictureRegions, export_regions, word_regions
+
+        boxed = [PictureRegions(one.name, one.size(), word_regions(one)) for one in found.records]
+        write_export(export, export_regions(boxed, found.name, form, "box", pictures))
     facts, splits = dataset_facts(found), split_facts(found)
     if as_json:
         print_json({"name": found.name, "reader": found.reader, "splits": splits, **facts})

@@ -287,6 +287,30 @@ def _disk_errors(path: Path, what: str) -> Iterator[None]:
         raise OditsError(f"{what}: {error.strerror or error} ({path}). Nothing marked before is lost.") from error
 
 
+class Conflict(NamedTuple):
+    """A word of which there is a mark here already, with another verdict.
+
+    Attributes:
+        about: the word.
+        here: the mark that there is.
+        there: the one in a file.
+    """
+
+    about: ImageWord
+    here: Mark
+    there: Mark
+
+
+def conflicts_of(name: str, marks: Mapping[ImageWord, Mark]) -> list[Conflict]:
+    """List the words to which these marks and those of the annotator here give different verdicts."""
+    here = read_marks(name)
+    return [
+        Conflict(about, here[about], mark)
+        for about, mark in marks.items()
+        if about in here and here[about].verdict != mark.verdict
+    ]
+
+
 class ImportedMarks(NamedTuple):
     """What came out of a CSV file: whose marks, how many it holds, and how many of them were new here."""
 
@@ -313,6 +337,17 @@ def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
     Raises:
         OditsError: it is no such file, a row is wrong (it is named), or marks can't be written; nothing was taken over.
     """
+    name, marks = _marks_of(content, file)
+    return ImportedMarks(name, len(marks), put_marks(name, marks.items(), only_newer=True))
+
+
+def differing_marks(content: bytes, file: str = "The file") -> list[Conflict]:
+    """List the words that a CSV file of marks judges otherwise than the same annotator here; see `import_marks`."""
+    return conflicts_of(*_marks_of(content, file))
+
+
+def _marks_of(content: bytes, file: str) -> tuple[str, dict[ImageWord, Mark]]:
+    """Read whose marks a CSV file holds, and the marks."""
     names: set[str] = set()
     marks: dict[ImageWord, Mark] = {}
     for line, row in _rows(content, file):
@@ -325,8 +360,7 @@ def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
         raise OditsError(f"{file} holds no marks.")
     if len(names) > 1:
         raise OditsError(f"{file} holds marks of {len(names)} annotators; a file may hold those of one.")
-    name = names.pop()
-    return ImportedMarks(name, len(marks), put_marks(name, marks.items(), only_newer=True))
+    return names.pop(), marks
 
 
 def _rows(content: bytes, file: str) -> list[tuple[int, dict[str, str]]]:

@@ -28,8 +28,8 @@ GET_SVT = (
     "Dataset* (UCSD; ICDAR lists it too), unpack it, and type its folder here: the one with `train.xml`, `test.xml` "
     "and `img/`. A folder of your own works too: images and a `lexicons.csv` with the columns `file`, `words` and, if "
     "you like, `split`; so do ICDAR 2013 and 2015, Total-Text, COCO-Text, TextOCR, IIIT 5K-Word and IIIT-STR as they "
-    "unpack, and Parquet or Arrow files with images. To have it at every start, name the folder in `ODITS_DATA`, or put "
-    "it at `data/svt1`."
+    "unpack, and Parquet or Arrow files with images. To have it at every start, name the folder in `ODITS_DATA`, or "
+    "put it at `data/svt1`."
 )
 
 
@@ -44,7 +44,8 @@ def choose_dataset() -> Dataset | None:
             key="widget-data-folder",
             placeholder=str(dataset.root) if dataset is not None else "for example ~/data/svt1",
             on_change=_name_folder,
-            help="On the machine that runs the explorer; a Parquet or Arrow file works too. All pages use it until this tab is closed.",
+            help="On the machine that runs the explorer; a Parquet or Arrow file works too. All pages use it until this "
+            "tab is closed.",
         )
         if problem is not None:
             complain(problem)
