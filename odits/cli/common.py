@@ -230,6 +230,7 @@ def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
     here: ModelRef | None = None
     with suppress(NotPulledError):
         here = parse(reference, *kinds)
+        announce_download(here)
         if not may_move(reference):
             return here
     from odits.tracking.pulling import is_here, local_path, pull
@@ -249,6 +250,13 @@ def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
         return here
     remember(reference, store.source, path)
     return parse(path, *kinds)
+
+
+def announce_download(ref: ModelRef) -> None:
+    """Say how large the download of a segmenter's published weights will be, where they are not here."""
+    if ref.is_sam and not ref.ready:
+        size = f"{ref.megabytes:,} MB" if ref.megabytes else "as much as the hub says"
+        say(f"The weights of {ref.name} are not on this machine: {size} will be downloaded, once.")
 
 
 def sam_parameters(
@@ -285,6 +293,7 @@ def precompute_shown(
 
     what = "looking for objects" if request.kind == "objects" else "collecting SAM's masks"
     items = [Item(image.name, image.source) for image in images]
+    announce_download(parse(request.reference, "segmenter"))
     with open_reporter() as report:
         phase = report.phase(what, len(images))
         where = chosen_workers(workers, ray)
