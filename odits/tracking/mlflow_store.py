@@ -56,6 +56,7 @@ from odits.tracking.store import (
 )
 
 _PAGE = 1000
+_CHUNK = 100  # experiments that are asked for at a time
 _NAMED = 3  # runs in a warning
 _ONE_EXPERIMENT = (400, 403, 404)  # answers that may be about one experiment of many
 _RESTORE = (
@@ -339,9 +340,9 @@ def _summaries(runs: Sequence[StoredRun]) -> list[str]:
     return lines
 
 
-def _chunks(items: list[str], size: int = 100) -> Iterator[list[str]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _chunks(items: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]
 
 
 class MlflowTracker:

@@ -118,7 +118,7 @@ def test_a_refused_login_is_one_sentence(
 def test_a_login_in_the_address_is_used_and_never_shown(server: str) -> None:
     address = server.replace("://", f"://{USER}:{PASSWORD}@")
     assert open_store(f"mlflow:{address}").list().runs == ()
-    with pytest.raises(StoreError, match="wants a login|refuses the login") as caught:
+    with pytest.raises(StoreError, match=r"wants a login|refuses the login") as caught:
         open_store(f"mlflow:{address.replace(PASSWORD, PASSWORD + 'x')}").list()
     assert PASSWORD not in str(caught.value)
 
