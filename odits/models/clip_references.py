@@ -149,11 +149,8 @@ def by_hub(text: str) -> ModelRef:
     if not _REPOSITORY.fullmatch(named) or ".." in named:
         raise OditsError(f"'{shortened(text)}' names no repository: write {HUB}ORG/NAME.")
     folder = cached_snapshot(named)
-    if folder is not None:
-        try:
-            return _described(text, folder, named)
-        except OditsError:
-            pass  # only a part of it is here
+    if folder is not None and any((folder / name).is_file() for name in WEIGHT_FILES):
+        return _described(text, folder, named)
     return ModelRef(text, "clip", named, hub=named, note="From the Hugging Face hub, downloaded once.")
 
 

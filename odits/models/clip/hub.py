@@ -288,11 +288,13 @@ def _reporting_bar(progress: Progress | None) -> type:
     from huggingface_hub.utils import tqdm
 
     class Bar(tqdm):  # type: ignore[misc, valid-type]
+        done = 0.0  # a bar that isn't shown does not count by itself
+
         def update(self, n: float | None = 1) -> bool | None:
-            shown = super().update(n)
+            self.done += n or 0
             if progress is not None and self.total:
-                progress(int(self.n), int(self.total))
-            return shown
+                progress(int(self.done), int(self.total))
+            return super().update(n)
 
     return Bar
 
@@ -302,11 +304,13 @@ def _reporting_bar(progress: Progress | None) -> type:
 
 def cached_references() -> list[str]:
     """List references of the CLIP models whose weights lie in the hub's cache: open_clip's tags, then repositories."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repositories = sorted(found.repo_id for found in scan_cache_dir().repos if found.repo_type == "model")
+        repositories = sorted(
+            found.repo_id for found in scan_cache_dir(constants.HF_HUB_CACHE).repos if found.repo_type == "model"
+        )
     except (CacheNotFound, OSError, ValueError):
         return []
     if not repositories:
