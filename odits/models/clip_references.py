@@ -52,13 +52,27 @@ def by_architecture(text: str) -> ModelRef | None:
     return ModelRef(text, "clip", text, architecture, tag=tag)
 
 
-def _with_architecture(text: str, architecture: str, path: Path) -> ModelRef:
-    """Return the reference of a file whose architecture was given; an archive of code says its activation itself."""
-    note = ""
+def _with_architecture(text: str, named: str, path: Path) -> ModelRef:
+    """Return the reference of a file whose architecture was given."""
+    architecture = computed_architecture(named, path)
+    note = "QuickGELU, as the archive's own code computes it." if architecture != named else ""
+    return ModelRef(text, "clip", f"{architecture} ({path.name})", architecture, path, note=note)
+
+
+def computed_architecture(architecture: str, path: Path) -> str:
+    """Return the architecture of a file: a TorchScript archive, such as OpenAI's, shows its activation by its code.
+
+    Args:
+        architecture: as the user names it.
+        path: its file.
+
+    Returns:
+        The same, or the one with QuickGELU.
+    """
     quick = f"{architecture}-quickgelu"
     if quick in architectures() and _format(path) == "torchscript" and script_activation(path) == "quick_gelu":
-        architecture, note = quick, "QuickGELU, as the archive's own code computes it."
-    return ModelRef(text, "clip", f"{architecture} ({path.name})", architecture, path, note=note)
+        return quick
+    return architecture
 
 
 def by_file(text: str) -> ModelRef | None:

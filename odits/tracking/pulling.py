@@ -9,9 +9,11 @@ from pathlib import Path
 
 from odits.core.errors import OditsError, StoreError
 from odits.core.files import file_digest, move_into_place, temporary_folder
+from odits.core.formats import WEIGHTS, file_format
 from odits.core.pickles import ConversionLimits, convert_pickle
 from odits.core.progress import Progress, no_progress
 from odits.core.store import work_lock
+from odits.models.clip_references import computed_architecture
 from odits.models.reference import pulled_path, read_metadata
 from odits.tracking.store import CheckpointStore, StoredCheckpoint
 
@@ -85,14 +87,15 @@ def _check(found: Path, checkpoint: StoredCheckpoint) -> None:
 def _as_safetensors(
     found: Path, checkpoint: StoredCheckpoint, limits: ConversionLimits | None, architecture: str
 ) -> Path:
-    """Return the fetched file itself where it is safetensors, else what the child process made of it."""
+    """Return the fetched file itself where it is safetensors by its content, else what the child process made of it."""
     name = Path(checkpoint.name).name
-    if found.suffix.lower() == ".safetensors":
+    kind = file_format(found)
+    if kind == "safetensors" or (found.suffix.lower() == ".safetensors" and kind not in WEIGHTS):
         read_metadata(found)  # raises by name where it is none
         return found
     ready = found.with_name(f"{found.stem}.converted.safetensors")
     header = {"name": f"{Path(name).stem} ({checkpoint.run.rpartition('/')[2]})", "source": name}
-    header |= {"architecture": architecture} if architecture else {}
+    header |= {"architecture": computed_architecture(architecture, found)} if architecture else {}
     convert_pickle(found, ready, name, header, limits)
     read_metadata(ready)
     return ready
