@@ -83,7 +83,8 @@ def evaluate(
     if export and form:
         from odits.evaluation.exports import exported_evaluation
 
-        write_export(export, exported_evaluation(stored, dataset, top, form, pictures))
+        records = [dataset.find(name) for name in stored.images]
+        write_export(export, exported_evaluation(stored, records, top, form, pictures))
     run = _tracked(stored, dataset, track)
     found = {
         "model": model.name,

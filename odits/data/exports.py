@@ -22,6 +22,9 @@ TITLES = {"label-studio": "Label Studio", "cvat": "CVAT", "csv": "CSV", "parquet
 LOCAL_FILES = "/data/local-files/?d="
 """What Label Studio puts before the path of a picture that lies on its own machine."""
 
+SHAPES = ("polygon", "mask", "box")
+"""How an object is drawn: its outline (which can be edited), its very pixels, or the box around it."""
+
 Files = dict[str, bytes]
 """Contents by the endings of the files' names: one file, or one with others beside it."""
 

@@ -16,10 +16,10 @@ from PIL import Image
 from PIL.ImageColor import getrgb
 
 from odits.core.files import write_atomically
-from odits.data.exports import Files, relative_names
+from odits.data.exports import SHAPES, Files, relative_names
 from odits.data.images import image_facts
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, object_rle
-from odits.objects.exports import SHAPES, PictureRegions, export_regions, regions_of
+from odits.objects.exports import PictureRegions, export_regions, regions_of
 
 DATA, LABELS, MASKS = "data", "labels.json", "masks"
 

@@ -12,15 +12,12 @@ import supervision as sv
 
 from odits.core.errors import OditsError
 from odits.data.cvat import CvatImage, CvatShape, cvat_document
-from odits.data.exports import LOCAL_FILES, Files, picture_address, table
+from odits.data.exports import LOCAL_FILES, SHAPES, Files, picture_address, table
 from odits.data.images import Size
 from odits.data.label_studio import CONFIG, dump, label_tags, region_id
 from odits.data.records import ImageRecord
 from odits.objects.detections import kinds_of, masks_of
 from odits.objects.outlines import cvat_runs, label_studio_runs, polygons_of
-
-SHAPES = ("polygon", "mask", "box")
-"""How an object is drawn: its outline (which can be edited), its very pixels, or the box around it."""
 
 TEXT_LABEL = "text"
 """The label of a boxed word; what it says is its text."""

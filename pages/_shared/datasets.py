@@ -44,8 +44,8 @@ def choose_dataset() -> Dataset | None:
             key="widget-data-folder",
             placeholder=str(dataset.root) if dataset is not None else "for example ~/data/svt1",
             on_change=_name_folder,
-            help="On the machine that runs the explorer; a Parquet or Arrow file works too. All pages use it until this "
-            "tab is closed.",
+            help="On the machine that runs the explorer; a Parquet or Arrow file works too. All pages use it until "
+            "this tab is closed.",
         )
         if problem is not None:
             complain(problem)

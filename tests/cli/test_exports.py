@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
 from defusedxml.ElementTree import parse
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from odits.cli import app
 from odits.data.annotations import ImageWord, Mark, put_marks, read_marks
