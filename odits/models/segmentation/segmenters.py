@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from odits.core import downloads
+from odits.core.errors import OditsError
 from odits.core.model_folders import PICKLE, SHARDS, WEIGHTS
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
 from odits.models.reference import ModelRef, parse
-from odits.models.segmentation.parameters import RegionParameters, SamParameters, parameters_of
+from odits.models.segmentation.parameters import RegionParameters, Sam3Parameters, SamParameters, parameters_of
 from odits.models.segmentation.sam_weights import SamWeights
 
 if TYPE_CHECKING:
@@ -55,6 +57,19 @@ class PromptedSegmenter(Segmenter, Protocol):
 def takes_prompts(segmenter: Segmenter) -> TypeGuard[PromptedSegmenter]:
     """Return whether a segmenter takes points and boxes, too."""
     return hasattr(segmenter, "encode")
+
+
+def with_texts(segmenter: Segmenter, texts: Sequence[str]) -> Segmenter:
+    """Return a segmenter that finds what these texts name, its weights not loaded again.
+
+    Raises:
+        OditsError: it takes no text.
+    """
+    parameters = getattr(segmenter, "parameters", None)
+    if not isinstance(parameters, Sam3Parameters):
+        raise OditsError(f"{segmenter.name} takes no text: use sam3.")
+    chosen: Segmenter = segmenter.with_parameters(replace(parameters, text=", ".join(texts)))  # type: ignore[attr-defined]
+    return chosen
 
 
 def identify_segmenter(

@@ -18,6 +18,7 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import odits
 from odits.core.errors import OditsError
 from odits.core.pool import Item, Workers
 from odits.models.segmentation.batch import ObjectsRequest, precompute, read_settings
@@ -192,6 +193,14 @@ def test_texts_are_stored_with_the_objects(folder: Path, segmenter: HubSamSegmen
         precompute([Item("a.png", tmp_path / "a.png")], replace(request, kind="candidates"), Workers(0))
     with pytest.raises(OditsError, match="leave SAM 3's text empty"):
         segmenter.candidates(Image.new("RGB", (9, 9)))
+
+
+def test_texts_in_python(segmenter: HubSamSegmenter) -> None:
+    image = scene(40, 40)
+    found = odits.find_objects(image, segmenter.with_parameters(EVERYTHING), ["door"])
+    assert len(found) == len(segmenter.with_parameters(Sam3Parameters(text="door")).segment(image))
+    with pytest.raises(OditsError, match="takes no text"):
+        odits.find_objects(image, "embedded", ["door"])
 
 
 def test_progress_and_cancel(segmenter: HubSamSegmenter) -> None:
