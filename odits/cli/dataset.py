@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from odits.cli.common import Data, Json, load_data, print_json, print_table
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
 
@@ -11,11 +15,15 @@ def dataset(
     export: Export = None,
     export_format: Format = None,
     pictures: Pictures = None,
+    layouts: Annotated[bool, typer.Option("--layouts", help="List the layouts that are read, and end.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show how a data set was read, how many words its lexicons have, and how often they occur (thesis, Table 2.1)."""
     from odits.data.facts import dataset_facts, split_facts
 
+    if layouts:
+        _print_layouts(as_json)
+        return
     form = check_export(export, export_format)
     found = load_data(data)
     if export and form:
@@ -34,3 +42,12 @@ def dataset(
     print_table(("fact", "value"), simple, "Words in the lexicons")
     print_table(("statistic", "value"), facts["frequency"].items(), "Word frequencies")
     print_table(("word", "occurrences"), dict(facts["most_common"]).items(), "Most frequent words")
+
+
+def _print_layouts(as_json: bool) -> None:
+    from odits.data.datasets import READERS
+
+    if as_json:
+        print_json([{"name": reader.name, "needs": reader.needs} for reader in READERS])
+    else:
+        print_table(("layout", "what its folder holds"), [(reader.name, reader.needs) for reader in READERS])

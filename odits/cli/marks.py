@@ -82,7 +82,7 @@ def import_(
         taken = import_tasks(content, annotator, file.name, replace, done_by)
         name, read, new, remarks = taken.name, taken.read, taken.new, list(taken.remarks)
         conflicts = list(taken.conflicts)
-        stays = "the file's marks were taken" if replace else "those here stay (--replace takes the file's)"
+        stays = "the file's marks were taken" if taken.replaced else "those here stay (--replace takes the file's)"
     for remark in remarks:
         say(remark)
     if as_json:

@@ -6,7 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from odits.core.errors import OditsError
@@ -102,7 +102,7 @@ class Reading:
             return None
         self.names.add(name)
         try:
-            facts = image_facts(path)
+            facts = image_facts(path, PurePosixPath(name).name)
         except ImageError as error:
             self.warn(f"{place}: {error} Left out.", "image")
             return None

@@ -44,8 +44,9 @@ def export_menu(
             help="Empty: the names alone; for Label Studio its local files (/data/local-files/?d=).",
             **state.bind(f"{key}-prefix", str(state.get(f"{key}-prefix") or "")),
         )
-        for format in ENDINGS:
-            _button(key, stem, format, partial(make, format, shape, prefix.strip() or None))
+        with st.container(horizontal=True, key=f"{key}-formats"):
+            for format in ENDINGS:
+                _button(key, stem, format, partial(make, format, shape, prefix.strip() or None))
 
 
 def _button(key: str, stem: str, format: str, make: Callable[[], Files]) -> None:

@@ -45,6 +45,13 @@ def test_dataset_names_the_reader_and_counts(reader: str, tmp_path: Path) -> Non
     assert reader in shown.stdout
 
 
+def test_the_layouts_are_listed() -> None:
+    assert [one["name"] for one in json.loads(run("dataset", "--layouts", "--json").stdout)][2:] == [
+        "Total-Text", *(name for name in LAYOUTS if name != "Total-Text"),
+    ]  # fmt: skip
+    assert "gt_*.txt" in run("dataset", "--layouts").stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", LAYOUTS)
 def test_everything_downstream_works_on_them(reader: str, tmp_path: Path, home: Path) -> None:
