@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from odits.cli.common import Json, print_json, print_table, say
+from odits.cli.common import Json, exit_after, print_json, print_table, say
 from odits.core.errors import OditsError, StoreError
 from odits.core.files import expand_home, file_digest
 from odits.core.progress import open_reporter
 from odits.tracking.sources import EXPORT, STORE_FORMS, open_store
 from odits.tracking.store import StoredCheckpoint, StoredRun
+
+_MAIN_METRICS = ("confidence/precision", "confidence/recall", "confidence/f1", "precision_at_10", "average_precision")
 
 app = typer.Typer(help="Runs and checkpoints: list, show, pull, push, import.", no_args_is_help=True)
 
@@ -22,17 +24,23 @@ Source = Annotated[
     typer.Option(help=f"{STORE_FORMS}, where FOLDER holds data/ and files/."),
 ]
 
+Files = Annotated[
+    str,
+    typer.Option("--files", help="The folder of a Neptune export's files, where it lies apart: FOLDER is its data."),
+]
+
 
 @app.command("list")
 def list_(
     source: Source = "mlflow",
+    files: Files = "",
     deleted: Annotated[bool, typer.Option("--deleted", help="MLflow's deleted runs too.")] = False,
     as_json: Json = False,
 ) -> None:
     """List all runs of a store with their checkpoints, and the checkpoints on this machine."""
     from odits.tracking.mlflow_store import MlflowStore
 
-    store = open_store(source)
+    store = open_store(source, files)
     if deleted and not isinstance(store, MlflowStore):
         raise OditsError("Only MLflow lists deleted runs: --deleted goes with --source mlflow[:URI].")
     listing = store.list(deleted=deleted) if isinstance(store, MlflowStore) else store.list()
@@ -77,10 +85,11 @@ def _on_this_machine() -> list[dict[str, str]]:
 def show(
     reference: Annotated[str, typer.Argument(help="A run, or RUN/CHECKPOINT.")],
     source: Source = "mlflow",
+    files: Files = "",
     as_json: Json = False,
 ) -> None:
     """Show one run: its parameters, last metrics and checkpoints."""
-    store = open_store(source)
+    store = open_store(source, files)
     try:
         run = store.run(reference.removeprefix("runs:/"))
     except StoreError:
@@ -100,6 +109,7 @@ def show(
 def pull(
     reference: Annotated[str, typer.Argument(help="RUN/CHECKPOINT, runs:/ID/PATH, or models:/NAME@ALIAS.")],
     source: Source = "mlflow",
+    files: Files = "",
     architecture: Annotated[str, typer.Option(help="What a pickle holds, such as ViT-B-32: pickles don't say.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -107,7 +117,7 @@ def pull(
     from odits.models.pulled import remember
     from odits.tracking import pulling
 
-    store = open_store(source)
+    store = open_store(source, files)
     checkpoint = store.find(reference)
     with open_reporter() as report:
         progress = report.phase(f"bringing {checkpoint.name} here", checkpoint.size or 0, "bytes")
@@ -128,20 +138,40 @@ def push(
     as_json: Json = False,
 ) -> None:
     """Send a checkpoint from this machine to a store."""
-    found = open_store(source).push(path, name or path.stem, run)
+    found = open_store(source).push(path, name or path.stem, run, _measured(path))
     if as_json:
         print_json(_checkpoint_document(found))
     else:
         print_table(("reference", "MiB"), [(found.reference, _megabytes(found))], whole=["reference"])
 
 
+def _measured(path: Path) -> dict[str, float]:
+    """Return the main metrics of the newest evaluation of these weights that is stored on this machine."""
+    from odits.evaluation.results import flat_metrics, stored_evaluations
+    from odits.models.reference import parse
+
+    try:
+        ref = parse(path)
+    except OditsError:  # the store says what is wrong with it
+        return {}
+    stored = next((one for one in stored_evaluations() if ref.describes(one.checkpoint)), None)
+    if stored is None:
+        return {}
+    prefix = f"{stored.data} {stored.split}"
+    return {name: value for name, value in flat_metrics(stored, prefix).items() if name.endswith(_MAIN_METRICS)}
+
+
 @app.command("import")
 def import_(
     source: Annotated[str, typer.Option(help=f"{EXPORT}:FOLDER, where FOLDER holds data/ and files/.")],
     target: Annotated[str, typer.Option("--to", help="mlflow[:URI].")] = "mlflow",
+    files: Files = "",
     as_json: Json = False,
 ) -> None:
-    """Copy the runs of a Neptune export into MLflow: parameters, metrics with steps, files; twice does no harm."""
+    """Copy the runs of a Neptune export into MLflow: parameters, metrics with steps, files, models; twice is no harm.
+
+    What Neptune's names became is the artifact neptune_names.json of each run.
+    """
     from odits.tracking.importing import import_export
 
     kind, _, folder = source.partition(":")
@@ -149,13 +179,16 @@ def import_(
     if kind != EXPORT or not folder or to != "mlflow":
         raise OditsError(f"An import goes from --source {EXPORT}:FOLDER to --to mlflow[:URI].")
     with open_reporter() as report:
-        done = import_export(expand_home(folder), place, report.phase("importing runs"))
+        done = import_export(
+            expand_home(folder), place, report.phase("importing runs"), expand_home(files) if files else None
+        )
     for warning in done.warnings:
         say(warning)
     if as_json:
         print_json(vars(done))
     else:
         print_table(("new", "changed", "unchanged"), [(len(done.new), len(done.changed), len(done.unchanged))])
+    exit_after(done.failed)
 
 
 def _megabytes(checkpoint: StoredCheckpoint) -> float | str:

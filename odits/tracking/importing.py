@@ -58,6 +58,7 @@ class ImportedRuns:
         unchanged: runs that were there already.
         runs: the MLflow run of each run of the export.
         warnings: what had to be left out.
+        failed: runs that could not be copied; warnings say why.
         models: "models:/NAME/VERSION" of each version of a model in the export's registry.
     """
 
@@ -66,6 +67,7 @@ class ImportedRuns:
     unchanged: tuple[str, ...]
     runs: dict[str, str]
     warnings: tuple[str, ...]
+    failed: tuple[str, ...]
     models: dict[str, str]
 
 
@@ -118,8 +120,9 @@ def import_export(
             models = import_registry(mlflow, [item for item in index.runs if item.run.id in copies], copies, said)
             warnings |= dict.fromkeys(said)
             progress(len(index.runs), len(index.runs))
+    failed = tuple(item.run.id for item in index.runs if item.run.id not in copies)
     new, changed, unchanged = (tuple(groups[name]) for name in ("new", "changed", "unchanged"))
-    return ImportedRuns(new, changed, unchanged, copies, tuple(warnings), models)
+    return ImportedRuns(new, changed, unchanged, copies, tuple(warnings), failed, models)
 
 
 def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[str, str]:

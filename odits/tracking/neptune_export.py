@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +22,7 @@ from odits.tracking.neptune_export_reader import milliseconds, moment_at, read_b
 from odits.tracking.neptune_export_summary import Summary, summarise
 from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, select_checkpoint, split_reference
 
+MOST_PROBLEMS = 5
 CURVE_POINTS = 5000
 """A longer curve is thinned out while it is read: it is drawn on fewer pixels than that."""
 
@@ -75,8 +76,7 @@ class ExportStore:
             for file in checkpoints_of(files, run.id, warnings)
         )
         artifacts = {file.attribute: _artifact(file) for file in files if file.kind == "artifact"}
-        changes: dict[str, Any] = {"checkpoints": checkpoints, "parameters": {**plain.parameters, **artifacts}}
-        return StoredRun(**{**vars(plain), **changes})
+        return replace(plain, checkpoints=checkpoints, parameters={**plain.parameters, **artifacts})
 
     def _select(self, reference: str) -> tuple[IndexedRun, str]:
         index = ExportIndex(self.layout())
@@ -96,7 +96,9 @@ class ExportStore:
         found, name = self._select(run)
         if name:
             raise StoreError(f"There is no run '{run}' here.")
-        return self._whole(found, [])[0]
+        warnings: list[str] = []
+        whole = self._whole(found, warnings)[0]
+        return replace(whole, problem=" ".join(warnings[:MOST_PROBLEMS]))
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
         """Return every series of numbers, thinned to at most `CURVE_POINTS` points, in order of steps."""
@@ -138,7 +140,9 @@ class ExportStore:
                 return target
         raise StoreError(f"{checkpoint.name} is no longer in {self.folder}.")
 
-    def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
+    def push(
+        self, path: Path, name: str, run: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> StoredCheckpoint:
         """Refuse: an export can only be read."""
         raise StoreError("A Neptune export can only be read; push to mlflow or neptune.")
 

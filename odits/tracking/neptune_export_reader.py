@@ -149,7 +149,7 @@ def batches_of(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Rec
         StoreError: the file can't be read, or not to its end.
     """
     try:
-        with pq.ParquetFile(part, buffer_size=_BUFFER, pre_buffer=False) as file:
+        with pa.OSFile(str(part)) as source, pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False) as file:
             problem = _problem(file.schema_arrow, tuple(columns))
             if problem:
                 raise StoreError(problem)

@@ -115,8 +115,12 @@ class Summary:
 
     def complaints(self, run: str) -> list[str]:
         """Name what had to be left out of the run."""
-        rows = "1 row names" if self.unnamed == 1 else f"{self.unnamed:,} rows name"
-        return [f"Run {run}: {rows} no attribute and can't be kept."] if self.unnamed else []
+        rows = (
+            "1 row without an attribute path is"
+            if self.unnamed == 1
+            else f"{self.unnamed:,} rows without an attribute path are"
+        )
+        return [f"Run {run}: {rows} left out."] if self.unnamed else []
 
 
 def summarise(run: ExportedRun, warnings: list[str]) -> Summary:
