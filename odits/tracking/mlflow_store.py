@@ -55,7 +55,8 @@ from odits.tracking.store import (
     select_checkpoint,
 )
 
-_PAGE = 1000
+_PAGE = 1000  # runs in an answer of a server
+_FILE_PAGE = 10_000  # of a SQLite file, which counts from the first run for every page
 _CHUNK = 100  # experiments that are asked for at a time
 _NAMED = 3  # runs in a warning
 _ONE_EXPERIMENT = (400, 403, 404)  # answers that may be about one experiment of many
@@ -236,11 +237,12 @@ def _search(mlflow: Mlflow, deleted: bool, warnings: list[str]) -> tuple[list[An
     from mlflow.exceptions import MlflowException
 
     view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+    size = _PAGE if sqlite_file(mlflow.uri) is None else _FILE_PAGE
     runs: list[Any] = []
     models: list[Any] = []
 
     def add(experiments: Sequence[str]) -> None:
-        runs.extend(pages(mlflow.client.search_runs, experiments, "", view, size=_PAGE))
+        runs.extend(pages(mlflow.client.search_runs, experiments, "", view, size=size))
         models.extend(logged_models(mlflow, experiments))
 
     with mlflow.errors():

@@ -204,3 +204,22 @@ def test_an_experiment_that_may_not_be_read_hides_no_other(
     found = open_store().list()
     assert [run.id for run in found.runs] == [mine]
     assert any("The runs of experiment 'theirs' are left out: Permission denied" in line for line in found.warnings)
+
+
+def test_a_folder_of_mlflows_is_a_store_too(weights: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow 3 refuses the `mlruns` that its former versions made, unless it is told otherwise."""
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    folder = tmp_path / "mlruns"
+    client = MlflowClient(str(folder), registry_uri=str(folder))
+    good = make_run(client, "theirs", (folder / "theirs").as_uri(), weights(1.0))
+    gone = make_run(client, "gone", GONE["bucket"][0])
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
+    for place in (folder, folder.as_uri(), "mlruns"):
+        found = {run.id: run for run in open_store(f"mlflow:{place}").list().runs}
+        assert set(found) == {good, gone} and GONE["bucket"][1] in found[gone].problem
+        store = open_store(f"mlflow:{place}")
+        assert file_digest(pull(store, store.find(good))) == file_digest(weights(1.0))
+    shown = CliRunner().invoke(app, ["show", good, "--source", f"mlflow:{folder}", "--json"], catch_exceptions=False)
+    assert json.loads(shown.stdout)["name"] == "theirs"

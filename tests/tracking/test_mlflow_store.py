@@ -187,6 +187,7 @@ def test_every_page_of_runs_and_experiments_is_read(
 ) -> None:
     """MLflow's client stops at a page without a word; https://github.com/mlflow/mlflow/issues/15814 ."""
     monkeypatch.setattr(mlflow_store, "_PAGE", 3)
+    monkeypatch.setattr(mlflow_store, "_FILE_PAGE", 3)
     monkeypatch.setattr(mlflow_store, "_CHUNK", 2)
     client = open_mlflow().client
     experiments = [client.create_experiment(f"e {n}", artifact_location=(tmp_path / "a").as_uri()) for n in range(5)]
