@@ -41,8 +41,11 @@ def models(
     if as_json:
         print_json({"models": [_row(ref) for ref in found], "problems": problems})
     else:
-        columns = ("reference", "kind", "name", "architecture", "note")
+        columns = ("reference", "kind", "name", "architecture")
         print_table(columns, [[_row(ref)[name] or "" for name in columns] for ref in found], whole=("reference",))
+        for ref in found if references else ():
+            if ref.note:
+                typer.echo(f"{ref.reference}: {ref.note}")
     exit_after(problems)
 
 
