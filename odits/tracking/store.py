@@ -226,7 +226,8 @@ def select_checkpoint(run: StoredRun, name: str) -> StoredCheckpoint:
         StoreError: none, or more than one, of that name.
     """
     found = [item for item in run.checkpoints if not name or name == item.name]
-    found = found or [item for item in run.checkpoints if name in (Path(item.name).name, Path(item.name).stem)]
+    found = found or [item for item in run.checkpoints if name == Path(item.name).name]
+    found = found or [item for item in run.checkpoints if name == Path(item.name).stem]
     if len(found) == 1:
         return found[0]
     names = ", ".join(item.name for item in run.checkpoints) or "none"
