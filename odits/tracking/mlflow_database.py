@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sqlite3
 from contextlib import closing
@@ -11,8 +12,6 @@ from pathlib import Path
 
 from odits.core.errors import StoreError
 
-_MAGIC = b"SQLite format 3\0"
-_WAL = 2
 _TABLES = {"experiments", "runs", "params", "metrics"}
 """Tables that MLflow's first version had already."""
 
@@ -60,16 +59,14 @@ def prepare_database(file: Path) -> None:
 
 
 def _read_schema(file: Path) -> tuple[set[str], set[str]]:
-    """Read the names of the tables, and the revisions of the schema, without leaving a trace."""
-    with file.open("rb") as opened:
-        header = opened.read(len(_MAGIC) + 4)
-    if not header:
-        return set(), set()
-    if not header.startswith(_MAGIC):
-        raise sqlite3.DatabaseError("file is not a database")
-    # in WAL mode even a reader makes files beside the database, unless it is told that nobody is writing
-    alone = header[18] == _WAL and not file.with_name(f"{file.name}-wal").exists()
-    address = f"{file.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
+    """Read the names of the tables, and the revisions of the schema, without leaving a trace.
+
+    SQLite alone opens the file: closing it in any other way would release the locks of this process's connections.
+    """
+    # A connection that may write takes its files of WAL mode away again when it ends. One that is told "immutable"
+    # keeps no account of locks: its end would release those of this process, and another's writes would break the file
+    writable = os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
+    address = f"{file.absolute().as_uri()}?{'mode=rw' if writable else 'immutable=1'}"
     with closing(sqlite3.connect(address, uri=True, timeout=20)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         stamped = "alembic_version" in tables
