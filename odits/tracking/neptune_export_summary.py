@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from odits.tracking.neptune_export_layout import Parts
-from odits.tracking.neptune_export_reader import ExportedRun, milliseconds, moment_at, read_batches, read_rows
+from odits.tracking.neptune_export_reader import ExportedRun, Owner, milliseconds, moment_at, read_batches, read_rows
 from odits.tracking.store import StoredRun, aware
 
 VALUES = {
@@ -34,6 +36,8 @@ SETTINGS = ("parameters/", "params/", "hyperparameters/", "config/")
 
 _COLUMNS = ("attribute_path", "attribute_type", "step", "timestamp", *VALUES.values(), "file_value")
 _CHUNK_ROWS = 1 << 16
+_READERS, _AHEAD = 2, 64
+_SMALL_BYTES = 1 << 18
 _PLACES = 6  # a step is a decimal(18, 6)
 _NO_TIME = -(1 << 62)
 
@@ -143,23 +147,44 @@ class Scanned(NamedTuple):
 
 
 def scan(groups: Iterable[Parts]) -> list[Scanned]:
-    """Read and summarise the runs of many parts."""
+    """Read and summarise the runs of many parts, small ones on two threads: most of the time goes to opening them."""
     collector = _Collector()
     found: list[Scanned] = []
-    for parts in groups:
-        summary = Summary()
-        warnings: list[str] = []
-        paths: list[Path] = []
-        owner = None
-        for found_owner, path, batch in read_rows(parts.paths, _COLUMNS, warnings):
-            owner = found_owner
-            if path not in paths:
-                paths.append(path)
-            collector.add(summary, batch)
-        run = ExportedRun(*owner, tuple(paths), parts.files, parts.kind) if owner else None
-        found.append(Scanned(parts, run, summary, warnings))
-    collector.flush()
+    with ThreadPoolExecutor(_READERS) as pool:
+        for parts, reading in _ahead(pool, groups):
+            summary = Summary()
+            warnings: list[str] = []
+            paths: list[Path] = []
+            owner = None
+            rows, said = reading.result() if reading else (read_rows(parts.paths, _COLUMNS, warnings), [])
+            for found_owner, path, batch in rows:
+                owner = found_owner
+                if path not in paths:
+                    paths.append(path)
+                collector.add(summary, batch)
+            run = ExportedRun(*owner, tuple(paths), parts.files, parts.kind) if owner else None
+            found.append(Scanned(parts, run, summary, [*warnings, *said]))
+        collector.flush()
     return found
+
+
+_Rows = tuple[list[tuple[Owner, Path, pa.RecordBatch]], list[str]]
+
+
+def _ahead(pool: ThreadPoolExecutor, groups: Iterable[Parts]) -> Iterator[tuple[Parts, Future[_Rows] | None]]:
+    """Yield each run's parts with their rows, which are read a few runs ahead; large ones are left to be streamed."""
+    waiting: deque[tuple[Parts, Future[_Rows] | None]] = deque()
+    for parts in groups:
+        small = sum(size for _, size, _ in parts.stamps) <= _SMALL_BYTES
+        waiting.append((parts, pool.submit(_read_small, parts) if small else None))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _read_small(parts: Parts) -> _Rows:
+    warnings: list[str] = []
+    return list(read_rows(parts.paths, _COLUMNS, warnings)), warnings
 
 
 class _Collector:
