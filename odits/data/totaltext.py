@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from odits.core.errors import OditsError
@@ -83,7 +84,7 @@ def _text_words(file: Path) -> Iterator[tuple[str, list[float]]]:
     """Yield each word of a text file with its polygon: x, y, x, y, …; one that is not written so has no points."""
     text = read_text(file)
     starts = [found.start() for found in _ENTRY.finditer(text)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         fields = _FIELDS.match(text[start:end].strip())
         if fields is None:
             yield "?", []

@@ -257,6 +257,9 @@ def test_total_text_entries_that_are_none(tmp_path: Path) -> None:
     dataset = read_dataset(folder)
     assert boxed(dataset, "eval") == [[("it's", (1, 1, 9, 9))]]
     assert sum("coordinates that are none" in warning for warning in dataset.warnings) == 3
+    for content in ("", "nothing of the kind"):
+        text(folder / "Groundtruth/Polygon/Test/poly_gt_img11.txt", content)
+        assert boxed(read_dataset(folder), "eval") == [[]]
 
 
 def test_a_matlab_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
