@@ -18,6 +18,7 @@ from odits.data.reading import WITHOUT_LEXICONS, FoundImage, Reader, Reading, im
 from odits.data.records import BoxedWord, Dataset, ImageRecord
 
 MAX_BYTES = 2**30
+_FARTHEST = 1e9  # pixels: what is beyond is no coordinate, and may not fit a float
 _HEAD = 2**16  # bytes of a file in which its keys are looked for
 _COCO_TEXT, _TEXT_OCR = ("cocotext", "coco_text", "coco-text"), ("textocr",)
 
@@ -108,7 +109,7 @@ def _points(annotation: dict[str, Any]) -> list[float]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _FARTHEST
 
 
 def _values(found: Any) -> list[dict[str, Any]]:

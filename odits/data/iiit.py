@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from odits.core.errors import OditsError
-from odits.data.matlab import read_matlab, text_of
+from odits.data.matlab import read_matlab
 from odits.data.reading import FoundImage, Reader, Reading, images_below, read_text
 from odits.data.records import BoxedWord, Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
 
 _SPLITS = {"train": "train", "test": "eval"}
+_READ = ("ImgName", "GroundTruth")
+_FIELDS = frozenset(_READ)
 _SCENES = "imgDatabase"
 _WHOLE = "An image is a cropped word: its box is the whole image, its lexicon the word."
 _QUERIES = "Only the words of the queries are known, and where they stand is not."
@@ -49,21 +50,16 @@ def _words(folder: Path, split: str) -> Iterator[tuple[str, str]]:
     """Yield the name of each image of a split, and its word."""
     table, labels = folder / f"{split}data.mat", folder / f"{split}_label.txt"
     if table.is_file():
-        for row in read_matlab(table, f"{split}data").ravel():
-            yield _field(row, "ImgName"), _field(row, "GroundTruth")
+        found = read_matlab(table, f"{split}data", fields=_FIELDS)
+        for row in found.rows():
+            named = dict(zip(found.fields, row, strict=False))
+            name, word = ("".join(named[field].texts()) if field in named else "" for field in _READ)
+            yield name, word
     elif labels.is_file():
         for line in read_text(labels).splitlines():
             name, _, word = line.strip().partition(" ")
             if name:
                 yield name.rstrip(","), word.strip().strip('"')
-
-
-def _field(row: Any, name: str) -> str:
-    """Return the text of a field of a struct; empty where it has none."""
-    try:
-        return text_of(row[name])
-    except (IndexError, KeyError, TypeError, ValueError):
-        return ""
 
 
 def _cropped(reading: Reading, image: FoundImage, split: str, word: str, place: str) -> ImageRecord:
@@ -84,12 +80,12 @@ def _read_scenes(folder: Path) -> Dataset:
     """Read scenes; the lexicon of an image is the queries whose answer it is."""
     reading = Reading(folder)
     queries: dict[str, list[str]] = {}
-    for row in read_matlab(folder / "data.mat", "data").ravel():
-        try:
-            word, names = clean_word(text_of(row[0])), [text_of(cell) for cell in row[1].ravel()]
-        except (IndexError, AttributeError, TypeError):
+    for row in read_matlab(folder / "data.mat", "data").rows():
+        texts = [cell.texts() for cell in row[:2]]
+        if len(texts) < 2 or not texts[0]:
             reading.warn("data.mat: a query is no word and names of images; left out.", "query")
             continue
+        word, names = clean_word(texts[0][0]), texts[1]
         for name in names:
             if word:
                 queries.setdefault(name, []).append(word)

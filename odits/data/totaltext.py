@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from odits.core.errors import OditsError
-from odits.data.matlab import read_matlab, text_of
+from odits.data.matlab import read_matlab
 from odits.data.reading import (
     WITHOUT_LEXICONS,
     FoundImage,
@@ -107,16 +107,11 @@ def _word_of(text: str) -> str:
 
 def _matlab_words(file: Path) -> Iterator[tuple[str, list[float]]]:
     """Yield each word of a MATLAB file with its polygon."""
-    try:
-        rows = read_matlab(file, "polygt")
-    except OditsError:
-        rows = read_matlab(file, "gt")
-    for row in rows:
-        try:
-            points = _points([float(x) for x in row[1].ravel()], [float(y) for y in row[3].ravel()])
-            yield text_of(row[4]), points
-        except (IndexError, AttributeError, TypeError, ValueError):
+    for row in read_matlab(file, "polygt", "gt").rows():
+        if len(row) < 5:
             yield "?", []
+            continue
+        yield "".join(row[4].texts()), _points(list(row[1].numbers), list(row[3].numbers))
 
 
 def _points(xs: list[float], ys: list[float]) -> list[float]:

@@ -239,6 +239,7 @@ def test_annotations_of_odd_types_are_left_out(tmp_path: Path) -> None:
         "3": {"image_id": 5, "utf8_string": "B", "mask": [1, 1, None, 2, 3, 4], "bbox": [1, 1, 1e400, 2]},
         "4": {"image_id": 5, "utf8_string": "C", "mask": [[1, 1, 9, 1, 9, 9]]},
         "5": "x",
+        "6": {"image_id": 5, "utf8_string": "D", "bbox": [1, 1, 10**400, 2]},
     }
     dataset = read_dataset(layouts.coco_text(tmp_path, anns=odd))
     assert boxed(dataset, "train") == [[("the", (10, 8, 34, 17)), ("C", (1, 1, 9, 9))]]
@@ -263,10 +264,10 @@ def test_total_text_entries_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_matlab_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
-    savemat(tmp_path / "a.mat", {"data": np.zeros((64, 2**20))}, do_compression=True)
+    savemat(tmp_path / "a.mat", {"testdata": np.zeros((64, 2**20))}, do_compression=True)
     assert (tmp_path / "a.mat").stat().st_size < 2**20
     with pytest.raises(OditsError, match=r"a\.mat unpacks to more than 256 MiB"):
-        read_matlab(tmp_path / "a.mat", "data")
+        read_matlab(tmp_path / "a.mat", "testdata")
     layouts.iiit5k(tmp_path / "set")
     (tmp_path / "a.mat").replace(tmp_path / "set/testdata.mat")
     dataset = read_dataset(tmp_path / "set")
@@ -274,6 +275,39 @@ def test_a_matlab_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> 
     for content in (b"", b"MATLAB", b"\x80" * 500):
         (tmp_path / "set/testdata.mat").write_bytes(content)
         assert any(warning.startswith("testdata.mat ") for warning in read_dataset(tmp_path / "set").warnings)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_matlab_values_are_those_that_scipy_reads(tmp_path: Path, packed: bool) -> None:
+    cells = np.empty((2, 2), object)
+    cells[:] = [["é", np.array([[1.5, -2]])], [np.array([[300]], np.uint16), np.empty((0, 0))]]
+    entries = np.array([[("x", 1), ("yz", 2)]], dtype=[("name", object), ("number", object)])
+    savemat(tmp_path / "a.mat", {"cells": cells, "entries": entries}, do_compression=packed)
+    found = read_matlab(tmp_path / "a.mat", "cells")
+    assert found.size == (2, 2)
+    first, second = found.rows()
+    assert first[0].text == "é" and first[1].numbers == (1.5, -2)
+    assert second[0].numbers == (300,) and second[1].numbers == ()
+    rows = read_matlab(tmp_path / "a.mat", "none", "entries", fields=frozenset(["name"]))
+    assert rows.fields == ("name", "number")
+    assert [(row[0].text, row[1].size) for row in rows.rows()] == [("x", (0, 0)), ("yz", (0, 0))]
+    with pytest.raises(OditsError, match=r"^a\.mat has no variable none\.$"):
+        read_matlab(tmp_path / "a.mat", "none")
+
+
+def test_damaged_matlab_files_are_one_sentence(tmp_path: Path) -> None:
+    """SciPy's own reader ends the process over some of these."""
+    good = (layouts.iiit5k(tmp_path) / "testdata.mat").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        bad = bytearray(good[: rng.integers(len(good) // 2, len(good) + 1)])
+        for place in rng.integers(0, len(bad), 6):
+            bad[place] = rng.integers(256)
+        (tmp_path / "bad.mat").write_bytes(bytes(bad))
+        try:
+            read_matlab(tmp_path / "bad.mat", "testdata").rows()
+        except OditsError as error:
+            assert str(error).startswith("bad.mat ") and "\n" not in str(error)
 
 
 def test_boxes_are_turned_with_the_picture_they_were_drawn_on(tmp_path: Path) -> None:
