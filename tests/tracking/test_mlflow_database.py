@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from odits.core.errors import StoreError
 from odits.core.files import file_digest
 from odits.tracking.mlflow_client import sqlite_file
+from odits.tracking.mlflow_database import check_database
 from odits.tracking.sources import make_tracker, open_store
 from odits.tracking.store import TrackingError
 
@@ -114,3 +117,19 @@ def test_a_folder_that_is_none_of_mlflows_is_not_made_one(given: Path) -> None:
     for place in (given, given / "absent", given.as_uri()):
         with unchanged(given), pytest.raises(StoreError, match="is no folder of MLflow's"):
             open_store(f"mlflow:{place}").list()
+
+
+def test_looking_at_a_store_leaves_the_locks_of_this_process_alone(given: Path, empty_store: Path) -> None:
+    """A file that is closed loses the POSIX locks of its process, and another one then takes the log of writes away."""
+    path = given / "mlflow.db"
+    with closing(sqlite3.connect(empty_store)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = WAL")
+    child = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('CREATE TABLE t%s (x)' % sys.argv[2])"
+    with closing(sqlite3.connect(path)) as held:
+        for number in range(3):
+            held.execute("SELECT count(*) FROM runs").fetchone()
+            check_database(path, create=False)
+            subprocess.run([sys.executable, "-c", f"{child}; d.commit(); d.close()", path, str(number)], check=True)
+            assert path.with_name("mlflow.db-wal").exists(), "the child was not the last one to close it"
+            assert held.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"t{number}",)).fetchone()
