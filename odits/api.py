@@ -7,7 +7,7 @@ The examples run on the models and pictures that come with the package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -111,20 +111,23 @@ def predict_words(image: ImageLike, words: Words, model: WordModel | str | Path 
     return _word_model(model).predict(opened, vocabulary)
 
 
-def find_objects(image: ImageLike, segmenter: Segmenter | str = DEFAULT_SEGMENTER) -> sv.Detections:
+def find_objects(
+    image: ImageLike, segmenter: Segmenter | str = DEFAULT_SEGMENTER, texts: Sequence[str] = ()
+) -> sv.Detections:
     """Find the objects of a picture.
 
     Args:
         image: the picture, W x H pixels.
-        segmenter: a loaded segmenter, or a reference: "embedded" comes with the package, "sam:vit_b", "sam:vit_l",
-            "sam:vit_h" and "sam:FILE" are Segment Anything.
+        segmenter: a loaded segmenter, or a reference: "embedded" comes with the package, "sam:vit_b", "sam2:tiny" and
+            "sam3" are Segment Anything, docs/models.md has them all.
+        texts: what SAM 3 is to find, such as "sign"; everything by default.
 
     Returns:
         K objects, the largest first: `xyxy` float32 (K, 4) in pixels, `mask` bool (K, H, W), `confidence` float32 (K,)
-        in 0..1, and in `data` "area" in pixels and "kind". K may be 0.
+        in 0..1, and in `data` "area" in pixels and "kind", and "text" where texts were given. K may be 0.
 
     Raises:
-        OditsError: the picture can't be read, or there is no such segmenter.
+        OditsError: the picture can't be read, there is no such segmenter, or it takes no text.
 
     Examples:
         >>> import odits
@@ -135,6 +138,10 @@ def find_objects(image: ImageLike, segmenter: Segmenter | str = DEFAULT_SEGMENTE
     """
     opened = _open(image)
     finder = load(segmenter, kind="segmenter") if isinstance(segmenter, str) else segmenter
+    if texts:
+        from odits.models.segmentation.segmenters import with_texts
+
+        finder = with_texts(finder, texts)
     return finder.segment(opened)
 
 

@@ -8,6 +8,8 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord
 from odits.data.annotations import Mark, clean_name
+from odits.data.exports import Files
+from odits.evaluation.exports import exported_evaluation
 from odits.evaluation.results import StoredEvaluation
 from pages._browse import filters
 from pages._browse.agreement import download_marks, show_agreement
@@ -17,7 +19,8 @@ from pages._browse.review import Review, marks_by_image, open_image, show_opened
 from pages._shared import jobs, state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of, split_of
 from pages._shared.evaluations import disagreement_of, evaluation_task, find_evaluation, others, title_of
-from pages._shared.layout import complain, guarded, page
+from pages._shared.exports import export_menu
+from pages._shared.layout import complain, file_stem, guarded, page
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model, need_weights
 from pages._shared.words import STYLE, legend_with_verdicts
@@ -131,6 +134,7 @@ def show_gallery(
     marked = count_marked(evaluation, top, marks)
     found = filter_images(ImageFacts(top, [picture.lexicon for picture in pictures], marked, score), chosen)
     show_progress(int(marked.sum()), sum(map(len, top)), annotator)
+    save_words(evaluation, pictures)
     st.session_state[_ORDER] = (evaluation.key, tuple(evaluation.images[index] for index in found))
     sheet, pages = page_of(len(found))
     state.publish(*link, "view", "against", *filters.LINK, "sheet")
@@ -154,6 +158,16 @@ def show_gallery(
     show_cards(cards, open_image)
     if pages > 1:
         pager(len(found), sheet, pages, "bottom")
+
+
+def save_words(evaluation: StoredEvaluation, pictures: list[ImageRecord]) -> None:
+    """Offer the words of all images for other tools; marks given in Label Studio come back under “Agreement”."""
+
+    def files(format: str, shape: str, prefix: str | None) -> Files:
+        return exported_evaluation(evaluation, pictures, TOP, format, prefix)
+
+    stem = file_stem(f"words-{evaluation.data}-{evaluation.model}".lower())
+    export_menu("words", stem, files, f"{TOP} most probable words of all images")
 
 
 def choose_other(evaluation: StoredEvaluation) -> StoredEvaluation | None:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from odits.data import Dataset, ImageError
+from odits.data.exports import Files
 from odits.data.facts import dataset_facts, split_facts, word_frequencies
 from odits.figures.dataset import (
     frequent_words_figure,
@@ -19,6 +20,7 @@ from odits.figures.dataset import (
 from odits.figures.theme import SPLIT_TITLES
 from pages._shared import jobs, state
 from pages._shared.datasets import GET_SVT, choose_dataset, demo_dataset
+from pages._shared.exports import export_menu
 from pages._shared.jobs import show_problems
 from pages._shared.layout import bullets, chart, chart_download, count_of, escape_markdown, page, table_download
 
@@ -47,6 +49,7 @@ def main() -> None:
             images(dataset, key, name)
         else:
             overview(facts_of(*key, dataset), name)
+            save_boxes(dataset, name)
         if dataset.warnings:
             with st.expander(f"{count_of(len(dataset.warnings), 'remark')} from reading it", icon=":material/info:"):
                 st.markdown(bullets(dataset.warnings))
@@ -93,6 +96,22 @@ def overview(facts: dict[str, Any], name: str) -> None:
         f"The most frequent are {escape_markdown(common)}. Every occurrence counts, repeats in one lexicon too."
     )
     table_download(words, f"{name}-frequencies", "frequencies")
+
+
+def save_boxes(dataset: Dataset, name: str) -> None:
+    """Say as what the data set was read, and offer its boxed words for other tools, where it has any."""
+    if dataset.reader:
+        st.caption(f"Read as {escape_markdown(dataset.reader)}, from {escape_markdown(str(dataset.root))}.")
+    if not any(record.boxed for record in dataset.records):
+        return
+
+    def files(format: str, shape: str, prefix: str | None) -> Files:
+        from odits.objects.exports import PictureRegions, export_regions, word_regions
+
+        boxed = [PictureRegions(one.name, one.size(), word_regions(one)) for one in dataset.records]
+        return export_regions(boxed, dataset.name, format, "box", prefix)
+
+    export_menu("boxes", f"{name}-boxes", files, "boxed words")
 
 
 def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:

@@ -75,7 +75,7 @@ def explore(
     link: tuple[str, ...],
 ) -> None:
     """Show what only redraws: the overlay, the table, and the words of the object clicked."""
-    named = names_for(opened, segmenter, len(detections))
+    named = names_for(opened, segmenter, detections)
     called = named.names if named else ()
     choose_style()
     shown = choose_shown(detections, called)

@@ -17,6 +17,8 @@ from odits.cli import (
     evaluate,
     explain,
     finetune,
+    marks,
+    models,
     objects,
     precompute,
     pretrain,
@@ -49,6 +51,8 @@ app.command("finetune")(finetune.finetune)
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("explain")(explain.explain)
+app.add_typer(marks.app, name="annotations")
+app.command("models")(models.models)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from odits.core.errors import OditsError
+from odits.core.errors import OditsError, StoreError
 from odits.core.files import asset
 from odits.core.progress import Phase, Progress, Reporter, open_reporter
 from odits.models.reference import (
@@ -46,7 +46,8 @@ Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder with train.xml, test.xml and img/ (SVT), or lexicons.csv. Default: $ODITS_DATA or data/svt1.",
+        help="Folder of SVT, of images with lexicons.csv, or of another layout (docs/data.md); or a Parquet or Arrow "
+        "file. Default: $ODITS_DATA or data/svt1.",
     ),
 ]
 
@@ -126,6 +127,14 @@ SamValues = Annotated[
         show_default=False,
     ),
 ]
+Texts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        help="What SAM 3 is to find, such as: sign. Can be repeated; without it SAM finds everything.",
+        show_default=False,
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -177,12 +186,15 @@ def open_images(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tupl
         OditsError: the only image can't be read.
     """
     from odits.core.pool import Problem
-    from odits.data.images import ImageError, open_image
+    from odits.data.images import ImageError, image_facts, open_image
 
     def opened() -> Iterator[tuple[Path, Image.Image]]:
         for path in paths:
             try:
-                yield path, open_image(path)
+                image = open_image(path)
+                if image_facts(path).several:
+                    say(f"{path} holds several frames or pages; the first is used.")
+                yield path, image
             except ImageError as error:
                 if len(paths) == 1:
                     raise
@@ -203,6 +215,8 @@ def exit_after(problems: Sequence[Any]) -> None:
 def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
     """Parse the reference of a model; a checkpoint that lies in the default store is brought here first.
 
+    A reference that can stand for another checkpoint tomorrow, such as models:/NAME@ALIAS, is asked for each time.
+
     Args:
         reference: as the user gave it.
         report: shows the download.
@@ -211,31 +225,59 @@ def find_model(reference: str, report: Reporter, *kinds: Kind) -> ModelRef:
     Raises:
         OditsError: it stands for nothing, for another kind of model, or the store doesn't have it.
     """
+    from odits.models.pulled import may_move, recall, remember
+
+    here: ModelRef | None = None
+    with suppress(NotPulledError):
+        here = parse(reference, *kinds)
+        announce_download(here)
+        if not may_move(reference):
+            return here
+    from odits.tracking.pulling import is_here, local_path, pull
+    from odits.tracking.sources import open_store
+
+    last = recall(reference)
+    store = open_store(last.source if last else "mlflow")
     try:
-        return parse(reference, *kinds)
-    except NotPulledError:
-        from odits.tracking.pulling import pull
-        from odits.tracking.sources import open_store
-
-        store = open_store()
         checkpoint = store.find(reference)
-        path = pull(store, checkpoint, report.phase(f"bringing {checkpoint.name} here", unit="bytes"))
-        return parse(path, *kinds)
+        path = local_path(checkpoint)
+        if not is_here(checkpoint):
+            path = pull(store, checkpoint, report.phase(f"bringing {checkpoint.name} here", unit="bytes"))
+    except StoreError as error:
+        if here is None:
+            raise
+        say(f"{error} What '{reference}' stood for when it was pulled last is used.")
+        return here
+    remember(reference, store.source, path)
+    return parse(path, *kinds)
 
 
-def sam_parameters(values: Sequence[str] | None, segmenter: str) -> SamParameters | None:
-    """Read the parameters that `--sam` sets; None where it was not given.
+def announce_download(ref: ModelRef) -> None:
+    """Say how large the download of a segmenter's published weights will be, where they are not here."""
+    if ref.is_sam and not ref.ready:
+        size = f"{ref.megabytes:,} MB" if ref.megabytes else "as much as the hub says"
+        say(f"The weights of {ref.name} are not on this machine: {size} will be downloaded, once.")
+
+
+def sam_parameters(
+    values: Sequence[str] | None, segmenter: str, texts: Sequence[str] | None = None
+) -> SamParameters | None:
+    """Read the parameters that `--sam` and `--text` set; None where neither was given.
 
     Raises:
-        OditsError: an unknown name, a value that it cannot have, or a segmenter that is not SAM.
+        OditsError: an unknown name, a value that it cannot have, or a segmenter that has no such parameters.
     """
     from odits.models.segmentation.parameters import read_parameters
 
-    if not values:
+    if not values and not texts:
         return None
-    if not parse(segmenter, "segmenter").is_sam:
-        raise OditsError("--sam sets parameters of SAM: choose a SAM with --segmenter.")
-    return read_parameters(values)
+    ref = parse(segmenter, "segmenter")
+    if not ref.is_sam:
+        option = "--sam sets parameters of SAM: choose a SAM" if values else "--text is for SAM 3: choose sam3"
+        raise OditsError(f"{option} with --segmenter.")
+    if texts and ref.family != "sam3":
+        raise OditsError(f"--text is for SAM 3: {ref.name} takes no text.")
+    return read_parameters([*(values or ()), *([f"text={', '.join(texts)}"] if texts else [])], ref.family)
 
 
 def precompute_shown(
@@ -251,6 +293,7 @@ def precompute_shown(
 
     what = "looking for objects" if request.kind == "objects" else "collecting SAM's masks"
     items = [Item(image.name, image.source) for image in images]
+    announce_download(parse(request.reference, "segmenter"))
     with open_reporter() as report:
         phase = report.phase(what, len(images))
         where = chosen_workers(workers, ray)

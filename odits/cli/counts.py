@@ -14,6 +14,7 @@ from odits.cli.common import (
     SamValues,
     Segmenter,
     Split,
+    Texts,
     Workers,
     exit_after,
     load_data,
@@ -24,7 +25,7 @@ from odits.cli.common import (
     say,
 )
 from odits.core.progress import open_reporter
-from odits.models.reference import DEFAULT_SEGMENTER, parse
+from odits.models.reference import DEFAULT_SEGMENTER
 
 if TYPE_CHECKING:
     from odits.counting.tuning import Setting, Tunable
@@ -37,6 +38,7 @@ def counts(
     split: Split = "train",
     segmenter: Segmenter = DEFAULT_SEGMENTER,
     sam: SamValues = None,
+    text: Texts = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Search the segmenter's filters for counts closest to --distribution.")
     ] = False,
@@ -54,7 +56,7 @@ def counts(
     from odits.objects.codec import stored_count
 
     records = load_data(data).split(split)
-    request = ObjectsRequest(segmenter, sam_parameters(sam, segmenter), device)
+    request = ObjectsRequest(segmenter, sam_parameters(sam, segmenter, text), device)
     done, problems = precompute_shown(records, request, workers, ray, must_store=False)
     readable = [record for place, record in enumerate(records) if place not in done.problems]
     found = [(record, stored_count(record.source, done.segmenter.key)) for record in readable]
@@ -114,7 +116,7 @@ def _tunable(records: list[ImageRecord], request: ObjectsRequest, workers: int |
     from odits.models.segmentation.parameters import SamParameters
     from odits.objects.filters import stored_boxes
 
-    if not parse(request.reference, "segmenter").is_sam:
+    if not request.has_candidates:
         return tunable_objects(stored_boxes((record.path for record in records), request.identity().key))
     loose, _ = precompute_shown(records, replace(request, kind="candidates"), workers, ray, must_store=False)
     stored = [stored_candidates(record.path, loose.segmenter.key) for record in records]

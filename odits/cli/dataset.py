@@ -1,19 +1,53 @@
-"""`odits dataset`: Table 2.1 and the overlap counts."""
+"""`odits dataset`: the layout of a data set, Table 2.1 and the overlap counts."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from odits.cli.common import Data, Json, load_data, print_json, print_table
+from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
 
 
-def dataset(data: Data = None, as_json: Json = False) -> None:
-    """Show how many words a data set's lexicons have, and how often they occur (thesis, Table 2.1)."""
-    from odits.data.facts import dataset_facts
+def dataset(
+    data: Data = None,
+    export: Export = None,
+    export_format: Format = None,
+    pictures: Pictures = None,
+    layouts: Annotated[bool, typer.Option("--layouts", help="List the layouts that are read, and end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how a data set was read, how many words its lexicons have, and how often they occur (thesis, Table 2.1)."""
+    from odits.data.facts import dataset_facts, split_facts
 
-    facts = dataset_facts(load_data(data))
-    if as_json:
-        print_json(facts)
+    if layouts:
+        _print_layouts(as_json)
         return
+    form = check_export(export, export_format)
+    found = load_data(data)
+    if export and form:
+        from odits.objects.exports import PictureRegions, export_regions, word_regions
+
+        boxed = [PictureRegions(one.name, one.size(), word_regions(one)) for one in found.records]
+        write_export(export, export_regions(boxed, found.name, form, "box", pictures))
+    facts, splits = dataset_facts(found), split_facts(found)
+    if as_json:
+        print_json({"name": found.name, "reader": found.reader, "splits": splits, **facts})
+        return
+    columns = {key: key.replace("_", " ") for key in splits[0]}
+    title = found.name if found.name == found.reader else f"{found.name}, read as {found.reader}"
+    print_table(list(columns.values()), [list(row.values()) for row in splits], title)
     simple = [(key.replace("_", " "), value) for key, value in facts.items() if isinstance(value, int)]
     print_table(("fact", "value"), simple, "Words in the lexicons")
     print_table(("statistic", "value"), facts["frequency"].items(), "Word frequencies")
     print_table(("word", "occurrences"), dict(facts["most_common"]).items(), "Most frequent words")
+
+
+def _print_layouts(as_json: bool) -> None:
+    from odits.data.datasets import READERS
+
+    if as_json:
+        print_json([{"name": reader.name, "needs": reader.needs} for reader in READERS])
+    else:
+        print_table(("layout", "what its folder holds"), [(reader.name, reader.needs) for reader in READERS])

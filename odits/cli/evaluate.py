@@ -27,6 +27,7 @@ from odits.cli.common import (
     report_problems,
     say,
 )
+from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL
@@ -45,6 +46,10 @@ def evaluate(
     save_probabilities_to: Annotated[
         Path | None, typer.Option("--save-probabilities", help="Write all probabilities to this .npz.")
     ] = None,
+    export: Export = None,
+    export_format: Format = None,
+    pictures: Pictures = None,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="How many words of an image --export has.")] = 10,
     track: Annotated[str, typer.Option(help=f"{TRACKER_FORMS}.")] = "mlflow",
     workers: Workers = None,
     ray: Ray = None,
@@ -56,6 +61,7 @@ def evaluate(
     Results are stored: the same question is answered at once, and an interrupted evaluation resumes.
     """
     make_tracker(track)  # a misspelt one ends before the work
+    form = check_export(export, export_format)
     dataset = load_data(data)
     words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation.evaluate import require_folder, save_probabilities
@@ -74,6 +80,11 @@ def evaluate(
     problems = report_problems(stored.problems)
     if save_probabilities_to is not None:
         save_probabilities(save_probabilities_to, stored.probabilities(), stored.vocabulary.words, stored.images)
+    if export and form:
+        from odits.evaluation.exports import exported_evaluation
+
+        records = [dataset.find(name) for name in stored.images]
+        write_export(export, exported_evaluation(stored, records, top, form, pictures))
     run = _tracked(stored, dataset, track)
     found = {
         "model": model.name,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,6 +17,7 @@ from odits.cli.common import (
     Json,
     SamValues,
     Segmenter,
+    Texts,
     download_progress,
     exit_after,
     find_model,
@@ -22,16 +25,33 @@ from odits.cli.common import (
     open_images,
     print_json,
     print_table,
+    report_problems,
     sam_parameters,
     say,
 )
+from odits.cli.exporting import Export, Format, Pictures, Shape, check_export, write_export
 from odits.core.errors import OditsError
 from odits.core.progress import Reporter, open_reporter
 from odits.models.reference import DEFAULT_SEGMENTER, EMBEDDED
 
 if TYPE_CHECKING:
+    import supervision as sv
+    from PIL import Image
+
     from odits.core.pool import Problem
-    from odits.models.segmentation.naming import Namer
+    from odits.data.predictions import Segmenter as SegmenterModel
+    from odits.models.segmentation.naming import Namer, ObjectNames
+
+
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="X,Y in pixels: a SAM finds only the object there. Several points are of one object.", show_default=False
+    ),
+]
+Corners = Annotated[
+    str | None, typer.Option(help="X0,Y0,X1,Y1 in pixels: a SAM finds only the object in it.", show_default=False)
+]
 
 
 def objects(
@@ -42,6 +62,10 @@ def objects(
         Path | None,
         typer.Option(help="Folder for a COCO data set of all images: data/, labels.json, masks/. FiftyOne opens it."),
     ] = None,
+    export: Export = None,
+    export_format: Format = None,
+    shape: Shape = "polygon",
+    pictures: Pictures = None,
     names: Annotated[
         str | None,
         typer.Option(help="Who names the objects: clip, grounding-dino, or grounding-dino: and a hub name or folder."),
@@ -50,48 +74,54 @@ def objects(
     model: AnyModel = EMBEDDED,
     data: Data = None,
     sam: SamValues = None,
+    text: Texts = None,
+    point: Points = None,
+    box: Corners = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Show which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
-    from odits.core.files import write_atomically
+    from odits.core.pool import Problem
     from odits.models.registry import load
-    from odits.objects.coco import ExportedImage, write_coco_folder
-    from odits.objects.codec import stored_objects, to_document
-    from odits.objects.detections import object_table, overlay_image
+    from odits.objects.coco import ExportedImage, exported_files, write_coco_folder
+    from odits.objects.codec import stored_objects
+    from odits.objects.detections import object_table, texts_of
 
     problems: list[Problem] = []
+    prompt = _read_prompt(point or (), box)
+    form = check_export(export, export_format, ("label-studio", "cvat", "csv", "parquet", "coco"))
     opened = open_images(images, problems)
     words = load_vocabulary(vocabulary, data) if names else None
     with open_reporter() as report:
         find_model(segmenter, report, "segmenter")  # a wrong one ends before a model is loaded
         namer = _namer(names, model, device, report) if names else None
-        parameters, progress = sam_parameters(sam, segmenter), download_progress(report)
+        parameters, progress = sam_parameters(sam, segmenter, text), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
     documents, exported = [], []
     written: set[Path] = set()
     for path, image in opened:
-        detections = stored_objects(path, finder)
+        try:
+            detections = _prompted(finder, image, prompt) if prompt else stored_objects(path, finder)
+        except OditsError as error:
+            if len(images) == 1:
+                raise
+            problems.append(Problem(str(path), f"{path}: {error}"))
+            report_problems(problems[-1:])
+            continue
         named = namer.names(image, detections, words) if namer and words else None
-        if coco:
-            exported.append(ExportedImage(path.name, image, detections, named.names if named else (), path))
+        called = named.names if named else texts_of(detections)
+        if coco or form:
+            exported.append(ExportedImage(path.name, image, detections, called, path))
         if out:
-            overlay = _overlay_path(out, path, written)
-            written.add(overlay)
-            buffer = io.BytesIO()
-            overlay_image(image, detections).save(buffer, "PNG")
-            write_atomically(overlay, buffer.getvalue())
-            say(f"wrote {overlay}")
-        document = {"image": str(path), "segmenter": finder.name, **to_document(detections)}
-        if named:
-            document["named_by"] = named.model
-            for item, name, score in zip(document["objects"], named.names, named.scores.tolist(), strict=True):
-                item |= {"name": name, "name_score": score}
-        documents.append(document)
+            _write_overlay(_overlay_path(out, path, written), image, detections)
+        documents.append({"image": str(path), "segmenter": finder.name, **_document(detections, named)})
         if not as_json:
-            table = object_table(detections, *((named.names, named.scores) if named else ()))
+            table = object_table(detections, called, named.scores if named else detections.confidence)
             who = f"{finder.name}, named by {named.model}" if named else finder.name
             print_table(list(table.columns), table.values.tolist(), f"{path}: {len(table)} objects by {who}")
+    if export and form:
+        named_by = namer.name if namer else ""
+        write_export(export, exported_files(exported, form, shape, pictures, finder.name, named_by))
     if coco:
         try:
             write_coco_folder(coco, exported, finder.name, namer.name if namer else "")
@@ -103,12 +133,70 @@ def objects(
     exit_after(problems)
 
 
+class _Prompt(NamedTuple):
+    """Where the one object is: points that belong to it, and a box x0, y0, x1, y1 around it, in pixels."""
+
+    points: list[tuple[float, float]]
+    box: tuple[float, float, float, float] | None
+
+
+def _read_prompt(points: Sequence[str], box: str | None) -> _Prompt | None:
+    """Read `--point` and `--box`; None where neither was given."""
+    if not points and box is None:
+        return None
+    pairs = [_numbers(text, 2, "--point", "X,Y") for text in points]
+    corners = None if box is None else _numbers(box, 4, "--box", "X0,Y0,X1,Y1")
+    return _Prompt([(x, y) for x, y in pairs], None if corners is None else (*corners[:3], corners[3]))  # type: ignore[arg-type]
+
+
+def _numbers(text: str, count: int, option: str, form: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+        raise OditsError(f"{option} takes {form} in pixels, not '{text[:60]}'.")
+    return numbers
+
+
+def _prompted(finder: SegmenterModel, image: Image.Image, prompt: _Prompt) -> sv.Detections:
+    """Return the object at the prompt, the best of SAM's candidates."""
+    from odits.models.segmentation.segmenters import takes_prompts
+
+    if not takes_prompts(finder):
+        raise OditsError("--point and --box are for a SAM: choose one with --segmenter.")
+    return finder.encode(image).predict(prompt.points, box=prompt.box).detection(0)
+
+
 def _overlay_path(folder: Path, image: Path, written: set[Path]) -> Path:
-    """Return where an image's overlay goes; images of the same name in different folders are numbered."""
+    """Return where an image's overlay goes, and note it; images of one name in different folders are numbered."""
     path, number = folder / f"{image.stem}-objects.png", 2
     while path in written:
         path, number = folder / f"{image.stem}-{number}-objects.png", number + 1
+    written.add(path)
     return path
+
+
+def _write_overlay(path: Path, image: Image.Image, detections: sv.Detections) -> None:
+    from odits.core.files import write_atomically
+    from odits.objects.detections import overlay_image
+
+    buffer = io.BytesIO()
+    overlay_image(image, detections).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
+    say(f"wrote {path}")
+
+
+def _document(detections: sv.Detections, named: ObjectNames | None) -> dict[str, Any]:
+    """Return the objects of an image for JSON, with their names where they have any."""
+    from odits.objects.codec import to_document
+
+    document = to_document(detections)
+    if named:
+        document["named_by"] = named.model
+        for item, name, score in zip(document["objects"], named.names, named.scores.tolist(), strict=True):
+            item |= {"name": name, "name_score": score}
+    return document
 
 
 def _namer(names: str, model: str, device: str, report: Reporter) -> Namer:

@@ -15,6 +15,7 @@ from odits.cli.common import (
     Ray,
     SamValues,
     Segmenter,
+    Texts,
     Workers,
     exit_after,
     load_data,
@@ -35,6 +36,7 @@ def precompute(
     ] = None,
     segmenter: Segmenter = DEFAULT_SEGMENTER,
     sam: SamValues = None,
+    text: Texts = None,
     candidates: Annotated[
         bool, typer.Option("--candidates", help="SAM's masks at loose thresholds, which `counts --tune` filters.")
     ] = False,
@@ -49,11 +51,11 @@ def precompute(
 
     if folder is not None and data is not None:
         raise OditsError("Name a data set with --data or a folder with --folder, not both.")
-    if candidates and not parse(segmenter, "segmenter").is_sam:
-        raise OditsError("Candidates are SAM's: choose a SAM with --segmenter.")
+    if candidates and (text or not parse(segmenter, "segmenter").is_sam):
+        raise OditsError("Candidates are what SAM finds by points: choose a SAM with --segmenter, and no --text.")
     found = collection_of_folder(folder) if folder else collection_of_dataset(load_data(data), split)
     request = ObjectsRequest(
-        segmenter, sam_parameters(sam, segmenter), device, "candidates" if candidates else "objects"
+        segmenter, sam_parameters(sam, segmenter, text), device, "candidates" if candidates else "objects"
     )
     began = time.perf_counter()
     done, problems = precompute_shown(found.records, request, workers, ray)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import cache_home, sha256_of
+from odits.data.csv_tables import unguard, write_table
 
 VERDICTS = ("right", "wrong", "unsure")
 SCHEMA = 1
@@ -40,11 +41,6 @@ _TABLES = (
     PRIMARY KEY (data, image, model, checkpoint, vocabulary, word)
 ) WITHOUT ROWID""",
 )
-
-# What a spreadsheet would take for a formula, full-width forms included. Apostrophes before it are counted too, so that
-# what is written can be read back exactly.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
 
 @dataclass(frozen=True)
@@ -291,6 +287,30 @@ def _disk_errors(path: Path, what: str) -> Iterator[None]:
         raise OditsError(f"{what}: {error.strerror or error} ({path}). Nothing marked before is lost.") from error
 
 
+class Conflict(NamedTuple):
+    """A word of which there is a mark here already, with another verdict.
+
+    Attributes:
+        about: the word.
+        here: the mark that there is.
+        there: the one in a file.
+    """
+
+    about: ImageWord
+    here: Mark
+    there: Mark
+
+
+def conflicts_of(name: str, marks: Mapping[ImageWord, Mark]) -> list[Conflict]:
+    """List the words to which these marks and those of the annotator here give different verdicts."""
+    here = read_marks(name)
+    return [
+        Conflict(about, here[about], mark)
+        for about, mark in marks.items()
+        if about in here and here[about].verdict != mark.verdict
+    ]
+
+
 class ImportedMarks(NamedTuple):
     """What came out of a CSV file: whose marks, how many it holds, and how many of them were new here."""
 
@@ -304,13 +324,7 @@ def marks_csv(name: str, marks: Mapping[ImageWord, Mark]) -> bytes:
 
     A field that a spreadsheet would run as a formula gets an apostrophe before it; `import_marks` takes it away again.
     """
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(COLUMNS)
-    for image_word, mark in marks.items():
-        row = (name, *astuple(image_word), *mark)
-        writer.writerow([f"'{field}" if _FORMULA.match(field) else field for field in row])
-    return stream.getvalue().encode("utf-8-sig", "replace")
+    return write_table(COLUMNS, ((name, *astuple(image_word), *mark) for image_word, mark in marks.items()))
 
 
 def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
@@ -323,6 +337,17 @@ def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
     Raises:
         OditsError: it is no such file, a row is wrong (it is named), or marks can't be written; nothing was taken over.
     """
+    name, marks = _marks_of(content, file)
+    return ImportedMarks(name, len(marks), put_marks(name, marks.items(), only_newer=True))
+
+
+def differing_marks(content: bytes, file: str = "The file") -> list[Conflict]:
+    """List the words that a CSV file of marks judges otherwise than the same annotator here; see `import_marks`."""
+    return conflicts_of(*_marks_of(content, file))
+
+
+def _marks_of(content: bytes, file: str) -> tuple[str, dict[ImageWord, Mark]]:
+    """Read whose marks a CSV file holds, and the marks."""
     names: set[str] = set()
     marks: dict[ImageWord, Mark] = {}
     for line, row in _rows(content, file):
@@ -335,8 +360,7 @@ def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
         raise OditsError(f"{file} holds no marks.")
     if len(names) > 1:
         raise OditsError(f"{file} holds marks of {len(names)} annotators; a file may hold those of one.")
-    name = names.pop()
-    return ImportedMarks(name, len(marks), put_marks(name, marks.items(), only_newer=True))
+    return names.pop(), marks
 
 
 def _rows(content: bytes, file: str) -> list[tuple[int, dict[str, str]]]:
@@ -354,8 +378,7 @@ def _rows(content: bytes, file: str) -> list[tuple[int, dict[str, str]]]:
                 continue
             if len(row) != len(header):
                 raise OditsError(f"{file}, line {reader.line_num}: {len(row)} fields instead of {len(header)}.")
-            plain = [field[1:] if _GUARDED.match(field) else field for field in row]
-            found.append((reader.line_num, dict(zip(header, plain, strict=True))))
+            found.append((reader.line_num, dict(zip(header, map(unguard, row), strict=True))))
     except UnicodeDecodeError as error:
         raise OditsError(f"{file} is not a text file in UTF-8.") from error
     except csv.Error as error:

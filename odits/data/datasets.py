@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from odits.core.errors import OditsError
 from odits.core.files import expand_home
-from odits.data.folder import FILE, is_folder, read_folder
+from odits.data.cocotext import COCO_TEXT, TEXT_OCR
+from odits.data.folder import FILE, FOLDER
+from odits.data.icdar import ICDAR_2013, ICDAR_2015
+from odits.data.iiit import IIIT5K, IIIT_STR
+from odits.data.parquet import PARQUET
+from odits.data.reading import Reader
 from odits.data.records import Dataset
-from odits.data.svt import is_svt, read_svt
+from odits.data.svt import SVT
+from odits.data.totaltext import TOTAL_TEXT
 
 DEFAULT_FOLDER = Path("data/svt1")
 """Where a data set that nothing names is looked for, below the working folder."""
 
-_FORMATS = ((is_svt, read_svt), (is_folder, read_folder))
-_NO_DATA = f"holds no data set: neither train.xml, test.xml nor {FILE} is in it."
+READERS: tuple[Reader, ...] = (
+    SVT,
+    FOLDER,
+    TOTAL_TEXT,
+    ICDAR_2013,
+    ICDAR_2015,
+    COCO_TEXT,
+    TEXT_OCR,
+    IIIT5K,
+    IIIT_STR,
+    PARQUET,
+)
+"""The layouts that are recognised; the first that fits is the data set's."""
+
+_EXACT = 2  # so many look only into the folder itself, the others below it too
+
+_NO_DATA = (
+    f"holds no data set: neither train.xml, test.xml nor {FILE} is in it, nor is it "
+    f"{', '.join(reader.name for reader in READERS[2:-1])}, or a folder of Parquet or Arrow files with images."
+)
 
 
 def find_data_folder(named: Path | None = None) -> Path | None:
@@ -38,32 +62,29 @@ def find_data_folder(named: Path | None = None) -> Path | None:
     if named is None and variable:
         named, origin = expand_home(variable), " (named by ODITS_DATA)"
     if named is None:
-        return DEFAULT_FOLDER.resolve() if _holds_data(DEFAULT_FOLDER) else None
-    for folder in (named, named / "svt1"):
-        if _holds_data(folder):
-            return folder
+        return DEFAULT_FOLDER.resolve() if _reader_of(DEFAULT_FOLDER) is not None else None
+    if _reader_of(named, READERS[:_EXACT]) is None and _reader_of(named / "svt1", READERS[:_EXACT]) is not None:
+        return named / "svt1"
+    if _reader_of(named) is not None:
+        return named
     raise OditsError(f"{named}{origin} {_NO_DATA}")
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Read the data set in a folder: SVT where train.xml or test.xml is in it, else images with lexicons.csv.
+    """Read the data set in a folder, or in one Parquet or Arrow file, by the first of `READERS` whose layout it has.
 
     Raises:
-        OditsError: the folder holds neither, or what it holds can't be read.
+        OditsError: it has none of these layouts, or what it holds can't be read.
     """
-    read = _reader_of(folder)
-    if read is None:
+    reader = _reader_of(folder)
+    if reader is None:
         raise OditsError(f"{folder} {_NO_DATA}")
-    return read(folder)
+    return reader.read(folder)
 
 
-def _holds_data(folder: Path) -> bool:
-    return _reader_of(folder) is not None
-
-
-def _reader_of(folder: Path) -> Callable[[Path], Dataset] | None:
-    """Return the reader of the folder's format; None where it holds no data set, or can't be looked into."""
+def _reader_of(folder: Path, readers: Sequence[Reader] = READERS) -> Reader | None:
+    """Return the reader of the folder's layout; None where it holds no data set, or can't be looked into."""
     try:
-        return next((read for fits, read in _FORMATS if fits(folder)), None)
+        return next((reader for reader in readers if reader.fits(folder)), None)
     except OSError:  # a name too long, or a folder that this user may not enter
         return None

@@ -5,22 +5,48 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from odits.core.errors import ItemError
 from odits.core.files import sha256_of
+from odits.data.png import SIGNATURE as PNG_SIGNATURE
+from odits.data.png import without_text
 
 MAX_PIXELS = 64_000_000
 # MPO, the JPEG of stereo cameras and many phones, is opened by Pillow's JPEG reader and has no reader of its own
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""What the head of a HEIC or HEIF file names; AVIF has brands of its own."""
+
 _ORIENTATION = 0x0112
+_WIDTH, _HEIGHT = 0x0100, 0x0101  # of a TIFF, as stored
+_SEVERAL = ("GIF", "PNG", "WEBP", "TIFF", "AVIF", "HEIF")  # the second picture of an MPO is its stereo twin, or gains
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
 
 
 class ImageError(ItemError):
     """An image that can't be opened, and why, in a sentence that names it."""
+
+
+class ImageFacts(NamedTuple):
+    """What the header of an image's file says.
+
+    Attributes:
+        size: of the upright picture.
+        stored: size of the pixels as they lie in the file.
+        orientation: EXIF's, 1 (upright) to 8: how `stored` is turned to be seen upright.
+        several: the file holds several frames or pages, of which the first is shown.
+    """
+
+    size: Size
+    stored: Size
+    orientation: int = 1
+    several: bool = False
 
 
 def open_image(source: str | Path | bytes | BinaryIO, name: str | None = None) -> Image.Image:
@@ -49,7 +75,7 @@ def open_image(source: str | Path | bytes | BinaryIO, name: str | None = None) -
             raise ImageError(f"{name} is damaged or cut off, so its picture can't be read.") from error
 
 
-def image_size(source: Path | bytes, name: str | None = None) -> tuple[int, int]:
+def image_size(source: Path | bytes, name: str | None = None) -> Size:
     """Read width and height in pixels of the upright picture from the file's header alone.
 
     Args:
@@ -59,10 +85,43 @@ def image_size(source: Path | bytes, name: str | None = None) -> tuple[int, int]
     Raises:
         ImageError: as `open_image`, but for damage behind the header, which is not looked at.
     """
+    return image_facts(source, name).size
+
+
+def image_facts(source: Path | bytes, name: str | None = None) -> ImageFacts:
+    """Read what the header says of the picture; see `image_size`."""
     name = _title(source, name)
     with _stream(source, name) as stream, _open(stream, name) as image:
-        width, height = image.size
-        return (height, width) if _orientation(image) >= 5 else (width, height)
+        # Pillow has turned the size of a TIFF already; the file's own tags have not changed
+        stored = _stored_size(image)
+        orientation = _orientation(image)
+        size = stored[::-1] if orientation >= 5 else stored
+        return ImageFacts(size, stored, orientation, _has_several(image))
+
+
+def turn_point(x: float, y: float, facts: ImageFacts) -> tuple[float, float]:
+    """Turn a point of the stored pixels to where it lies in the upright picture.
+
+    Args:
+        x: from the left edge of the stored pixels.
+        y: from their upper edge.
+        facts: of the image.
+
+    Example:
+        >>> turn_point(0, 0, ImageFacts((32, 64), (64, 32), 6))
+        (32, 0)
+    """
+    width, height = facts.stored
+    return {
+        1: (x, y),
+        2: (width - x, y),
+        3: (width - x, height - y),
+        4: (x, height - y),
+        5: (y, x),
+        6: (height - y, x),
+        7: (height - y, width - x),
+        8: (y, width - x),
+    }[facts.orientation]
 
 
 def content_of(source: Path | bytes, name: str | None = None) -> bytes:
@@ -120,7 +179,25 @@ def _stream(source: str | Path | bytes | BinaryIO, name: str) -> BinaryIO:
         stream.close()
         raise ImageError(f"{name} is empty (0 bytes).")
     stream.seek(0)
-    return stream
+    is_png = stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
+    stream.seek(0)
+    return without_text(stream) if is_png else stream
+
+
+def _open_heif(stream: BinaryIO, name: str) -> Image.Image | None:
+    """Open a HEIC or HEIF picture, for which Pillow needs a plugin; None where the file is something else."""
+    head = stream.read(64)
+    stream.seek(0)
+    if head[4:8] != b"ftyp" or head[8:12] not in HEIF_BRANDS or b"avif" in head[12 : int.from_bytes(head[:4], "big")]:
+        return None
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise ImageError(
+            f"{name} is a HEIC picture: to open it, install pillow-heif (pip install -r requirements-heic.txt)."
+        ) from error
+    opened: Image.Image = HeifImageFile(stream)
+    return opened
 
 
 def _open(stream: BinaryIO, name: str) -> Image.Image:
@@ -129,7 +206,9 @@ def _open(stream: BinaryIO, name: str) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels on; the limit below is lower and is an error
             warnings.simplefilter("ignore")
-            image = Image.open(stream, formats=FORMATS)
+            image = _open_heif(stream, name) or Image.open(stream, formats=FORMATS)
+    except ImageError:
+        raise
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(name)) from error
     except UnidentifiedImageError as error:
@@ -150,11 +229,30 @@ def _too_large(name: str) -> str:
 def _orientation(image: Image.Image) -> int:
     """Read the EXIF orientation, 1 to 8; 1 where there is none or it can't be read."""
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        # what stands behind a PNG's pixels was put before them: there is nothing to decode for
+        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+        value = exif.get(_ORIENTATION, 1)
     except Exception:
         # broken metadata must not cost a good picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _stored_size(image: Image.Image) -> Size:
+    """Return the size of the pixels as they lie in the file."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = tags.get(_WIDTH), tags.get(_HEIGHT)
+    if isinstance(width, int) and isinstance(height, int) and sorted((width, height)) == sorted(image.size):
+        return width, height
+    return image.size
+
+
+def _has_several(image: Image.Image) -> bool:
+    try:
+        return image.format in _SEVERAL and bool(getattr(image, "is_animated", False))
+    except Exception:
+        # a second frame that is damaged must not cost the first
+        return False
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -18,7 +18,24 @@ from odits.data.vocabulary import Vocabulary
 SPLITS = ("train", "eval")
 """The splits in the order in which words are counted as first seen."""
 
-SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".mpo"])
+SUFFIXES = frozenset(
+    (
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".mpo",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
+    )
+)
 """Endings of the files of a folder that are taken for images."""
 
 
@@ -143,6 +160,7 @@ class Dataset:
         root: the folder it was read from.
         records: train first, then eval, each in the data set's own order.
         warnings: one sentence for each thing that was mended or left out.
+        reader: the layout it was read as, as shown to users.
 
     Example:
         >>> from odits.core.files import asset
@@ -158,6 +176,7 @@ class Dataset:
     root: Path
     records: tuple[ImageRecord, ...]
     warnings: tuple[str, ...] = ()
+    reader: str = ""
     _by_name: dict[str, ImageRecord] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -11,8 +10,8 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from odits.core.errors import OditsError
-from odits.core.files import inside
-from odits.data.images import ImageError, image_size
+from odits.data.images import Size
+from odits.data.reading import FoundImage, Reader, Reading
 from odits.data.records import BoxedWord, Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
 
@@ -34,71 +33,59 @@ def read_svt(folder: Path) -> Dataset:
     Raises:
         OditsError: no XML file, one that is not well formed or declares entities, or no image at all.
     """
-    reader = _Reader(folder)
-    records = tuple(record for split, file in FILES.items() for record in reader.records(split, file))
+    reading = Reading(folder)
+    records = tuple(record for split, file in FILES.items() for record in _records(reading, split, file))
     if not records:
         raise OditsError(f"No image that {' or '.join(FILES.values())} names was found in {folder}.")
-    return Dataset("SVT", folder, records, tuple(reader.warnings))
+    return reading.dataset("SVT", records, SVT.name)
 
 
-@dataclass
-class _Reader:
-    """Reads one folder: what it warns of, and the names of the images so far."""
+def _records(reading: Reading, split: str, file: str) -> Iterator[ImageRecord]:
+    """Yield the images of one XML file, in its order."""
+    path = reading.folder / file
+    if not path.is_file():
+        reading.warn(f"There is no {file}, so the split {split} is empty.")
+        return
+    for number, element in enumerate(_parse(path).findall("image"), start=1):
+        record = _record(reading, element, split, f"{file}, image {number}")
+        if record is not None:
+            yield record
 
-    folder: Path
-    warnings: list[str] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
 
-    def records(self, split: str, file: str) -> Iterator[ImageRecord]:
-        """Yield the images of one XML file, in its order."""
-        path = self.folder / file
-        if not path.is_file():
-            self.warnings.append(f"There is no {file}, so the split {split} is empty.")
-            return
-        for number, element in enumerate(_parse(path).findall("image"), start=1):
-            record = self._record(element, split, f"{file}, image {number}")
-            if record is not None:
-                yield record
+def _record(reading: Reading, element: Element, split: str, place: str) -> ImageRecord | None:
+    """Make the image of one `<image>` element; None, with a warning, where it has to be left out."""
+    named = (element.findtext("imageName") or "").strip()
+    image = reading.find_image(named, place, named.removeprefix(_PREFIX), _resolution(element))
+    if image is None:
+        return None
+    words = (clean_word(word) for word in (element.findtext("lex") or "").split(","))
+    lexicon = tuple(word for word in words if word)
+    if not lexicon:
+        reading.warn(f"{place}: the lexicon of {image.name} is empty.")
+    boxes = (_boxed(reading, box, image, place) for box in element.iter("taggedRectangle"))
+    return ImageRecord(image.name, image.path, split, lexicon, tuple(box for box in boxes if box is not None))
 
-    def _record(self, element: Element, split: str, place: str) -> ImageRecord | None:
-        """Make the image of one `<image>` element; None, with a warning, where it has to be left out."""
-        named = (element.findtext("imageName") or "").strip()
-        path = inside(self.folder, named) if named else None
-        if path is None:
-            self.warnings.append(f"{place}: the image name {named!r} is not a path inside the data set; left out.")
-            return None
-        name = named.removeprefix(_PREFIX)
-        if name in self.names:
-            self.warnings.append(f"{place}: {name} was named before; the first one counts.")
-            return None
-        self.names.add(name)
-        try:
-            size = image_size(path)
-        except ImageError as error:
-            self.warnings.append(f"{place}: {error} Left out.")
-            return None
-        words = (clean_word(word) for word in (element.findtext("lex") or "").split(","))
-        lexicon = tuple(word for word in words if word)
-        if not lexicon:
-            self.warnings.append(f"{place}: the lexicon of {name} is empty.")
-        boxes = (self._boxed(box, name, size, place) for box in element.iter("taggedRectangle"))
-        return ImageRecord(name, path, split, lexicon, tuple(box for box in boxes if box is not None))
 
-    def _boxed(self, element: Element, name: str, size: tuple[int, int], place: str) -> BoxedWord | None:
-        """Make the word of one `<taggedRectangle>`, its box cut at the edge; None where nothing of it is left."""
-        word = clean_word(element.findtext("tag") or "")
-        try:
-            x, y, width, height = (int(element.get(key, "")) for key in ("x", "y", "width", "height"))
-        except ValueError:
-            self.warnings.append(f"{place}: the box of {word!r} in {name} is not four whole numbers; left out.")
-            return None
-        box = (max(x, 0), max(y, 0), min(x + width, size[0]), min(y + height, size[1]))
-        if not word or box[0] >= box[2] or box[1] >= box[3]:
-            self.warnings.append(f"{place}: the box of {word!r} in {name} is empty or outside the image; left out.")
-            return None
-        if box != (x, y, x + width, y + height):
-            self.warnings.append(f"{place}: the box of {word!r} reaches over the edge of {name}; cut there.")
-        return BoxedWord(word, box)
+def _resolution(element: Element) -> Size | None:
+    """Read the width and height that the XML gives of an image; None where it does not."""
+    found = element.find("Resolution")
+    try:
+        return None if found is None else (int(found.get("x", "")), int(found.get("y", "")))
+    except ValueError:
+        return None
+
+
+def _boxed(reading: Reading, element: Element, image: FoundImage, place: str) -> BoxedWord | None:
+    """Make the word of one `<taggedRectangle>`; None, with a warning, where it has to be left out."""
+    word = clean_word(element.findtext("tag") or "")
+    try:
+        x, y, width, height = (int(element.get(key, "")) for key in ("x", "y", "width", "height"))
+    except ValueError:
+        reading.warn(f"{place}: the box of {word!r} in {image.name} is not four whole numbers; left out.", "box")
+        return None
+    if width <= 0 or height <= 0:
+        x, y, width, height = 0, 0, 0, 0  # an empty box, whichever way it is turned
+    return reading.box_word(word, (x, y, x + width, y + height), image, place)
 
 
 def _parse(path: Path) -> Element:
@@ -112,3 +99,6 @@ def _parse(path: Path) -> Element:
         raise OditsError(f"{path.name} is not well-formed XML (line {line}).") from error
     except (OSError, ValueError, LookupError) as error:
         raise OditsError(f"{path.name} can't be read: {error}.") from error
+
+
+SVT = Reader("SVT", "train.xml or test.xml, and img/", is_svt, read_svt)

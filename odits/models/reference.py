@@ -5,53 +5,91 @@
 | `spotting`, `spotting:vitstr`, `spotting:vitstr:FILE` | word spotting; with docTR's ViTSTR as its recogniser |
 | `embedded` | the CLIP model in assets/; as a segmenter: text lines and regions of one colour |
 | `ARCHITECTURE/TAG` | open_clip's pretrained weights, such as `ViT-B-32/openai` |
+| `ViT-B/32` | the same by OpenAI's own names |
+| `hf-hub:ORG/NAME` | a CLIP model of the Hugging Face hub, open_clip's or transformers'; `@REVISION` may follow |
+| `FOLDER`, `local-dir:FOLDER` | a folder in one of these layouts |
 | `ARCHITECTURE@FILE` | a weights file that names no architecture |
-| `FILE.safetensors` | a checkpoint: CLIP or ODITS, as its header says |
+| `FILE.safetensors` | a checkpoint: CLIP or ODITS, as its header says, or else its shapes |
 | `RUN/NAME`, `runs:/RUN/NAME` | a checkpoint that was pulled from a store, as `odits checkpoints list` prints it |
-| `sam:vit_b`, `sam:vit_l`, `sam:vit_h`, `sam:FILE` | Segment Anything |
+| `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/m-ID` | the same by MLflow's registry |
+| `sam:vit_b`, `sam:vit_l`, `sam:vit_h`, `sam:FILE` | Segment Anything, in Meta's files |
+| `sam2:tiny`, `sam2:small`, `sam2:base-plus`, `sam2:large` | Segment Anything 2.1 of the hub |
+| `sam3` | Segment Anything 3 of the hub, which takes text prompts |
+| `sam:`, `sam2:` or `sam3:` with FOLDER or OWNER/NAME | the same, in the hub's layout |
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-from safetensors import SafetensorError, safe_open
+from typing import Any
 
 from odits.core.errors import OditsError
-from odits.core.files import asset, cache_home, expand_home, file_digest, safe_name, sha256_of
+from odits.core.files import cache_home, expand_home, safe_name, sha256_of
+from odits.core.model_folders import cached_weights, configs_beside, is_repository, read_config, weights_at
+from odits.models.clip_references import HUB, by_architecture, by_file, by_folder, by_hub, known_architecture
+from odits.models.model_ref import (
+    DEFAULT_MODEL,
+    DEFAULT_SEGMENTER,
+    EMBEDDED,
+    EMBEDDED_ARCHITECTURE,
+    EMBEDDED_NAME,
+    EMBEDDED_WEIGHTS,
+    KINDS,
+    SPOTTING,
+    VITSTR,
+    WORD_MODELS,
+    Kind,
+    ModelRef,
+    NotPulledError,
+    architectures,
+    checkpoint_reference,
+    find_file,
+    read_metadata,
+    shortened,
+)
+from odits.models.pulled import recall
 
-Kind = Literal["clip", "odits", "spotting", "segmenter"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-WORD_MODELS: tuple[Kind, ...] = ("clip", "odits", "spotting")
+__all__ = [
+    "CLIP_FORMS",
+    "DEFAULT_MODEL",
+    "DEFAULT_SEGMENTER",
+    "EMBEDDED",
+    "EMBEDDED_ARCHITECTURE",
+    "EMBEDDED_NAME",
+    "EMBEDDED_WEIGHTS",
+    "HUB_SAMS",
+    "KINDS",
+    "MODEL_FORMS",
+    "ODITS_FORMS",
+    "SAM_WEIGHTS",
+    "SEGMENTER_FORMS",
+    "SPOTTING",
+    "VITSTR",
+    "WORD_MODELS",
+    "Kind",
+    "ModelRef",
+    "NotPulledError",
+    "architectures",
+    "available",
+    "from_settings",
+    "parse",
+    "pulled_path",
+    "read_metadata",
+    "to_settings",
+]
 
-EMBEDDED = "embedded"
-"""Reference of the CLIP model, and of the segmenter, that need no download."""
-SPOTTING = "spotting"
-"""Reference of the model that reads words in the picture."""
-VITSTR = f"{SPOTTING}:vitstr"
-"""Reference of the same with docTR's ViTSTR as recogniser; a colon and a weights file may follow."""
-DEFAULT_MODEL = SPOTTING
-"""The word model of every page and command where no other one is named."""
-DEFAULT_SEGMENTER = EMBEDDED
-
-EMBEDDED_ARCHITECTURE = "odits-signs"
-EMBEDDED_WEIGHTS = asset("odits-signs/model.safetensors")
-EMBEDDED_NAME = "ODITS Signs (embedded)"
-CLIP_CONFIGS = Path(__file__).parent / "clip" / "configs"
-"""Our own architectures, in open_clip's format."""
-
-CLIP_FORMS = "embedded, an open_clip model such as ViT-B-32/openai, or a safetensors file"
+CLIP_FORMS = "embedded, an open_clip model such as ViT-B-32/openai, hf-hub:ORG/NAME, a folder, or a safetensors file"
 MODEL_FORMS = f"spotting (it reads), {CLIP_FORMS}"
 ODITS_FORMS = "an ODITS checkpoint (safetensors)"
-SEGMENTER_FORMS = "embedded, sam:vit_b, sam:vit_l, sam:vit_h, or sam:FILE"
+
+SEGMENTER_FORMS = (
+    "embedded, sam:vit_b, sam:vit_l, sam:vit_h, sam2:tiny, sam2:small, sam2:base-plus, sam2:large, sam3, "
+    "or sam:, sam2: or sam3: with a file or folder"
+)
 
 _KIND_NAMES = {
     "clip": "a CLIP model",
@@ -63,96 +101,31 @@ _KIND_NAMES = {
 _STORED = re.compile(r"(runs:/|models:/|[0-9a-f]{32}(/|$)|([^/]+/){0,2}[A-Z][A-Z0-9]*-\d+/)")
 
 
-@dataclass(frozen=True)
-class ModelRef:
-    """A model reference, parsed once.
-
-    Attributes:
-        reference: as it can be pasted into any command or page.
-        kind: "clip", "odits", "spotting" or "segmenter".
-        name: as shown to users.
-        architecture: open_clip's, or that of SAM; the recogniser's for word spotting; "" where nothing names it.
-        path: where its weights lie, or will lie once fetched; None for a model without a file of its own.
-        tag: of open_clip's or SAM's published weights.
-        store: the reference of the checkpoint in the store that it was pulled from.
-        header: how a checkpoint was made, from its file's header.
-        megabytes: the size of the download where there is one.
-        note: a sentence that says what it is.
-    """
-
-    reference: str
-    kind: Kind
-    name: str
-    architecture: str = ""
-    path: Path | None = None
-    tag: str = ""
-    store: str = ""
-    header: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    megabytes: int = 0
-    note: str = field(default="", compare=False, repr=False)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of its file, hexadecimal; "" where it has none on this machine."""
-        try:
-            return file_digest(self.path) if self.path is not None else ""
-        except OSError:
-            return ""
-
-    @property
-    def weights(self) -> Path:
-        """Its file.
-
-        Raises:
-            OditsError: it has none.
-        """
-        if self.path is None:
-            raise OditsError(f"{self.name} has no file of weights.")
-        return self.path
-
-    @property
-    def stem(self) -> str:
-        """The reference for the name of a folder or run: a file's without its folders and ending."""
-        named = self.path is not None and not self.tag and self.path != EMBEDDED_WEIGHTS
-        return self.weights.stem if named else self.reference
-
-    @property
-    def is_sam(self) -> bool:
-        """Whether it is a SAM, with SAM's parameters and weights."""
-        return self.kind == "segmenter" and self.path is not None
-
-    @property
-    def ready(self) -> bool:
-        """Whether it works without a download; open_clip's weights by name are asked for when they are loaded."""
-        return self.path.is_file() if self.path is not None else not self.tag
-
-    def clip_checkpoint(self, digest: str) -> str:
-        """Return the `checkpoint` of the CLIP model whose file has this digest; results key on it.
-
-        It is the digest. Where the reference names the architecture and the file does not (ARCHITECTURE@FILE), the last
-        24 digits are the architecture's: the same weights give other results with, say, another activation.
-        """
-        if self.tag or self.header.get("architecture") == self.architecture:
-            return digest
-        return f"{digest[:40]}{sha256_of(self.architecture)[:24]}"
-
-    def describes(self, checkpoint: str) -> bool:
-        """Whether a word model with this `checkpoint` was loaded from this file, with this architecture.
-
-        ODITS adds what its objects are found with to the first 40 digits of its file's digest.
-        """
-        digest = self.digest
-        if self.kind == "odits":
-            return bool(digest) and checkpoint[:40] == digest[:40]
-        return bool(digest) and checkpoint == self.clip_checkpoint(digest)
-
-
 SAM_WEIGHTS = {
     "vit_b": ("SAM ViT-B", "sam_vit_b_01ec64.pth", 375, "Segment Anything, the smallest model."),
     "vit_l": ("SAM ViT-L", "sam_vit_l_0b3195.pth", 1250, "Segment Anything, the middle model."),
     "vit_h": ("SAM ViT-H", "sam_vit_h_4b8939.pth", 2564, "Segment Anything, the largest model."),
 }
 """Name, official file, megabytes and a sentence for each of SAM's published weights."""
+HUB_SAMS = {
+    "sam2:tiny": ("SAM 2.1 tiny", "facebook/sam2.1-hiera-tiny", 156, "Segment Anything 2.1, the smallest model."),
+    "sam2:small": ("SAM 2.1 small", "facebook/sam2.1-hiera-small", 184, "Segment Anything 2.1, a small model."),
+    "sam2:base-plus": ("SAM 2.1 base+", "facebook/sam2.1-hiera-base-plus", 323, "Segment Anything 2.1, the middle."),
+    "sam2:large": ("SAM 2.1 large", "facebook/sam2.1-hiera-large", 898, "Segment Anything 2.1, the largest model."),
+    "sam3": (
+        "SAM 3",
+        "facebook/sam3",
+        3440,
+        "Segment Anything 3: finds what a text names, such as a sign. The hub gives its weights to who asked for them.",
+    ),
+}
+"""Name, repository on the hub, megabytes and a sentence for each of the published SAM 2.1 and SAM 3."""
+_HUB_TYPES = {
+    "sam": ("SAM", ("sam",)),
+    "sam2": ("SAM 2", ("sam2", "sam2_video")),
+    "sam3": ("SAM 3", ("sam3", "sam3_tracker", "sam3_video")),
+}
+"""What the models of a family are called, and what their config.json may call them."""
 EMBEDDED_SEGMENTER = "Text regions + colour regions (not SAM)"
 _EMBEDDED_SEGMENTER_NOTE = (
     "Works offline: lines of text by rapidocr's detector, and regions of one colour by classical image processing."
@@ -160,17 +133,6 @@ _EMBEDDED_SEGMENTER_NOTE = (
 
 
 _SPOTTING_NOTE = "Reads what is written in the picture: a word that stands nowhere gets next to no probability."
-
-
-class NotPulledError(OditsError):
-    """A checkpoint of a store that is not on this machine yet."""
-
-    def __init__(self, reference: str) -> None:
-        super().__init__(
-            f"'{reference}' lies in a store and not on this machine: bring it here with "
-            f"python -m odits checkpoints pull '{reference}' (--source names its store)."
-        )
-        self.reference = reference
 
 
 def parse(reference: str | Path | ModelRef, *kinds: Kind) -> ModelRef:
@@ -194,7 +156,7 @@ def parse(reference: str | Path | ModelRef, *kinds: Kind) -> ModelRef:
     ref = reference if isinstance(reference, ModelRef) else _parse(str(reference).strip(), wanted)
     if ref.kind not in wanted:
         needed = "a word model" if wanted == WORD_MODELS else " or ".join(_KIND_NAMES[kind] for kind in wanted)
-        raise OditsError(f"'{_short(ref.reference)}' is not {needed}: it is {_KIND_NAMES[ref.kind]}.")
+        raise OditsError(f"'{shortened(ref.reference)}' is not {needed}: it is {_KIND_NAMES[ref.kind]}.")
     return ref
 
 
@@ -202,31 +164,18 @@ def available(kind: Kind | None = None) -> list[ModelRef]:
     """List the models that can be chosen without naming a file: word models, then segmenters.
 
     Those are word spotting, the embedded CLIP model, every readable checkpoint in ODITS_HOME/checkpoints by file name,
-    the embedded segmenter and SAM.
+    the embedded segmenter, SAM, SAM 2.1 and SAM 3.
     """
     found = [_spotting(SPOTTING), *([_spotting(VITSTR)] if find_spec("doctr") else [])]
     if EMBEDDED_WEIGHTS.is_file():
         found.append(_embedded())
     for path in sorted((cache_home() / "checkpoints").glob("**/*.safetensors")):
         try:
-            found.append(_checkpoint(str(path), path))
+            found.append(checkpoint_reference(str(path), path))
         except OditsError:
             continue  # an unreadable file is named when it is asked for; it must not hide the others
-    found += [_embedded_segmenter(), *(_sam(f"sam:{name}") for name in SAM_WEIGHTS)]
+    found += [_embedded_segmenter(), *(_sam(f"sam:{name}") for name in SAM_WEIGHTS), *map(_hub_sam, HUB_SAMS)]
     return [ref for ref in found if kind in (None, ref.kind)]
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Read the text metadata of a safetensors file's header.
-
-    Raises:
-        OditsError: the file is no safetensors file.
-    """
-    try:
-        with safe_open(path, framework="numpy") as tensors:
-            return dict(tensors.metadata() or {})
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise OditsError(f"{path.name} is not a safetensors checkpoint, or it is damaged.") from error
 
 
 def pulled_path(source: str, run: str, name: str) -> Path:
@@ -245,20 +194,6 @@ def _pulled_stem(run: str, name: str) -> str:
     return f"{safe_name(run.rpartition('/')[2])[:24]}-{safe_name(Path(name).stem)}"
 
 
-def architectures() -> frozenset[str]:
-    """Return the names of open_clip's architectures, those that a program has added to it too, and of our own."""
-    loaded = sys.modules.get("open_clip")
-    return _architecture_files() | frozenset(loaded.list_models() if loaded else ())
-
-
-@lru_cache(maxsize=1)
-def _architecture_files() -> frozenset[str]:
-    """Read the names from open_clip's files: importing it takes seconds."""
-    spec = find_spec("open_clip")
-    folders = [Path(place) / "model_configs" for place in (spec.submodule_search_locations or ())] if spec else []
-    return frozenset(path.stem for folder in (*folders, CLIP_CONFIGS) for path in folder.glob("*.json"))
-
-
 def _parse(text: str, wanted: tuple[Kind, ...]) -> ModelRef:
     if text == EMBEDDED:
         return _embedded_segmenter() if "clip" not in wanted and "segmenter" in wanted else _embedded()
@@ -267,11 +202,15 @@ def _parse(text: str, wanted: tuple[Kind, ...]) -> ModelRef:
         return _spotting(text)
     if scheme == "sam":
         return _sam(text)
-    found = _by_architecture(text) or _by_file(text) or _by_store(text)
+    if scheme in ("sam2", "sam3"):
+        return _hub_sam(text)
+    if text.startswith(HUB):
+        return by_hub(text)
+    found = by_architecture(text) or by_file(text) or by_folder(text) or _by_store(text)
     if found is None:
         if wanted == ("segmenter",):
-            raise OditsError(f"There is no segmenter '{_short(text)}': use {SEGMENTER_FORMS}.")
-        raise OditsError(f"There is no checkpoint '{_short(text)}': name {MODEL_FORMS}.")
+            raise OditsError(f"There is no segmenter '{shortened(text)}': use {SEGMENTER_FORMS}.")
+        raise OditsError(f"There is no checkpoint '{shortened(text)}': name {MODEL_FORMS}.")
     return found
 
 
@@ -298,53 +237,40 @@ def _sam(reference: str) -> ModelRef:
         name, file, megabytes, note = SAM_WEIGHTS[named]
         place = cache_home() / "weights" / file
         return ModelRef(reference, "segmenter", name, named, place, named, megabytes=megabytes, note=note)
-    path = _file(named) if named else None
+    path = find_file(named) if named else None
     if path is None:
-        raise OditsError(f"There is no segmenter '{_short(reference)}': use {SEGMENTER_FORMS}.")
+        return _hub_sam(reference)
     return ModelRef(reference, "segmenter", f"SAM ({path.name})", path=path)
 
 
-def _by_architecture(text: str) -> ModelRef | None:
-    """Parse ARCHITECTURE@FILE and ARCHITECTURE/TAG."""
-    architecture, separator, file = text.partition("@")
-    if separator and architecture in architectures():
-        path = _file(file)
-        if path is None:
-            raise OditsError(f"There is no file '{_short(file)}'.")
-        return ModelRef(text, "clip", f"{architecture} ({path.name})", architecture, path)
-    architecture, separator, tag = text.partition("/")
-    if not separator or architecture not in architectures():
-        return None
-    import open_clip  # deferred: seconds
-
-    known = open_clip.list_pretrained_tags_by_model(architecture)
-    if tag not in known:
+def _hub_sam(reference: str) -> ModelRef:
+    """Parse a SAM in the hub's layout: of the hub itself, or in a folder."""
+    family, _, named = reference.partition(":")
+    title, types = _HUB_TYPES[family]
+    pickles = family == "sam"
+    path = weights_at(named, pickles) if named else None
+    if path is not None:
+        repository, name, megabytes, note = "", f"{title} ({path.parent.name})", 0, ""
+    elif reference in HUB_SAMS:
+        name, repository, megabytes, note = HUB_SAMS[reference]
+    elif is_repository(named) and not expand_home(named).exists():
+        repository, name, megabytes, note = named, f"{title} ({named})", 0, ""
+    else:
+        raise OditsError(f"There is no segmenter '{shortened(reference)}': use {SEGMENTER_FORMS}.")
+    path = path or cached_weights(repository, pickles)
+    header = configs_beside(path) if path is not None else {}
+    if path is not None and read_config(header).get("model_type") not in types:
         raise OditsError(
-            f"open_clip knows no weights '{tag}' for {architecture}; it knows {', '.join(known) or 'none'}."
+            f"{shortened(named or repository)} is not {title} in the hub's layout: "
+            "that is a folder whose config.json says so, with model.safetensors."
         )
-    return ModelRef(text, "clip", text, architecture, tag=tag)
-
-
-def _by_file(text: str) -> ModelRef | None:
-    """Parse the path of a checkpoint."""
-    path = _file(text)
-    if path is None:
-        return None
-    return _known_architecture(
-        _checkpoint(text, path) if path.suffix == ".safetensors" else ModelRef(text, "clip", path.stem, path=path)
-    )
-
-
-def _known_architecture(ref: ModelRef) -> ModelRef:
-    """Refuse a CLIP checkpoint whose architecture nobody knows."""
-    if ref.kind == "clip" and ref.architecture not in architectures():
-        name = ref.weights.name
-        raise OditsError(f"{name} names no architecture: write it in front, as in ViT-B-32@{name}.")
-    return ref
+    return ModelRef(reference, "segmenter", name, "", path, repository, "", header, megabytes, note)
 
 
 def _by_store(text: str) -> ModelRef | None:
     """Parse a reference of a store whose checkpoint was pulled."""
+    if found := recall(text):
+        return replace(known_architecture(checkpoint_reference(str(found.path), found.path)), store=text)
     run, separator, name = text.removeprefix("runs:/").partition("/")
     while separator and run:
         stem = re.compile(re.escape(_pulled_stem(run, name)) + r"-[0-9a-f]{8}\.safetensors")
@@ -352,34 +278,12 @@ def _by_store(text: str) -> ModelRef | None:
         if len(pulled) > 1:
             raise OditsError(f"Checkpoints of several stores are called '{text}': name one of their files.")
         if pulled:
-            return replace(_known_architecture(_checkpoint(str(pulled[0]), pulled[0])), store=text)
+            return replace(known_architecture(checkpoint_reference(str(pulled[0]), pulled[0])), store=text)
         first, separator, name = name.partition("/")
         run = f"{run}/{first}"
     if _STORED.match(text):
         raise NotPulledError(text)
     return None
-
-
-def _checkpoint(reference: str, path: Path) -> ModelRef:
-    header = read_metadata(path)
-    kind: Kind = "odits" if header.get("kind") == "odits" else "clip"
-    name = header.get("name", path.stem)
-    return ModelRef(reference, kind, name, header.get("architecture", ""), path, header=header)
-
-
-def _file(text: str) -> Path | None:
-    """Find the file of that name."""
-    try:
-        path = expand_home(text)
-        return path if path.is_file() else None
-    except (OSError, ValueError):  # a name too long, or a NUL in it
-        return None
-
-
-def _short(text: str) -> str:
-    """Cut what a message quotes: a text that was pasted by mistake may be a book."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:200])
-    return shown if len(text) <= 200 else f"{shown}…"
 
 
 # References on the way to another process or machine.

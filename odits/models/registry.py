@@ -156,7 +156,7 @@ def is_here(ref: ModelRef | str) -> bool:
     """Return whether a model can be loaded without a download."""
     ref = parse(ref)
     if ref.kind == "clip" and ref.tag:
-        from odits.models.clip.loading import cached_pretrained
+        from odits.models.clip.hub import cached_pretrained
 
         return cached_pretrained(ref.architecture, ref.tag) is not None
     return ref.ready
@@ -178,11 +178,16 @@ def fetch(ref: ModelRef | str, progress: Progress | None = None, kind: Kind | No
     """
     ref = parse(ref, *((kind,) if kind else ()))
     if ref.kind == "segmenter":
-        from odits.models.segmentation.segmenters import fetch_sam
+        from odits.models.segmentation.segmenters import fetched_sam
 
-        return fetch_sam(ref, progress)
+        return fetched_sam(ref, progress).path
     if ref.kind == "clip" and ref.tag:
-        from odits.models.clip.loading import fetch_pretrained
+        from odits.models.clip.hub import fetch_pretrained
 
         return fetch_pretrained(ref.architecture, ref.tag, progress)
+    if ref.kind == "clip" and ref.hub and ref.path is None:
+        from odits.models.clip.hub import fetch_repository
+
+        fetch_repository(ref.hub, progress)
+        return parse(ref.reference).path
     return ref.path

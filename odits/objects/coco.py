@@ -16,10 +16,12 @@ from PIL import Image
 from PIL.ImageColor import getrgb
 
 from odits.core.files import write_atomically
+from odits.data.exports import SHAPES, Files, relative_names
+from odits.data.images import image_facts
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, object_rle
+from odits.objects.exports import PictureRegions, export_regions, regions_of
 
 DATA, LABELS, MASKS = "data", "labels.json", "masks"
-_ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +164,35 @@ def write_coco_folder(
     return written
 
 
+def exported_files(
+    images: Sequence[ExportedImage],
+    format: str,
+    shape: str = SHAPES[0],
+    prefix: str | None = None,
+    segmenter: str = "",
+    named_by: str = "",
+) -> Files:
+    """Write objects for another tool, pictures referred to and not copied.
+
+    Args:
+        images: with their objects; those that are files are named by their paths below the folder they share.
+        format: "coco", or one of `odits.objects.exports.export_regions`.
+        shape: polygon, mask or box, for Label Studio and CVAT.
+        prefix: what stands before each picture's name.
+        segmenter: who found the objects.
+        named_by: who named them.
+    """
+    if format == "coco":
+        return {".json": json.dumps(coco_document(images, segmenter, named_by)).encode()}
+    paths = [one.source for one in images if isinstance(one.source, Path)]
+    names = relative_names(paths) if len(paths) == len(images) else [name for name, _ in _distinct(images)]
+    pictures = [
+        PictureRegions(name, one.image.size, regions_of(one.detections, one.names))
+        for name, one in zip(names, images, strict=True)
+    ]
+    return export_regions(pictures, segmenter, format, shape, prefix)
+
+
 def _distinct(images: Iterable[ExportedImage]) -> list[tuple[str, ExportedImage]]:
     """Images with names whose stems are distinct, for masks are called after them."""
     named: list[tuple[str, ExportedImage]] = []
@@ -181,8 +212,8 @@ def _upright(one: ExportedImage) -> bool:
     """Whether its file shows the very pixels in which the objects were found: not turned by EXIF, not reduced."""
     if one.source is None:
         return False
-    with Image.open(one.source if isinstance(one.source, Path) else io.BytesIO(one.source)) as raw:
-        return raw.size == one.image.size and raw.getexif().get(_ORIENTATION, 1) == 1
+    facts = image_facts(one.source, one.name)
+    return facts.stored == one.image.size and facts.orientation == 1
 
 
 def _content(name: str, one: ExportedImage) -> bytes:

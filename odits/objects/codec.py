@@ -100,10 +100,10 @@ def name_of(source: Source) -> str | None:
 
 def to_document(detections: sv.Detections) -> dict[str, Any]:
     """Return detections as a JSON document: COCO boxes (x, y, width, height) and run-length-encoded masks."""
-    from odits.objects.detections import areas_of, kinds_of, masks_of, object_rle
+    from odits.objects.detections import areas_of, kinds_of, masks_of, object_rle, texts_of
 
     confidence = np.ones(len(detections)) if detections.confidence is None else detections.confidence
-    objects = [
+    objects: list[dict[str, Any]] = [
         {
             "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
             "segmentation": object_rle(detections, index),
@@ -115,6 +115,8 @@ def to_document(detections: sv.Detections) -> dict[str, Any]:
             zip(detections.xyxy, areas_of(detections), kinds_of(detections), strict=True)
         )
     ]
+    for entry, text in zip(objects, texts_of(detections), strict=False):
+        entry["text"] = text
     return {"size": [int(side) for side in masks_of(detections).shape[1:]], "objects": objects}
 
 
@@ -126,6 +128,7 @@ def from_document(document: dict[str, Any]) -> sv.Detections:
 
     objects = document["objects"]
     height, width = document["size"]
+    texts = bool(objects) and all("text" in entry for entry in objects)
     masks = [mask_from_rle(entry["segmentation"]) for entry in objects]
     boxes = np.array([entry["bbox"] for entry in objects], np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
@@ -136,5 +139,6 @@ def from_document(document: dict[str, Any]) -> sv.Detections:
         data={
             "area": np.array([entry["area"] for entry in objects], np.int64),
             "kind": np.array([entry["kind"] for entry in objects], np.str_),
+            **({"text": np.array([entry["text"] for entry in objects], np.str_)} if texts else {}),
         },
     )

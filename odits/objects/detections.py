@@ -25,7 +25,11 @@ class RunLengths(TypedDict):
 
 
 def make_detections(
-    masks: Iterable[np.ndarray], confidence: Sequence[float], kind: Sequence[str], size: tuple[int, int]
+    masks: Iterable[np.ndarray],
+    confidence: Sequence[float],
+    kind: Sequence[str],
+    size: tuple[int, int],
+    texts: Sequence[str] | None = None,
 ) -> sv.Detections:
     """Make the detections of an image from masks, largest object first; masks of another size are scaled to it.
 
@@ -36,6 +40,7 @@ def make_detections(
         confidence: in 0..1 (clipped to it).
         kind: "mask", "region" or "text".
         size: width and height of the result.
+        texts: what each object was found for, where a text was asked for; they go to `data["text"]`.
 
     Raises:
         OditsError: the masks together need more than 2 GiB.
@@ -59,7 +64,11 @@ def make_detections(
         xyxy=np.array([_box(mask) for mask in stack], np.float32).reshape(-1, 4),
         mask=stack,
         confidence=np.clip(np.asarray(confidence, np.float32)[order], 0, 1),
-        data={"area": area[order], "kind": np.asarray(kind, dtype=np.str_)[order]},
+        data={
+            "area": area[order],
+            "kind": np.asarray(kind, dtype=np.str_)[order],
+            **({} if texts is None else {"text": np.asarray(texts, dtype=np.str_)[order]}),
+        },
     )
 
 
@@ -106,6 +115,11 @@ def masks_of(detections: sv.Detections) -> np.ndarray:
 def kinds_of(detections: sv.Detections) -> list[str]:
     """Return the kind of each object: "mask", "region" or "text"."""
     return [str(kind) for kind in detections.data.get("kind", ["mask"] * len(detections))]
+
+
+def texts_of(detections: sv.Detections) -> tuple[str, ...]:
+    """Return the text that each object was found for; nothing where none was asked for."""
+    return tuple(str(text) for text in detections.data.get("text", ()))
 
 
 def areas_of(detections: sv.Detections) -> np.ndarray:

@@ -7,13 +7,13 @@ import json
 import logging
 import os
 import re
-import sqlite3
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from odits.core.errors import StoreError
 from odits.core.files import cache_home, expand_home, file_digest, link_or_copy, safe_name, temporary_folder
@@ -25,11 +25,15 @@ from odits.tracking.connections import (
     redact,
     require_reachable,
 )
+from odits.tracking.mlflow_database import check_database, prepare_database
 
 EXPERIMENT = "odits"
 CHECKPOINT_FOLDER = "checkpoints"
 CHECKPOINT_TAG = "odits.checkpoint/"
 """Tag of a run per checkpoint: "odits.checkpoint/PATH" = JSON with its digest, size and metadata."""
+
+USERNAME, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
+"""MLflow's own variables for a login."""
 
 _BATCH = 100  # parameters and tags at a time
 _TAG_ROOM = 6000
@@ -51,9 +55,16 @@ class Mlflow:
     source: str
     title: str
 
-    def errors(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def errors(self) -> Iterator[None]:
         """Turn every failure inside the block into one sentence without credentials."""
-        return client_errors(self.title)
+        with client_errors(self.title):
+            try:
+                yield
+            except Exception as error:
+                if refused := refused_login(error, self.title):
+                    raise StoreError(f"{refused}.") from None
+                raise
 
 
 def local_database() -> Path:
@@ -66,14 +77,51 @@ def resolve_uri(place: str) -> str:
     uri = place or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri:
         return f"sqlite:///{local_database()}"
-    if "://" not in uri and uri.endswith((".db", ".sqlite")):
-        return f"sqlite:///{expand_home(uri).absolute()}"
-    return uri
+    if not _is_plain_path(uri):
+        return uri
+    path = expand_home(uri)
+    if path.suffix in (".db", ".sqlite") or path.is_file():
+        return f"sqlite:///{path.absolute()}"
+    return str(path)
+
+
+def _is_plain_path(uri: str) -> bool:
+    return "://" not in uri and not uri.startswith(("file:", "databricks", "uc:"))
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """Return the file behind a SQLite URI; None for every other kind."""
-    return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
+    """Return the file behind a SQLite URI; None for every other kind.
+
+    Examples:
+        >>> sqlite_file("sqlite+pysqlite:////data/mlflow.db?timeout=20")
+        PosixPath('/data/mlflow.db')
+        >>> sqlite_file("http://localhost:5000") is None
+        True
+    """
+    match = re.match(r"sqlite(?:\+\w+)?:///([^?]*)", uri)
+    return Path(unquote(match[1])) if match else None
+
+
+def refused_login(error: BaseException, title: str) -> str:
+    """Say in a sentence without its full stop that a server refuses the login; "" where something else failed."""
+    from mlflow.exceptions import MlflowException
+
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()
+    if status == HTTPStatus.FORBIDDEN:
+        return f"{title} does not allow that to the user who asks ({USERNAME} or {TOKEN})"
+    if status != HTTPStatus.UNAUTHORIZED:
+        return ""
+    from mlflow.utils.credentials import read_mlflow_creds
+
+    login = read_mlflow_creds()
+    if os.environ.get(TOKEN):
+        return f"{title} refuses the token in {TOKEN}"
+    if login.username or login.password:
+        return f"{title} refuses the login in {USERNAME} and {PASSWORD}"
+    return f"{title} wants a login: set {USERNAME} and {PASSWORD}, or {TOKEN}"
 
 
 def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
@@ -84,46 +132,56 @@ def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
         create: whether a SQLite file that is not there is made.
 
     Raises:
-        StoreError: nothing answers there within 10 s, or there is no such file.
+        StoreError: nothing answers there within 10 s or the login is refused; or there is no such file or folder, or it
+            is not MLflow's, or its schema is another one. A file is changed in none of these cases.
     """
     read_secrets()
     uri = resolve_uri(place)
     shown = redact(uri)
     file = sqlite_file(uri)
-    title = f"The MLflow store {file}" if file else f"The MLflow server {shown}"
+    title = f"The MLflow store {file or shown}" if file or "://" not in uri else f"The MLflow server {shown}"
     require_reachable(uri, title)
     if file:
-        _prepare(file, create)
+        check_database(file, create)
+        if create or file == local_database():
+            prepare_database(file)
+    elif uri.startswith("file:") or _is_plain_path(uri):
+        _allow_folder(uri)
     for name, value in _CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
-    def connect() -> Any:
-        client = MlflowClient(uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
-        return client
+    client = MlflowClient(uri, registry_uri=uri)
+    mlflow = Mlflow(client, uri, "mlflow" if uri == resolve_uri("") else f"mlflow:{shown}", title)
+
+    def connect() -> None:
+        try:
+            client.search_experiments(max_results=1)
+        except Exception as error:
+            if refused := refused_login(error, title):
+                raise StoreError(f"{refused}.") from None
+            raise
 
     if file:
-        with client_errors(title):
-            client = connect()
+        with mlflow.errors():
+            connect()
     else:
-        client = answer_within(ANSWER_S, connect, f"{title} does not answer as it should.")
-    return Mlflow(client, uri, "mlflow" if uri == resolve_uri("") else f"mlflow:{shown}", title)
+        answer_within(ANSWER_S, connect, f"{title} does not answer as it should.")
+    return mlflow
 
 
-def _prepare(file: Path, create: bool) -> None:
-    """Make the file where it is missing, in WAL mode: pages read while a training writes."""
-    if not create and not file.is_file():
-        raise StoreError(f"There is no MLflow store {file}.")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(file, timeout=20)) as database:
-            database.execute("PRAGMA busy_timeout = 20000")
-            database.execute("PRAGMA journal_mode = WAL")
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"The MLflow store {file} can't be opened: {error}.") from error
+def _allow_folder(uri: str) -> None:
+    """Allow MLflow to open a folder of the kind `mlruns`, where there is one: it would make any other.
+
+    Raises:
+        StoreError: it is no folder of MLflow's.
+    """
+    folder = Path(unquote(urlsplit(uri).path)) if uri.startswith("file:") else Path(uri)
+    if not any(folder.glob("*/meta.yaml")):
+        raise StoreError(f"{folder} is no folder of MLflow's, which holds a meta.yaml for each experiment.")
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
 
 
 def experiment_id(mlflow: Mlflow, name: str = EXPERIMENT) -> str:

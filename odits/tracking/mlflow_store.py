@@ -8,19 +8,19 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from odits.core.errors import StoreError
-from odits.core.files import copy_with_progress, file_digest, watched
+from odits.core.files import file_digest, temporary_folder
 from odits.core.progress import Progress
-from odits.models.reference import read_metadata
 from odits.tracking.connections import read_secrets, reason, redact
+from odits.tracking.mlflow_artifacts import Answer, ArtifactFile, fetch_file, list_roots, store_of
 from odits.tracking.mlflow_client import (
+    CHECKPOINT_FOLDER,
     CHECKPOINT_TAG,
     Mlflow,
     experiment_id,
@@ -31,6 +31,18 @@ from odits.tracking.mlflow_client import (
     resolve_uri,
     sqlite_file,
 )
+from odits.tracking.mlflow_models import (
+    MODEL_ID,
+    MODELS,
+    Root,
+    locate,
+    logged_models,
+    model_roots,
+    moment,
+    owner_root,
+    pages,
+)
+from odits.tracking.model_card import CARD, companions, describe_weights, model_card
 from odits.tracking.store import (
     Listing,
     Point,
@@ -40,12 +52,18 @@ from odits.tracking.store import (
     StoredRun,
     TrackingError,
     is_weights,
-    require_inside,
     select_checkpoint,
 )
 
-_DEPTH = 4  # folders of artifacts that are searched
-_PAGE = 1000
+_PAGE = 1000  # runs in an answer of a server
+_FILE_PAGE = 10_000  # of a SQLite file, which counts from the first run for every page
+_CHUNK = 100  # experiments that are asked for at a time
+_NAMED = 3  # runs in a warning
+_ONE_EXPERIMENT = (400, 403, 404)  # answers that may be about one experiment of many
+_RESTORE = (
+    "Deleted runs are listed too: `mlflow runs restore --run-id RUN` brings one back, after `mlflow experiments "
+    "restore --experiment-id ID` where its experiment was deleted (with MLFLOW_TRACKING_URI set to this store)."
+)
 _RETRY_S = 30.0
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -68,30 +86,46 @@ class MlflowStore:
         file = sqlite_file(resolve_uri(self._place))
         return not self._place and file is not None and not file.is_file()
 
-    def list(self) -> Listing:
-        """List all runs of all experiments, newest first; runs whose artifacts can't be listed are named."""
+    def list(self, deleted: bool = False) -> Listing:
+        """List all runs of all experiments, newest first; those whose files can't be listed say why.
+
+        Args:
+            deleted: whether runs that wait in MLflow's bin are listed too.
+        """
         if self._is_empty():
             return Listing(())
         mlflow = self._mlflow
-        with mlflow.errors():
-            experiments = [item.experiment_id for item in _pages(mlflow.client.search_experiments)]
-            runs = [run for ids in _chunks(experiments) for run in _pages(mlflow.client.search_runs, ids)]
-        warnings: deque[str] = deque()
-        with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(lambda run: self._listed(run, warnings), runs))
+        warnings: list[str] = []
+        runs, models = _search(mlflow, deleted, warnings)
+        roots = model_roots(models)
+        answers = list_roots(mlflow, [*_roots_to_ask(runs), *(root.uri for root in roots)])
+        for root, answer in list(answers.items()):
+            if isinstance(answer, str):  # counts for the runs of the same place that were not asked
+                answers.setdefault(store_of(root), answer)
+        owned: dict[str, list[Root]] = {}
+        for model_root in roots:
+            owned.setdefault(model_root.owner, []).append(model_root)
+        found = [_describe(self.source, run, owned.get(run.info.run_id, []), answers) for run in runs]
+        alone = ((model, owned.get(f"{MODELS}{model.model_id}")) for model in models)
+        found += [_describe_model(self.source, model, own[0], answers) for model, own in alone if own]
+        warnings += _summaries(found)
+        if any(run.deleted for run in found):
+            warnings.append(_RESTORE)
         return Listing(tuple(sorted(found, key=lambda run: run.started or _EPOCH, reverse=True)), tuple(warnings))
 
-    def _listed(self, run: Any, warnings: deque[str]) -> StoredRun:
-        """Describe a run; one whose artifacts can't be listed has only the checkpoints that its tags name."""
-        try:
-            return self._describe(run)
-        except StoreError as error:
-            warnings.append(f"The artifacts of run {run.info.run_id} are left out: {error}")
-            return self._describe(run, ask_artifacts=False)
-
     def run(self, run: str) -> StoredRun:
-        """Return one run with every file of weights among its artifacts."""
-        return self._describe(self._raw(run), all_artifacts=True)
+        """Return one run with every file of weights among its artifacts and those of its logged models.
+
+        A logged model, "models:/m-ID", counts as a run; what it has that belongs to a run is listed there.
+        """
+        if run.startswith(MODELS):
+            return self._model(run)
+        raw, mlflow = self._raw(run), self._mlflow
+        with mlflow.errors():
+            models = logged_models(mlflow, [raw.info.experiment_id])
+        roots = [root for root in model_roots(models) if root.owner == run]
+        answers = list_roots(mlflow, [raw.info.artifact_uri, *(root.uri for root in roots)])
+        return _describe(self.source, raw, roots, answers)
 
     def _raw(self, run: str) -> Any:
         if self._is_empty():
@@ -102,32 +136,22 @@ class MlflowStore:
         with mlflow.errors():
             return mlflow.client.get_run(run)
 
-    def _describe(self, run: Any, all_artifacts: bool = False, ask_artifacts: bool = True) -> StoredRun:
-        tags = dict(run.data.tags)
-        tagged = tuple(_from_tags(self.source, run.info.run_id, tags))
-        names = {item.name for item in tagged}
-        others: tuple[StoredCheckpoint, ...] = ()
-        if ask_artifacts and (all_artifacts or not tagged):  # a run of somebody else's: its artifacts have to be asked
-            with self._mlflow.errors():
-                others = tuple(
-                    StoredCheckpoint(self.source, run.info.run_id, file.path, file.file_size)
-                    for file in _files(self._mlflow, run.info.run_id)
-                    if is_weights(file.path) and file.path not in names
-                )
-        return StoredRun(
-            source=self.source,
-            id=run.info.run_id,
-            name=run.info.run_name or run.info.run_id,
-            status=run.info.status.lower(),
-            started=datetime.fromtimestamp(run.info.start_time / 1000, UTC) if run.info.start_time else None,
-            parameters=dict(run.data.params),
-            metrics=dict(run.data.metrics),
-            tags={name: value for name, value in tags.items() if not name.startswith(CHECKPOINT_TAG)},
-            checkpoints=tagged + others,
-        )
+    def _model(self, owner: str) -> StoredRun:
+        """Describe a logged model, or a version of a registered one that belongs to no run, as a run."""
+        mlflow, name = self._mlflow, owner.removeprefix(MODELS)
+        with mlflow.errors():
+            uri = owner_root(mlflow, owner)
+            answers = list_roots(mlflow, [uri])
+            root = Root(uri, owner, "", "" if "/" in name else name)
+            if root.model:
+                return _describe_model(self.source, mlflow.client.get_logged_model(name), root, answers)
+        checkpoints, problems = _below(self.source, root, answers)
+        return StoredRun(self.source, owner, name, "ready", checkpoints=checkpoints, problem=" ".join(problems))
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
         """Return every metric's history, in order of steps."""
+        if run.startswith(MODELS):
+            return {}
         metrics = self._raw(run).data.metrics
         with self._mlflow.errors():
             histories = {name: self._mlflow.client.get_metric_history(run, name) for name in sorted(metrics)}
@@ -140,57 +164,57 @@ class MlflowStore:
         }
 
     def find(self, reference: str) -> StoredCheckpoint:
-        """Find "RUN[/PATH]", "runs:/RUN/PATH", "models:/NAME/VERSION" or "models:/NAME@ALIAS"."""
-        if reference.startswith("models:/"):
-            reference = self._registered(reference)
-        run, _, name = reference.removeprefix("runs:/").partition("/")
-        found = self.run(run)
+        """Find "RUN[/PATH]", "runs:/RUN/PATH", or one of `MODEL_FORMS`."""
+        owner, _, name = reference.removeprefix("runs:/").partition("/")
+        if reference.startswith(MODELS):
+            if self._is_empty():
+                raise StoreError(f"There is no model '{reference.removeprefix(MODELS)}' here.")
+            owner, name = locate(self._mlflow, reference)
+        found = self.run(owner)
         below = [item for item in found.checkpoints if name and item.name.startswith(f"{name}/")]
-        return below[0] if len(below) == 1 else select_checkpoint(found, name)
-
-    def _registered(self, reference: str) -> str:
-        """Return "runs:/RUN/PATH" of a registered model."""
-        match = re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|@([^/@]+))", reference)
-        if match is None:
-            raise StoreError(f"'{reference}' is no registered model: write models:/NAME/VERSION or models:/NAME@ALIAS.")
-        name, version, alias = match.groups()
-        if self._is_empty():
-            raise StoreError(f"There is no registered model '{name}' here.")
-        client = self._mlflow.client
-        with self._mlflow.errors():
-            found = (
-                client.get_model_version(name, version) if version else client.get_model_version_by_alias(name, alias)
-            )
-        source, run = str(found.source or ""), str(found.run_id or "")
-        if source.startswith("runs:/"):
-            return source
-        place = source.partition(f"/{run}/artifacts/")[2] if run else ""
-        if not run:
-            raise StoreError(f"{reference} belongs to no run, so its files are not at hand.")
-        return f"runs:/{run}/{place}".rstrip("/")
+        if len(below) == 1:
+            return below[0]
+        if below:
+            names = ", ".join(item.reference for item in below)
+            raise StoreError(f"'{reference}' holds several checkpoints: name one of {names}.")
+        if found.problem and not any(name in item.name for item in found.checkpoints):
+            raise StoreError(f"'{reference}' is out of reach: {found.problem}")
+        return select_checkpoint(found, name)
 
     def fetch(self, checkpoint: StoredCheckpoint, folder: Path, progress: Progress) -> Path:
         """Copy or download the artifact into the folder."""
-        mlflow, target = self._mlflow, folder / Path(checkpoint.name).name
+        mlflow, path = self._mlflow, checkpoint.name
+        model = checkpoint.metadata.get(MODEL_ID, "")
         with mlflow.errors():
-            root = mlflow.client.get_run(checkpoint.run).info.artifact_uri
-            if local := _local_folder(root):
-                copy_with_progress(require_inside(local, checkpoint.name), target, progress)
-                return target
-            with watched(folder, checkpoint.size or 0, progress):
-                found = mlflow.client.download_artifacts(checkpoint.run, checkpoint.name, str(folder))
-        return require_inside(folder, str(Path(found).resolve().relative_to(folder.resolve())))
+            root = owner_root(mlflow, f"{MODELS}{model}" if model else checkpoint.run)
+        if model and not checkpoint.run.startswith(MODELS):
+            path = path.partition("/")[2]
+        return fetch_file(mlflow, root, ArtifactFile(path, checkpoint.size), folder, progress)
 
-    def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """Store the safetensors file as a checkpoint."""
-        metadata = read_metadata(path)
+    def push(
+        self, path: Path, name: str, run: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> StoredCheckpoint:
+        """Store the safetensors file as a checkpoint, with the run's model card and what open_clip needs beside it."""
+        metadata = describe_weights(path, metrics or {})
         mlflow = open_mlflow(self._place)
         with mlflow.errors():
             owner = run or mlflow.client.create_run(experiment_id(mlflow), run_name=name).info.run_id
             artifact = log_checkpoint(mlflow, owner, path, name, metadata)
+            _log_card(mlflow, self.source, owner, companions(metadata))
             if run is None:
                 mlflow.client.set_terminated(owner)
         return StoredCheckpoint(self.source, owner, artifact, path.stat().st_size, file_digest(path), metadata)
+
+
+def _log_card(mlflow: Mlflow, source: str, run: str, beside: Mapping[str, bytes]) -> None:
+    """Write the model card of all the run's checkpoints, and the files beside them."""
+    found = mlflow.client.get_run(run)
+    checkpoints = list(_from_tags(source, run, dict(found.data.tags)))
+    card = model_card(found.info.run_name or run, checkpoints, found.data.metrics)
+    with temporary_folder("card") as work:
+        for name, content in {**beside, CARD: card.encode()}.items():
+            (work / name).write_bytes(content)
+            mlflow.client.log_artifact(run, str(work / name), CHECKPOINT_FOLDER)
 
 
 def _from_tags(source: str, run: str, tags: dict[str, str]) -> Iterator[StoredCheckpoint]:
@@ -207,37 +231,120 @@ def _from_tags(source: str, run: str, tags: dict[str, str]) -> Iterator[StoredCh
             continue
 
 
-def _files(mlflow: Mlflow, run: str, folder: str | None = None, depth: int = 0) -> Iterator[Any]:
-    """Yield every artifact file of a run, a few folders deep."""
-    for item in mlflow.client.list_artifacts(run, folder):
-        if not item.is_dir:
-            yield item
-        elif depth < _DEPTH:
-            yield from _files(mlflow, run, item.path, depth + 1)
+def _search(mlflow: Mlflow, deleted: bool, warnings: list[str]) -> tuple[list[Any], list[Any]]:
+    """Return all runs and logged models; an experiment that can't be read is named and hides no other."""
+    from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
+
+    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+    size = _PAGE if sqlite_file(mlflow.uri) is None else _FILE_PAGE
+    runs: list[Any] = []
+    models: list[Any] = []
+
+    def add(experiments: Sequence[str]) -> None:
+        runs.extend(pages(mlflow.client.search_runs, experiments, "", view, size=size))
+        models.extend(logged_models(mlflow, experiments))
+
+    with mlflow.errors():
+        names = {item.experiment_id: item.name for item in pages(mlflow.client.search_experiments, view, size=_PAGE)}
+        for chunk in _chunks(list(names)):
+            before = len(runs)
+            try:
+                add(chunk)
+            except MlflowException as error:
+                if error.get_http_status_code() not in _ONE_EXPERIMENT:
+                    raise
+                del runs[before:]
+                for experiment in chunk:
+                    try:
+                        add([experiment])
+                    except MlflowException as refused:
+                        warnings.append(f"The runs of experiment '{names[experiment]}' are left out: {reason(refused)}")
+    return runs, models
 
 
-def _pages(search: Any, *arguments: Any) -> Iterator[Any]:
-    """Yield everything that a paged search returns."""
-    token = None
-    while True:
-        page = search(*arguments, max_results=_PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+def _roots_to_ask(runs: Sequence[Any]) -> list[str]:
+    """Return the roots of runs whose checkpoints no tag names, and one of each place, to learn whether it is there."""
+    roots, seen = [], set()
+    for run in runs:
+        root = run.info.artifact_uri
+        tagged = any(tag.startswith(CHECKPOINT_TAG) for tag in run.data.tags)
+        if not tagged or store_of(root) not in seen:
+            roots.append(root)
+            seen.add(store_of(root))
+    return roots
 
 
-def _chunks(items: list[str], size: int = 100) -> Iterator[list[str]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _describe(source: str, run: Any, roots: Sequence[Root], answers: Mapping[str, Answer]) -> StoredRun:
+    tags, owner, uri = dict(run.data.tags), run.info.run_id, run.info.artifact_uri
+    checkpoints = {item.name: item for item in _from_tags(source, owner, tags)}
+    problems: list[str] = []
+    for root in (Root(uri, owner, "", ""), *roots):
+        found, why = _below(source, root, answers)
+        checkpoints = {item.name: item for item in found} | checkpoints
+        problems += why
+    return StoredRun(
+        source=source,
+        id=owner,
+        name=run.info.run_name or owner,
+        status=run.info.status.lower(),
+        started=moment(run.info.start_time),
+        parameters=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags={name: value for name, value in tags.items() if not name.startswith(CHECKPOINT_TAG)},
+        checkpoints=tuple(checkpoints[name] for name in sorted(checkpoints)),
+        problem=" ".join(dict.fromkeys(problems)),
+        deleted=run.info.lifecycle_stage != "active",
+    )
 
 
-def _local_folder(uri: str) -> Path | None:
-    """Return the folder of a file: address or a plain path; None for every other kind."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-    from mlflow.utils.uri import is_local_uri
+def _describe_model(source: str, model: Any, root: Root, answers: Mapping[str, Answer]) -> StoredRun:
+    """Describe a logged model that belongs to no run, or goes by its id there, as a run of its own."""
+    checkpoints, problems = _below(source, root, answers)
+    return StoredRun(
+        source=source,
+        id=f"{MODELS}{model.model_id}",
+        name=model.name or model.model_id,
+        status=str(model.status.value if hasattr(model.status, "value") else model.status).lower(),
+        started=moment(model.creation_timestamp),
+        parameters=dict(model.params or {}),
+        metrics={item.key: item.value for item in model.metrics or ()},
+        tags=dict(model.tags or {}),
+        checkpoints=checkpoints,
+        problem=" ".join(problems),
+    )
 
-    return Path(local_file_uri_to_path(uri)) if is_local_uri(uri) else None
+
+def _below(source: str, root: Root, answers: Mapping[str, Answer]) -> tuple[tuple[StoredCheckpoint, ...], list[str]]:
+    """Return the checkpoints among the files below a root, and why they can't be listed, where that is so."""
+    answer = answers.get(root.uri, answers.get(store_of(root.uri), ()))
+    if isinstance(answer, str):
+        return (), [f"Its files can't be listed: {answer}."]
+    metadata = {MODEL_ID: root.model} if root.model else {}
+    found = (
+        StoredCheckpoint(source, root.owner, root.name(file.path), file.size, metadata=metadata)
+        for file in answer
+        if is_weights(file.path)
+    )
+    return tuple(found), []
+
+
+def _summaries(runs: Sequence[StoredRun]) -> list[str]:
+    """Say each problem once, with the runs that have it."""
+    grouped: dict[str, list[str]] = {}
+    for run in runs:
+        if run.problem:
+            grouped.setdefault(run.problem, []).append(run.id)
+    lines = []
+    for problem, ids in grouped.items():
+        more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
+        lines.append(f"Run{'s' if len(ids) > 1 else ''} {', '.join(ids[:_NAMED])}{more}: {problem}")
+    return lines
+
+
+def _chunks(items: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]
 
 
 class MlflowTracker:

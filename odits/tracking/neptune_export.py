@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,116 +12,181 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from odits.core.errors import StoreError
-from odits.core.files import copy_with_progress, expand_home
+from odits.core.files import expand_home, safe_name
+from odits.core.formats import suffix_of
 from odits.core.progress import Progress
-from odits.tracking.neptune_export_reader import (
-    ExportedRun,
-    Summary,
-    exported_runs,
-    is_checkpoint,
-    located,
-    read_batches,
-    summarise,
-)
-from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, aware, select_checkpoint, split_reference
+from odits.tracking.neptune_export_files import FoundFile, bring_out, checkpoints_of, find_files
+from odits.tracking.neptune_export_index import ExportIndex, IndexedRun
+from odits.tracking.neptune_export_layout import Layout, find_layout
+from odits.tracking.neptune_export_reader import milliseconds, moment_at, read_batches
+from odits.tracking.neptune_export_summary import Summary, summarise
+from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, select_checkpoint, split_reference
 
+MOST_PROBLEMS = 5
 CURVE_POINTS = 5000
 """A longer curve is thinned out while it is read: it is drawn on fewer pixels than that."""
 
+_LIST_BYTES = 1 << 20
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class ExportStore:
-    """A `CheckpointStore` over an export's folder, the one that holds data/ and files/."""
+    """A `CheckpointStore` over an export.
 
-    def __init__(self, folder: str) -> None:
+    Args:
+        folder: the one that holds data/ and files/, or the exporter's folder of data.
+        files: the exporter's folder of files, where it lies elsewhere.
+    """
+
+    def __init__(self, folder: str, files: str = "") -> None:
         if not folder:
             raise StoreError("Name the export's folder: neptune-export:FOLDER, where FOLDER holds data/ and files/.")
         self.folder = expand_home(folder).absolute()
+        self._files = expand_home(files).absolute() if files else None
         self.source = f"neptune-export:{self.folder}"
+
+    def layout(self) -> Layout:
+        """Find the export's folders.
+
+        Raises:
+            StoreError: there is no export.
+        """
+        return find_layout(self.folder, self._files)
 
     def list(self) -> Listing:
         """List all runs, newest first; what had to be left out is named."""
-        runs, warnings = exported_runs(self.folder)
-        found: list[StoredRun] = []  # type: ignore[valid-type]
-        for run in runs:
-            try:
-                found.append(self._describe(run, warnings))
-            except StoreError as error:
-                warnings.append(str(error))
+        index = ExportIndex(self.layout())
+        warnings = [*index.warnings]
+        found = [self._describe(run, run.summary, run.files(warnings), warnings) for run in index.runs]
+        index.save()
         found.sort(key=lambda run: run.started or _EPOCH, reverse=True)
         return Listing(tuple(found), tuple(warnings))
 
-    def _describe(self, run: ExportedRun, warnings: list[str]) -> StoredRun:  # type: ignore[valid-type]
-        summary = summarise(run)
+    def _describe(
+        self,
+        indexed: IndexedRun,
+        summary: Summary,
+        files: Sequence[FoundFile],
+        warnings: list[str],  # type: ignore[valid-type]
+    ) -> StoredRun:
+        run = indexed.run
         plain = summary.describe(self.source, run)
         checkpoints = tuple(
-            StoredCheckpoint(self.source, run.id, file.name, place.stat().st_size)
-            for file, place in located(run, summary, warnings)
-            if is_checkpoint(file)
+            StoredCheckpoint(self.source, run.id, file.name, file.size, metadata=_metadata(file))
+            for file in checkpoints_of(files, run.id, warnings)
         )
-        return StoredRun(**{**vars(plain), "checkpoints": checkpoints})
+        artifacts = {file.attribute: _artifact(file) for file in files if file.kind == "artifact"}
+        return replace(plain, checkpoints=checkpoints, parameters={**plain.parameters, **artifacts})
 
-    def _select(self, reference: str) -> tuple[ExportedRun, str]:
-        runs = {run.id: run for run in exported_runs(self.folder)[0]}
+    def _select(self, reference: str) -> tuple[IndexedRun, str]:
+        index = ExportIndex(self.layout())
+        index.save()
+        runs = {run.run.id: run for run in index.runs}
         run, name = split_reference(reference, runs)
         return runs[run], name
+
+    def _whole(self, indexed: IndexedRun, warnings: list[str]) -> tuple[StoredRun, Sequence[FoundFile]]:  # type: ignore[valid-type]
+        """Read one run anew: nothing of it is cut."""
+        summary = summarise(indexed.run, warnings)
+        files = find_files(indexed.run, summary.files, warnings, indexed.known)
+        return self._describe(indexed, summary, files, warnings), files
 
     def run(self, run: str) -> StoredRun:
         """Return one run, by "project/run" or by its own id where that is unique."""
         found, name = self._select(run)
         if name:
             raise StoreError(f"There is no run '{run}' here.")
-        return self._describe(found, [])
+        warnings: list[str] = []
+        whole = self._whole(found, warnings)[0]
+        return replace(whole, problem=" ".join(warnings[:MOST_PROBLEMS]))
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
         """Return every series of numbers, thinned to at most `CURVE_POINTS` points, in order of steps."""
         curves: dict[str, _Thinned] = {}
         columns = ("attribute_path", "attribute_type", "step", "timestamp", "float_value")
-        for batch in read_batches(self._select(run)[0], columns):
+        for batch in read_batches(self._select(run)[0].run, columns, []):
             rows = pa.Table.from_batches([batch])
             complete = pc.and_(pc.is_valid(rows["float_value"]), pc.is_valid(rows["step"]))
             rows = rows.filter(pc.and_(pc.equal(rows["attribute_type"].cast(pa.string()), "float_series"), complete))
-            names, times = rows["attribute_path"].to_pylist(), rows["timestamp"].to_pylist()
+            names, times = rows["attribute_path"].to_pylist(), milliseconds(rows["timestamp"]).to_pylist()
             numbers = (rows[name].cast(pa.float64()).to_pylist() for name in ("step", "float_value"))
             for name, step, value, time in zip(names, *numbers, times, strict=True):
-                curves.setdefault(name or "", _Thinned()).add(Point(step, value, aware(time) if time else None))
-        return {
-            name: tuple(sorted(curve.points, key=lambda point: point.step)) for name, curve in sorted(curves.items())
-        }
+                if name:
+                    curves.setdefault(name, _Thinned()).add(Point(step, value, moment_at(time)))
+        return {name: curve.in_order() for name, curve in sorted(curves.items())}
 
     def find(self, reference: str) -> StoredCheckpoint:
         """Find the checkpoint of "RUN/NAME", or of "RUN" where it has only one."""
-        run, name = self._select(reference)
-        return select_checkpoint(self._describe(run, []), name)
+        indexed, name = self._select(reference)
+        warnings: list[str] = []
+        run, files = self._whole(indexed, warnings)
+        try:
+            return select_checkpoint(run, name)
+        except StoreError:
+            for file in files:
+                if file.claims_weights and not file.is_checkpoint and name in _called(file):
+                    raise StoreError(
+                        f"{file.place.name} is not a safetensors checkpoint, nor one of torch: its content is none."
+                    ) from None
+            raise
 
     def fetch(self, checkpoint: StoredCheckpoint, folder: Path, progress: Progress) -> Path:
-        """Copy the file into the folder."""
-        run, _ = self._select(checkpoint.run)
-        summary: Summary = summarise(run)
-        for file, place in located(run, summary, []):
-            if is_checkpoint(file) and file.name == checkpoint.name:
-                target = folder / place.name
-                copy_with_progress(place, target, progress)
+        """Copy the file into the folder, out of its ZIP where it is in one."""
+        indexed, _ = self._select(checkpoint.run)
+        for file in self._whole(indexed, [])[1]:
+            if file.is_checkpoint and file.name == checkpoint.name:
+                target = folder / (safe_name(Path(file.name).stem) + suffix_of(b"", file.format))
+                bring_out(file, target, progress)
                 return target
         raise StoreError(f"{checkpoint.name} is no longer in {self.folder}.")
 
-    def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
+    def push(
+        self, path: Path, name: str, run: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> StoredCheckpoint:
         """Refuse: an export can only be read."""
         raise StoreError("A Neptune export can only be read; push to mlflow or neptune.")
 
 
+def _metadata(file: FoundFile) -> dict[str, str]:
+    return {"attribute": file.attribute, "format": file.format}
+
+
+def _called(file: FoundFile) -> tuple[str, ...]:
+    """Return the names by which `select_checkpoint` would find a file."""
+    return file.name, Path(file.name).name, Path(file.name).stem
+
+
+def _artifact(file: FoundFile) -> str:
+    """Say what an artifact is: a list of files that lie elsewhere, with their hashes."""
+    sentence = "artifact: a list of files that lie elsewhere"
+    try:
+        if file.size > _LIST_BYTES:
+            return sentence
+        listed = json.loads(file.place.read_bytes())
+        return f"artifact: a list of {len(listed):,} files that lie elsewhere"
+    except (OSError, ValueError, TypeError, RecursionError):
+        return f"{sentence}; it can't be read"
+
+
 class _Thinned:
-    """A curve that keeps every k-th point, k doubling whenever there are too many."""
+    """A curve that keeps every k-th point, k doubling whenever there are too many, and its last one."""
 
     def __init__(self) -> None:
         self.points: list[Point] = []
         self._every, self._seen = 1, 0
+        self._last: Point | None = None
 
     def add(self, point: Point) -> None:
+        if self._last is None or point.step >= self._last.step:
+            self._last = point
         if self._seen % self._every == 0:
             self.points.append(point)
             if len(self.points) > CURVE_POINTS:
                 self.points = self.points[::2]
                 self._every *= 2
         self._seen += 1
+
+    def in_order(self) -> tuple[Point, ...]:
+        """Return the points by step; the end of the curve is always one of them."""
+        kept = self.points if self._last is None or self._last in self.points else [*self.points[:-1], self._last]
+        return tuple(sorted(kept, key=lambda point: point.step))

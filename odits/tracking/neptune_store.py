@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 from odits.core.errors import StoreError
 from odits.core.files import cache_home, file_digest, link_or_copy, safe_name, watched
 from odits.core.progress import Progress
-from odits.models.reference import read_metadata
 from odits.tracking.connections import (
     ANSWER_S,
     answer_within,
@@ -32,6 +31,7 @@ from odits.tracking.connections import (
     redact,
     require_reachable,
 )
+from odits.tracking.model_card import describe_weights, model_card
 from odits.tracking.store import (
     Listing,
     Point,
@@ -207,9 +207,13 @@ class NeptuneStore:
             opened[attribute].download(str(target), progress_bar=False)
         return target
 
-    def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """Store the safetensors file as a checkpoint."""
-        metadata = read_metadata(path)
+    def push(
+        self, path: Path, name: str, run: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> StoredCheckpoint:
+        """Store the safetensors file as a checkpoint, with its model card as checkpoints/NAME_card."""
+        from neptune.types import File
+
+        metadata = describe_weights(path, metrics or {})
         stem = safe_name(name.removesuffix(".safetensors"))
         digest, size = file_digest(path), path.stat().st_size
         options: dict[str, Any] = {"with_id": self.run(run).id} if run else {"name": name}
@@ -217,7 +221,10 @@ class NeptuneStore:
             opened[f"checkpoints/{stem}"].upload(str(path), wait=True)
             opened[f"{RECORDS}/{stem}"] = json.dumps({"sha256": digest, "size": size, "metadata": metadata})
             owner = str(opened["sys/id"].fetch())
-        return StoredCheckpoint(self.source, owner, f"checkpoints/{stem}.safetensors", size, digest, metadata)
+            stored = StoredCheckpoint(self.source, owner, f"checkpoints/{stem}.safetensors", size, digest, metadata)
+            card = model_card(name, [stored], {})
+            opened[f"checkpoints/{stem}_card"].upload(File.from_content(card, extension="md"), wait=True)
+        return stored
 
 
 def describe_row(source: str, row: Any) -> StoredRun:

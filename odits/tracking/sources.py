@@ -13,16 +13,19 @@ STORE_FORMS = f"mlflow[:URI], neptune[:PROJECT] or {EXPORT}:FOLDER"
 TRACKER_FORMS = "mlflow[:URI], neptune[:PROJECT] or none"
 
 
-def open_store(source: str = "mlflow") -> CheckpointStore:
+def open_store(source: str = "mlflow", files: str = "") -> CheckpointStore:
     """Make the store of a reference; nothing is asked of it yet.
 
     Args:
         source: "mlflow[:URI]", "neptune[:PROJECT]" or "neptune-export:FOLDER".
+        files: the folder of an export's files, where it lies apart from the data.
 
     Raises:
-        StoreError: no such kind of store, or an export without a folder.
+        StoreError: no such kind of store, an export without a folder, or files of something else.
     """
     kind, _, place = source.strip().partition(":")
+    if files and kind != EXPORT:
+        raise StoreError(f"Only an export has a folder of files: --files goes with --source {EXPORT}:FOLDER.")
     if kind == "mlflow":
         from odits.tracking.mlflow_store import MlflowStore
 
@@ -34,7 +37,7 @@ def open_store(source: str = "mlflow") -> CheckpointStore:
     if kind == EXPORT:
         from odits.tracking.neptune_export import ExportStore
 
-        return ExportStore(place)
+        return ExportStore(place, files)
     raise StoreError(f"There is no kind of store '{kind}': use {STORE_FORMS}.")
 
 

@@ -59,7 +59,12 @@ class StoredCheckpoint:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run in a store: parameters as text, each metric's last value, and its checkpoints."""
+    """A run in a store: parameters as text, each metric's last value, and its checkpoints.
+
+    Attributes:
+        problem: a sentence why its files, or some of them, can't be listed or had.
+        deleted: whether it waits in the store's bin.
+    """
 
     source: str
     id: str
@@ -70,6 +75,8 @@ class StoredRun:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     checkpoints: tuple[StoredCheckpoint, ...] = ()
+    problem: str = ""
+    deleted: bool = False
 
 
 class Listing(NamedTuple):
@@ -107,8 +114,17 @@ class CheckpointStore(Protocol):
     def fetch(self, checkpoint: StoredCheckpoint, folder: Path, progress: Progress) -> Path:
         """Copy the file as it is into an empty folder; nothing is checked yet (`pull` does that)."""
 
-    def push(self, path: Path, name: str, run: str | None = None) -> StoredCheckpoint:
-        """Store a local file as a checkpoint, in a run of its own unless one is named."""
+    def push(
+        self, path: Path, name: str, run: str | None = None, metrics: Mapping[str, float] | None = None
+    ) -> StoredCheckpoint:
+        """Store a local file as a checkpoint with its model card, in a run of its own unless one is named.
+
+        Args:
+            path: a safetensors file.
+            name: how it is called there.
+            run: the id of the run.
+            metrics: what was measured with it, for the card.
+        """
 
 
 class Run(Protocol):
@@ -210,7 +226,8 @@ def select_checkpoint(run: StoredRun, name: str) -> StoredCheckpoint:
         StoreError: none, or more than one, of that name.
     """
     found = [item for item in run.checkpoints if not name or name == item.name]
-    found = found or [item for item in run.checkpoints if name in (Path(item.name).name, Path(item.name).stem)]
+    found = found or [item for item in run.checkpoints if name == Path(item.name).name]
+    found = found or [item for item in run.checkpoints if name == Path(item.name).stem]
     if len(found) == 1:
         return found[0]
     names = ", ".join(item.name for item in run.checkpoints) or "none"

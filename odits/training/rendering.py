@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from odits.core.errors import OditsError
 from odits.core.files import expand_home, sha256_of
-from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH
+from odits.models.clip.sign_tower import CROP_HEIGHT, CROP_WIDTH
 
 CANVAS_HEIGHT, CANVAS_WIDTH = 88, 320
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "/Library/Fonts", "C:/Windows/Fonts")

@@ -115,11 +115,12 @@ def inherited_metadata(reference: str | ModelRef) -> dict[str, str]:
         reference: of the model.
 
     Returns:
-        "architecture" and, where known, "preprocess" (JSON).
+        "architecture" and, where known, "preprocess" and, of a custom architecture, "model_cfg" (JSON).
     """
     ref = parse(reference, "clip")
     if not ref.tag:
-        return {"architecture": ref.architecture} | {k: v for k, v in ref.header.items() if k == "preprocess"}
+        handed_on = ("preprocess", "model_cfg")
+        return {"architecture": ref.architecture} | {k: v for k, v in ref.header.items() if k in handed_on}
     architecture, options = ref.architecture, get_pretrained_cfg(ref.architecture, ref.tag)
     if options.get("quick_gelu") and f"{architecture}-quickgelu" in architectures():
         architecture += "-quickgelu"  # the same weights mean something else with the other activation

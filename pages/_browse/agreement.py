@@ -6,12 +6,23 @@ import pandas as pd
 import streamlit as st
 
 from odits.core.errors import OditsError
-from odits.data.annotations import VERDICTS, ImageWord, Mark, annotators, import_marks, marks_csv, read_marks
+from odits.data.annotations import (
+    VERDICTS,
+    ImageWord,
+    Mark,
+    annotators,
+    differing_marks,
+    import_marks,
+    marks_csv,
+    read_marks,
+)
+from odits.data.label_studio import import_tasks
 from odits.metrics.agreement import Agreement, agreement
 from pages._shared import state
-from pages._shared.layout import complain, count_of, escape_markdown, file_stem, guarded, table_download
+from pages._shared.layout import bullets, complain, count_of, escape_markdown, file_stem, guarded, table_download
 
 _TAKEN, _REFUSED, _ROUND = "odits-marks-taken", "odits-marks-refused", "odits-marks-round"
+_REMARKS, _DIFFERING = "odits-marks-remarks", "odits-marks-differing"
 
 
 def show_agreement() -> None:
@@ -113,16 +124,31 @@ def download_marks(name: str, label: str, key: str) -> None:
 def _import() -> None:
     key = f"marks-file-{st.session_state.get(_ROUND, 0)}"
     st.file_uploader(
-        "Add the marks of an annotator from another machine (a CSV file saved here or there)",
-        ["csv"],
+        "Add marks: the CSV file of an annotator from another machine, or an export of Label Studio (JSON)",
+        ["csv", "json"],
         key=key,
         on_change=_take_in,
         args=(key,),
+        help="Marks of Label Studio are stored under your name on the left.",
     )
     if taken := st.session_state.pop(_TAKEN, None):
         st.success(escape_markdown(taken), icon=":material/check_circle:")
+    if remarks := st.session_state.pop(_REMARKS, None):
+        st.warning(bullets(remarks), icon=":material/warning:")
     if refused := st.session_state.pop(_REFUSED, None):
         complain(refused)
+    if differing := st.session_state.pop(_DIFFERING, None):
+        stays, conflicts = differing
+        st.caption(f"{count_of(len(conflicts), 'word')} marked otherwise here: {stays}.")
+        table = pd.DataFrame(
+            {
+                "image": [one.about.image for one in conflicts],
+                "word": [one.about.word for one in conflicts],
+                "here": [one.here.verdict for one in conflicts],
+                "in the file": [one.there.verdict for one in conflicts],
+            }
+        )
+        st.dataframe(table, hide_index=True, key="import-conflicts")
 
 
 def _take_in(key: str) -> None:
@@ -130,10 +156,20 @@ def _take_in(key: str) -> None:
     if file is None:
         return
     try:
-        done = import_marks(file.getvalue(), file.name)
-        st.session_state[_TAKEN] = (
-            f"{file.name} holds {done.read:,} marks of {done.name}; {done.new:,} of them are new here."
-        )
+        if file.name.lower().endswith(".json"):
+            me = str(state.get("annotator") or "")
+            if not me.strip():
+                raise OditsError("Give your name on the left first: the marks are stored under it.")
+            done = import_tasks(file.getvalue(), me, file.name)
+            name, read, new = done.name, done.read, done.new
+            conflicts, stays = list(done.conflicts), "the marks here stay"
+            st.session_state[_REMARKS] = list(done.remarks)
+        else:
+            conflicts, stays = differing_marks(file.getvalue(), file.name), "of two marks the newer one counts"
+            name, read, new = import_marks(file.getvalue(), file.name)
+        st.session_state[_TAKEN] = f"{file.name} holds {read:,} marks of {name}; {new:,} of them are new here."
+        if conflicts:
+            st.session_state[_DIFFERING] = (stays, conflicts)
     except OditsError as error:
         st.session_state[_REFUSED] = str(error)
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1

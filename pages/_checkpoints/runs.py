@@ -39,11 +39,11 @@ NUMBER = st.column_config.NumberColumn(format="%.4f")
 
 def view() -> None:
     """Draw this part of the page."""
-    source = stores.choose_source()
+    place = stores.choose_source()
     state.publish("tab", *stores.link_names(), "runs")
-    if source is None:
+    if place is None:
         return
-    found = stores.listing(source)
+    found = stores.listing(place)
     for warning in found.warnings[:5]:
         st.warning(escape_markdown(warning), icon=":material/info:")
     if not found.runs:
@@ -55,8 +55,8 @@ def view() -> None:
         return
     chosen = choose_runs(found.runs)
     names = run_names(found.runs)
-    known = curves_of(chosen, source)
-    show_checkpoints(chosen, names, known, source)
+    known = curves_of(chosen, place)
+    show_checkpoints(chosen, names, known, place)
     show_curves({names[run]: curves for run, curves in list(known.items())[:MOST_CURVES]}, len(chosen))
 
 
@@ -89,20 +89,20 @@ def choose_runs(runs: Sequence[StoredRun]) -> list[StoredRun]:
     return [runs[row] for row in rows]
 
 
-def curves_of(runs: Sequence[StoredRun], source: str) -> dict[str, Curves]:
+def curves_of(runs: Sequence[StoredRun], place: stores.Place) -> dict[str, Curves]:
     """Read the curves of the runs, by their ids; a run whose curves can't be had is named."""
     found: dict[str, Curves] = {}
     with st.spinner("Reading the curves …"):
         for run in runs:
             try:
-                found[run.id] = stores.curves(run, source)
+                found[run.id] = stores.curves(run, place)
             except OditsError as error:
                 complain(str(error))
     return found
 
 
 def show_checkpoints(
-    runs: Sequence[StoredRun], names: Mapping[str, str], known: Mapping[str, Curves], source: str
+    runs: Sequence[StoredRun], names: Mapping[str, str], known: Mapping[str, Curves], place: stores.Place
 ) -> None:
     """Show the checkpoints of the chosen runs, and offer to bring those ticked to this machine."""
     found = [(run, item) for run in runs for item in run.checkpoints]
@@ -110,8 +110,11 @@ def show_checkpoints(
         st.info("Tick a run to see its checkpoints and its curves.", icon=":material/ads_click:")
         return
     st.subheader("Checkpoints", anchor=False)
+    for problem in dict.fromkeys(run.problem for run in runs if run.problem):
+        st.caption(escape_markdown(problem))
     if not found:
-        st.caption("The chosen runs have stored no checkpoint.")
+        if not any(run.problem for run in runs):
+            st.caption("The chosen runs have stored no checkpoint.")
         return
     here = [is_here(item) or _same_weights_here(item) for _, item in found]
     table = checkpoint_table(found, names, known, stored_now(), here)
@@ -137,12 +140,13 @@ def show_checkpoints(
         table_download(table, "stored-checkpoints", "stored", "Table")
         if ticked and not missing:
             st.caption("What you ticked is here already: you find it under *On this machine*.")
-    offer_pull(source, missing, architecture, bool(ticked))
+    offer_pull(place, missing, architecture, bool(ticked))
 
 
 def choose_architecture(missing: Sequence[StoredCheckpoint]) -> str:
     """Ask what architecture the pickles among them hold: they don't say it. Empty where there are none."""
-    if all(PurePosixPath(item.name).suffix.lower() == ".safetensors" for item in missing):
+    kinds = [item.metadata.get("format") or PurePosixPath(item.name).suffix.lower().lstrip(".") for item in missing]
+    if all(kind == "safetensors" for kind in kinds):
         return ""
     return st.selectbox("Architecture", ARCHITECTURES, key="pull-architecture", width=200) or ""
 
@@ -151,11 +155,11 @@ def _same_weights_here(item: StoredCheckpoint) -> bool:
     return item.digest is not None and item.digest in {ref.digest for ref in word_models()}
 
 
-def offer_pull(source: str, missing: Sequence[StoredCheckpoint], architecture: str, ticked: bool) -> None:
+def offer_pull(place: stores.Place, missing: Sequence[StoredCheckpoint], architecture: str, ticked: bool) -> None:
     """Offer to bring checkpoints to this machine, one after the other."""
 
     def work(job: jobs.Job) -> None:
-        store = open_store(source)
+        store = open_store(*place)
         for number, item in enumerate(missing, 1):
             size = f" ({item.size / 2**20:,.0f} MB)" if item.size else ""
             which = f" {number} of {len(missing)}" if len(missing) > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,36 +22,46 @@ FRESH_S = 120
 """Seconds for which an answer of a store is not asked for again."""
 
 
+class Place(NamedTuple):
+    """A store as `open_store` takes it: its reference, and where the files of an export lie."""
+
+    source: str
+    files: str = ""
+
+
 class Kind(NamedTuple):
-    """A kind of store: how it is offered, and what has to be typed."""
+    """A kind of store: how it is offered, and what has to be typed; `files` is the label of a second field."""
 
     title: str
     label: str = ""
     example: str = ""
     needed: bool = False
+    files: str = ""
 
 
 KINDS = {
     "mlflow": Kind("MLflow, this machine's"),
     "mlflow-at": Kind("MLflow, another one", "Address of the server, or a SQLite file", "https://host:5000", True),
     "neptune": Kind("Neptune project", "Project (empty: the one in NEPTUNE_PROJECT)", "team/project"),
-    "neptune-export": Kind("Neptune export folder", "Folder that holds data/ and files/", "~/neptune-export", True),
+    "neptune-export": Kind(
+        "Neptune export folder",
+        "Folder that holds data/ and files/, or the data alone",
+        "~/neptune-export",
+        True,
+        "Folder of the files, where they lie apart",
+    ),
 }
 
 
-def choose_source() -> str | None:
-    """Ask for the store; return its reference for `open_store`, or None where its place is missing."""
+def choose_source() -> Place | None:
+    """Ask for the store; return None where its place is missing."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="source-row"):
         kind = state.choose("Runs from", list(KINDS), "source", lambda name: KINDS[name].title, width=260)
-        place = ""
+        place = files = ""
         if KINDS[kind].label:
-            now = str(state.get(f"place-{kind}") or "")
-            place = st.text_input(
-                KINDS[kind].label,
-                placeholder=KINDS[kind].example,
-                width="stretch",
-                **state.bind(f"place-{kind}", now),
-            ).strip()
+            place = _typed(f"place-{kind}", KINDS[kind].label, KINDS[kind].example)
+        if KINDS[kind].files:
+            files = _typed(f"files-{kind}", KINDS[kind].files, "")
         if st.button("Refresh", icon=":material/refresh:", key="refresh"):
             refresh()
     if place != redact(place):
@@ -65,13 +76,19 @@ def choose_source() -> str | None:
         st.info(f"{KINDS[kind].label}: for example `{KINDS[kind].example}`.", icon=":material/edit:")
         return None
     name = kind.removesuffix("-at")
-    return f"{name}:{place}" if place else name
+    return Place(f"{name}:{place}" if place else name, files)
+
+
+def _typed(name: str, label: str, example: str) -> str:
+    now = str(state.get(name) or "")
+    return st.text_input(label, placeholder=example, width="stretch", **state.bind(name, now)).strip()
 
 
 def link_names() -> list[str]:
     """Return the names that a link needs to reopen the store."""
     kind = str(state.get("source") or "")
-    return ["source", f"place-{kind}"] if KINDS.get(kind, KINDS["mlflow"]).label else ["source"]
+    known = KINDS.get(kind, KINDS["mlflow"])
+    return ["source", *([f"place-{kind}"] if known.label else []), *([f"files-{kind}"] if known.files else [])]
 
 
 def refresh() -> None:
@@ -80,33 +97,33 @@ def refresh() -> None:
     _curves.clear()
 
 
-def listing(source: str) -> Listing:
+def listing(place: Place) -> Listing:
     """List all runs of a store, newest first. Raises OditsError, in one sentence, within 10 s."""
     with st.spinner("Asking for the runs …", show_time=True):
-        found = _list(source)
+        found = _list(place)
     if isinstance(found, str):
         raise OditsError(found)
     return found
 
 
 @st.cache_resource(max_entries=8, ttl=FRESH_S, show_spinner=False)
-def _list(source: str) -> Listing | str:
+def _list(place: Place) -> Listing | str:
     """Ask the store, or return the sentence why it does not answer: one that is down is not asked on every click."""
     try:
-        return open_store(source).list()
+        return open_store(*place).list()
     except OditsError as error:
         return str(error)
 
 
-def curves(run: StoredRun, source: str) -> dict[str, tuple[Point, ...]]:
+def curves(run: StoredRun, place: Place) -> dict[str, tuple[Point, ...]]:
     """Read every metric's history of a run. Raises OditsError where the store fails."""
     last = tuple(sorted((name, float(value)) for name, value in run.metrics.items()))
-    return _curves(source, run.id, run.status, hash(last))
+    return _curves(place, run.id, run.status, hash(last))
 
 
 @st.cache_resource(max_entries=64, ttl=3600, show_spinner=False)
-def _curves(source: str, run: str, status: str, last: int) -> dict[str, tuple[Point, ...]]:
-    return open_store(source).curves(run)
+def _curves(place: Place, run: str, status: str, last: int) -> dict[str, tuple[Point, ...]]:
+    return open_store(*place).curves(run)
 
 
 Curves = Mapping[str, Sequence[Point]]
@@ -122,10 +139,9 @@ LOSSES = ("loss/total", "train/loss", "loss")
 
 def run_names(runs: Sequence[StoredRun]) -> dict[str, str]:
     """Return the name of each run by its id; equal ones are told apart by their ids."""
-    names = [run.name for run in runs]
+    names = Counter(run.name for run in runs)
     return {
-        run.id: run.name if names.count(run.name) == 1 else f"{run.name} · {run.id.rpartition('/')[2][:8]}"
-        for run in runs
+        run.id: run.name if names[run.name] == 1 else f"{run.name} · {run.id.rpartition('/')[2][:8]}" for run in runs
     }
 
 
@@ -140,6 +156,7 @@ def run_table(runs: Sequence[StoredRun]) -> pd.DataFrame:
             "Total loss": next((run.metrics[name] for name in LOSSES if name in run.metrics), None),
             **{title: evaluated(run.metrics, path) for title, path in METRICS.items()},
             "Checkpoints": len(run.checkpoints),
+            "Out of reach": run.problem or None,
         }
         for run in runs
     ]
@@ -229,8 +246,7 @@ def _plain_name(name: str) -> str:
 
 
 def _known(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table without the metrics that nobody measured."""
-    empty = [
-        title for title in ("Total loss", "Loss", "Epoch", *METRICS) if title in table and table[title].isna().all()
-    ]
+    """Return the table without the columns of which nothing is known."""
+    optional = ("Total loss", "Loss", "Epoch", "Out of reach", *METRICS)
+    empty = [title for title in optional if title in table and table[title].isna().all()]
     return table.drop(columns=empty)

@@ -13,7 +13,6 @@ from odits.core.pool import Item
 from odits.counting.tuning import Tunable, tunable_candidates, tunable_objects
 from odits.data import ImageRecord
 from odits.data.images import ImageError
-from odits.models.registry import EMBEDDED
 from odits.models.segmentation.batch import ObjectsRequest, precompute
 from odits.models.segmentation.candidates import stored_candidates
 from odits.models.segmentation.parameters import EXACT, SamParameters
@@ -98,7 +97,7 @@ def _forget() -> None:
 def offer_tunable(pictures: Sequence[ImageRecord], request: ObjectsRequest, key: str) -> Tunable | None:
     """Return the filters that can be tried over the pictures; offer what SAM's filters need first."""
     keys = tuple(picture.stamp for picture in pictures)
-    if request.reference == EMBEDDED:
+    if not request.has_candidates:
         return tunable_objects(_boxes(keys, key, pictures))
     parameters = request.parameters or SamParameters()
     if parameters.mode != EXACT:

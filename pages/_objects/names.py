@@ -29,10 +29,15 @@ def _names() -> dict[tuple[str, str], tuple[tuple[str, str], ObjectNames]]:
     return {}
 
 
-def names_for(opened: Opened, segmenter: Segmenter, count: int) -> ObjectNames | None:
-    """Return the names that these objects were given, if any."""
+def names_for(opened: Opened, segmenter: Segmenter, detections: sv.Detections) -> ObjectNames | None:
+    """Return the names that these objects were given, if any; else the texts that they were found for."""
     found = _names().get((opened.digest, segmenter.key))
-    return found[1] if found and len(found[1].names) == count else None
+    if found and len(found[1].names) == len(detections):
+        return found[1]
+    from odits.objects.detections import texts_of
+
+    texts = texts_of(detections)
+    return ObjectNames(texts, detections.confidence, "the text asked for", "the text asked for") if texts else None
 
 
 def offer_names(
@@ -67,7 +72,7 @@ def offer_names(
             icon=":material/label:",
         )
         jobs.offer(task)
-        named = names_for(opened, segmenter, len(detections))
+        named = names_for(opened, segmenter, detections)
         if named:
             count = sum(bool(name) for name in named.names)
             st.caption(

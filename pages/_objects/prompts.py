@@ -13,6 +13,7 @@ from PIL import Image
 from odits.data import ImageRecord
 from odits.data.predictions import Segmenter
 from odits.figures.theme import data_uri
+from odits.models.segmentation.segmenters import takes_prompts
 from pages._shared.layout import escape_markdown, file_stem
 from pages._shared.pictures import Opened, preview
 from pages._shared.segmenters import find_objects
@@ -20,7 +21,8 @@ from pages._shared.segmenters import find_objects
 if TYPE_CHECKING:
     import supervision as sv
 
-    from odits.models.segmentation.sam import PromptedImage, PromptMasks
+    from odits.models.segmentation.sam import PromptMasks
+    from odits.models.segmentation.segmenters import AnyPromptedImage
 
 
 _HTML = '<div class="stage"><img draggable="false"><div class="box"></div></div>'
@@ -139,9 +141,7 @@ GET_SAM = (
 
 def ask_for_mask(picture: ImageRecord, opened: Opened, segmenter: Segmenter) -> sv.Detections | None:
     """Ask for a click or a box; return what is there as the only object, None before that or where nothing is."""
-    from odits.models.segmentation.sam import SamSegmenter
-
-    by_sam = isinstance(segmenter, SamSegmenter)
+    by_sam = takes_prompts(segmenter)
     if not by_sam:
         st.info(GET_SAM, icon=":material/ads_click:")
     key = f"prompt-{opened.digest[:12]}"
@@ -164,10 +164,8 @@ def ask_for_mask(picture: ImageRecord, opened: Opened, segmenter: Segmenter) -> 
 
 
 @st.cache_resource(max_entries=2, show_spinner="SAM encodes the picture, once …", show_time=True)
-def _encoded(digest: str, weights: str, _segmenter: Any, _opened: Opened) -> PromptedImage:
-    from odits.models.segmentation.sam import PromptedImage
-
-    return PromptedImage(_segmenter.model, _opened.image)
+def _encoded(digest: str, weights: str, _segmenter: Any, _opened: Opened) -> AnyPromptedImage:
+    return _segmenter.encode(_opened.image)
 
 
 def _found(prompt: Prompt, picture: ImageRecord, opened: Opened, segmenter: Segmenter) -> PromptMasks | None:

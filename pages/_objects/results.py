@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
 from odits.data import ImageRecord, Vocabulary
+from odits.data.exports import SHAPES, Files
 from odits.data.predictions import Segmenter
 from odits.figures.words import top_words_figure
 from pages._objects import filters
 from pages._shared import state
+from pages._shared.exports import export_menu
 from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, table_download
 from pages._shared.pictures import Opened, short_name
 from pages._shared.word_models import predict, show_caption
@@ -143,6 +146,15 @@ def _exports(
         on_click="ignore",
         help="The objects shown, as COCO JSON with run-length-encoded masks",
     )
+
+    def files(format: str, shape: str, prefix: str | None) -> Files:
+        from odits.objects.coco import exported_files
+
+        # the picture's own name, not the path of the file it lies in here
+        one = replace(exported(), name=picture.name, source=None)
+        return exported_files([one], format, shape, prefix, segmenter.name)
+
+    export_menu("objects", stem, files, "objects shown", SHAPES)
     st.download_button(
         "Masks",
         labels,

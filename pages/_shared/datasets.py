@@ -9,11 +9,13 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.core.files import asset, expand_home
 from odits.data import Dataset, ImageRecord, find_data_folder, read_dataset
+from odits.data.images import image_facts
+from odits.data.records import SUFFIXES
 from pages._shared import state
 from pages._shared.layout import complain, count_of, escape_markdown
 from pages._shared.pictures import open_picture
 
-FILE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "mpo"]
+FILE_TYPES = sorted(suffix[1:] for suffix in SUFFIXES)
 MAX_UPLOADED_BYTES = 512 * 2**20
 SPLIT_NAMES = {"eval": "evaluation images", "train": "training images", "all": "all images"}
 """How the splits of a data set are called, in the order in which they are offered."""
@@ -25,7 +27,9 @@ GET_SVT = (
     "The Street View Text data set (SVT) is free for research. Get the archive `svt.zip` of *The Street View Text "
     "Dataset* (UCSD; ICDAR lists it too), unpack it, and type its folder here: the one with `train.xml`, `test.xml` "
     "and `img/`. A folder of your own works too: images and a `lexicons.csv` with the columns `file`, `words` and, if "
-    "you like, `split`. To have it at every start, name the folder in `ODITS_DATA`, or put it at `data/svt1`."
+    "you like, `split`; so do ICDAR 2013 and 2015, Total-Text, COCO-Text, TextOCR, IIIT 5K-Word and IIIT-STR as they "
+    "unpack, and Parquet or Arrow files with images. To have it at every start, name the folder in `ODITS_DATA`, or "
+    "put it at `data/svt1`."
 )
 
 
@@ -40,14 +44,16 @@ def choose_dataset() -> Dataset | None:
             key="widget-data-folder",
             placeholder=str(dataset.root) if dataset is not None else "for example ~/data/svt1",
             on_change=_name_folder,
-            help="On the machine that runs the explorer. All pages use it until this tab is closed.",
+            help="On the machine that runs the explorer; a Parquet or Arrow file works too. All pages use it until "
+            "this tab is closed.",
         )
         if problem is not None:
             complain(problem)
         elif dataset is None:
             st.caption(GET_SVT)
         else:
-            st.caption(f"{count_of(len(dataset.records), 'image')} in {escape_markdown(str(dataset.root))}")
+            read_as = f", read as {dataset.reader}" if dataset.reader != dataset.name else ""
+            st.caption(f"{count_of(len(dataset.records), 'image')} in {escape_markdown(str(dataset.root) + read_as)}")
     return dataset
 
 
@@ -69,10 +75,17 @@ def _current() -> tuple[Dataset | None, str | None]:
         folder = find_data_folder(expand_home(typed) if typed else None)
         if folder is None:
             return None, None
-        stamps = tuple((file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("*.[xc]*")))
+        stamps = tuple((file.name, file.stat().st_mtime_ns) for file in _annotation_files(folder))
         return _read(str(folder), stamps), None
     except OditsError as error:
         return None, str(error)
+
+
+def _annotation_files(folder: Path) -> list[Path]:
+    """List what tells that a data set has changed: its tables, the folders beside them, or the one file it is."""
+    suffixes = (".xml", ".csv", ".json", ".mat", ".txt", ".parquet", ".arrow")
+    within = [path for path in folder.glob("*") if path.suffix.lower() in suffixes or path.is_dir()]
+    return [folder, *sorted(within)[:1000]]
 
 
 def _name_folder() -> None:
@@ -157,6 +170,8 @@ def _take_in(key: str) -> None:
             break
         try:
             open_picture(picture)
+            if image_facts(data, picture.name).several:
+                problems.append(f"{picture.name} holds several frames or pages; the first is shown.")
         except OditsError as error:
             problems.append(str(error))
             continue

@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.pages_manager import PagesManager
 
 from odits.core.errors import OditsError
+from odits.data.csv_tables import guard
 from pages._shared import state
 
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
@@ -131,7 +132,7 @@ def table_download(table: pd.DataFrame, name: str, key: str, label: str = "Table
     """Draw a button that saves a table as CSV."""
     st.download_button(
         label,
-        lambda: table.to_csv(index=index).encode("utf-8-sig"),
+        lambda: csv_of(table, index),
         file_name=f"{name}.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -139,6 +140,14 @@ def table_download(table: pd.DataFrame, name: str, key: str, label: str = "Table
         on_click="ignore",
         help="Comma-separated values (CSV)",
     )
+
+
+def csv_of(table: pd.DataFrame, index: bool = False) -> bytes:
+    """Return a table as CSV, UTF-8 with a byte order mark; no cell of it runs as a formula in a spreadsheet."""
+    safe = table.reset_index() if index else table
+    safe = safe.astype(object).map(lambda cell: guard(cell) if isinstance(cell, str) else cell)
+    safe.columns = ["" if index and place == 0 else guard(str(name)) for place, name in enumerate(safe.columns)]
+    return safe.to_csv(index=False).encode("utf-8-sig", "replace")
 
 
 def file_stem(name: str) -> str:

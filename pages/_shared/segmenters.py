@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from odits.models.segmentation.parameters import SamParameters
 
-OWN_FILE = "sam:file"
+OWN_FILES = {
+    "sam:file": "SAM, my own weights",
+    "sam2:folder": "SAM 2, my own folder",
+    "sam3:folder": "SAM 3, my own folder",
+}
+"""Segmenters whose weights the user names, by the key of the choice."""
+_OWN_HELP = "A folder with config.json and model.safetensors, or a name on the Hugging Face hub such as {}."
+_PUBLISHED = {"sam": "facebook/sam-vit-base", "sam2": "facebook/sam2.1-hiera-tiny", "sam3": "facebook/sam3"}
+_SAM_1 = ("mode", "output_mode")
+"""What only SAM 1's generator has."""
 _TITLES = {
     "mode": "Exact or approximate",
     "points_per_side": "Points per side",
@@ -46,26 +55,45 @@ def choose_segmenter() -> tuple[str, SamParameters | None]:
     titles = {
         reference: ref.name if ref.ready else f"{ref.name} ({ref.megabytes:,} MB download)"
         for reference, ref in found.items()
-    } | {OWN_FILE: "SAM, my own weights file"}
+    } | OWN_FILES
     kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key))
-    if kind == OWN_FILE:
-        path = st.text_input("Path of the weights file", **state.bind("weights", state.get("weights") or ""))
-        return f"sam:{path.strip()}", _choose_parameters()
+    family = kind.partition(":")[0]
+    if kind in OWN_FILES:
+        text = f"Meta's file, or: {_OWN_HELP}" if family == "sam" else _OWN_HELP
+        path = st.text_input(
+            "Path of the weights file" if family == "sam" else "Folder of the weights",
+            help=text.format(_PUBLISHED[family]),
+            **state.bind("weights", state.get("weights") or ""),
+        )
+        return f"{family}:{path.strip()}", _choose_parameters(family)
     if found[kind].note:
         st.caption(found[kind].note)
-    return kind, None if kind == EMBEDDED else _choose_parameters()
+    return kind, None if kind == EMBEDDED else _choose_parameters(family)
 
 
-def _choose_parameters() -> SamParameters:
-    """Ask for SAM's parameters; at first they are those of Table 3.2."""
-    from odits.models.segmentation.parameters import MODES, OUTPUT_MODES, SamParameters
+def _choose_parameters(family: str) -> SamParameters:
+    """Ask for SAM's parameters; at first they are those of Table 3.2. SAM 3 is asked for what a text names, too."""
+    from odits.models.segmentation.parameters import MODES, OUTPUT_MODES, Sam3Parameters, parameters_of
 
+    chosen = parameters_of(family)
+    by_name = {item.name: item for item in fields(chosen)}
+    values: dict[str, Any] = {}
+    if family == "sam3":
+        values["text"] = st.text_input(
+            "Find",
+            placeholder="sign, door",
+            help=by_name["text"].metadata["help"],
+            **state.bind("sam-text", state.get("sam-text") or ""),
+        )
+        if Sam3Parameters(text=values["text"]).phrases:
+            values["text_threshold"] = _parameter(by_name["text_threshold"], "Match, at least", ())
+            return chosen(**values)
     choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
-    by_name = {item.name: item for item in fields(SamParameters)}
+    titles = {name: title for name, title in _TITLES.items() if family == "sam" or name not in _SAM_1}
     with st.expander("SAM's parameters", icon=":material/tune:"):
-        values = {name: _parameter(by_name[name], title, choices.get(name, ())) for name, title in _TITLES.items()}
+        values |= {name: _parameter(by_name[name], title, choices.get(name, ())) for name, title in titles.items()}
         st.button("Back to the thesis's values", on_click=_reset_parameters, type="tertiary")
-    return SamParameters(**values)
+    return chosen(**values)
 
 
 def _parameter(item: Field[Any], title: str, choices: tuple[str, ...]) -> Any:
@@ -119,12 +147,12 @@ def identity_of(reference: str, parameters: SamParameters | None) -> SegmenterId
 
 
 def _need_weights(reference: str) -> None:
-    if reference == "sam:":
+    if reference in ("sam:", "sam2:", "sam3:"):
         raise NeededError("Give the path of SAM's weights on the left.")
     ref = parse(reference, "segmenter")
     if ref.ready:
         return
-    size = f"{ref.megabytes:,} MB"
+    size = f"{ref.megabytes:,} MB" if ref.megabytes else "of a size that the hub knows"
     jobs.offer(
         jobs.Task(
             key=f"download-{ref.reference}",

@@ -124,7 +124,7 @@ def need_weights(reference: str, *kinds: Kind) -> None:
         OditsError: there is no such model, or it is none of these kinds.
     """
     ref = parse(reference, *(kinds or WORD_MODELS))
-    if not ref.tag or ref.reference in _here():
+    if not ref.published or ref.reference in _here():
         return
     if registry.is_here(ref):
         _here().add(ref.reference)
@@ -135,7 +135,7 @@ def need_weights(reference: str, *kinds: Kind) -> None:
             button=f"Download {ref.name}",
             title=f"Downloading {ref.name}",
             run=lambda job: registry.fetch(ref, job.report),
-            note="Once: open_clip's weights, some hundred megabytes, from the Hugging Face hub.",
+            note="Once: some hundred megabytes from the Hugging Face hub.",
             stopped="Stopped. The button goes on with the download from there.",
             icon=":material/download:",
         )

@@ -105,5 +105,5 @@ def test_precompute_of_a_folder(home: Path, street: Path) -> None:
     assert len(stamps(home)) == 9
     assert "9 were there already" in run("precompute", "--folder", street).stderr
     assert "not both" in refused("precompute", "--folder", street, "--data", street)
-    assert "Candidates are SAM's" in refused("precompute", "--folder", street, "--candidates")
+    assert "Candidates are what SAM finds" in refused("precompute", "--folder", street, "--candidates")
     assert "--sam sets" in refused("precompute", "--folder", street, "--sam", "points_per_side=3")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from odits.core.errors import OditsError
+from odits.data.csv_tables import write_table
 from odits.data.folder import is_folder, read_folder
 
 
@@ -47,6 +50,53 @@ def test_tables_that_mean_the_same(tmp_path: Path, table: str) -> None:
     dataset = read_folder(write(tmp_path, table))
     assert [(record.split, record.lexicon) for record in dataset.records] == [("eval", ("BAR", "GRILL"))]
     assert dataset.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "table"),
+    [
+        ("utf-8-sig", "file;words\r\nmy café.jpg;BAR GRÜN\r\n"),  # Excel where the comma is the decimal sign
+        ("cp1252", "file;words\r\nmy café.jpg;BAR GRÜN\r\n"),  # the same, "CSV (separated by lists)"
+        ("utf-16", "file\twords\r\nmy café.jpg\tBAR GRÜN\r\n"),  # Excel's "Unicode text"
+        ("utf-8", "sep=;\r\nfile;words\r\nmy café.jpg;BAR GRÜN\r\n"),
+        ("utf-8-sig", '"sep=|"\r\nfile|words\r\nmy café.jpg|BAR GRÜN\r\n'),
+        ("utf-8", '"file"\t"words"\n"my café.jpg"\t"BAR GRÜN"\n'),  # LibreOffice, all texts quoted
+        ("utf-8", ",file,words\n0,my café.jpg,BAR GRÜN\n"),  # pandas with its index
+        ("utf-8", 'file,words\rmy café.jpg,"BAR\rGRÜN"\r'),  # old Macs, and a line break in a cell
+        ("utf-8", "file_name,text\nmy café.jpg,BAR GRÜN\n"),  # Hugging Face's metadata.csv
+        ("utf-16-le", "\ufefffile,words\n.\\my café.jpg,BAR GRÜN\n"),
+    ],
+)
+def test_dialects_of_spreadsheets(tmp_path: Path, encoding: str, table: str) -> None:
+    write(tmp_path, "", ("my café.jpg",))
+    (tmp_path / "lexicons.csv").write_bytes(table.encode(encoding))
+    dataset = read_folder(tmp_path)
+    assert [(record.name, record.lexicon) for record in dataset.records] == [("my café.jpg", ("BAR", "GRÜN"))]
+    assert dataset.warnings == ()
+    assert dataset.reader == "images with lexicons.csv"
+
+
+def test_what_pandas_writes_is_read(tmp_path: Path) -> None:
+    write(tmp_path, "")
+    frame = pd.DataFrame(
+        {"file": ["a.jpg", "sub/c.jpg"], "words": ["BAR, GRILL", 'THE "INN"'], "split": ["train", "test"]}
+    )
+    for options in ({"index": False}, {"sep": ";"}, {"sep": "\t", "encoding": "utf-16"}, {"quoting": csv.QUOTE_ALL}):
+        frame.to_csv(tmp_path / "lexicons.csv", **options)
+        dataset = read_folder(tmp_path)
+        assert [record.lexicon for record in dataset.records] == [("BAR", "GRILL"), ("THE", '"INN"')]
+        assert dataset.splits == ("train", "eval")
+
+
+def test_words_that_look_like_formulas_come_back_as_they_were(tmp_path: Path) -> None:
+    words = ["=SUM(A1)", "+49", "-20%", "@home", "'=x", "it's"]
+    rows = [(f"{number}.jpg", word, "eval") for number, word in enumerate(words)]
+    write(tmp_path, "", tuple(name for name, _, _ in rows))
+    content = write_table(("file", "words", "split"), rows)
+    (tmp_path / "lexicons.csv").write_bytes(content)
+    cells = [line.split(",")[1] for line in content.decode("utf-8-sig").splitlines()[1:]]
+    assert all(cell[0] not in "=+-@" for cell in cells)
+    assert [record.lexicon for record in read_folder(tmp_path).records] == [(word,) for word in words]
 
 
 def test_a_row_may_leave_its_last_fields_out(tmp_path: Path) -> None:

@@ -4,15 +4,26 @@ import contextlib
 import io
 import os
 import struct
+import sys
 import warnings
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from odits.data.images import ImageError, content_of, image_digest, image_size, open_image
+from odits.data.images import (
+    ImageError,
+    ImageFacts,
+    content_of,
+    image_digest,
+    image_facts,
+    image_size,
+    open_image,
+    turn_point,
+)
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
@@ -80,6 +91,124 @@ def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
     red, green, _ = opened.getpixel(corner[orientation])
     assert red > 200 and green < 60
     assert opened.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_every_format_is_held_upright(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.new("RGB", (64, 32), "black")
+    image.paste("red", (0, 0, 16, 16))
+    if format == "HEIF":
+        heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (requirements-heic.txt)")
+        stream = io.BytesIO()
+        heif.from_pillow(image).save(stream, exif=exif.tobytes(), quality=95)
+        data = stream.getvalue()
+    else:
+        data = encoded(image, format, exif=exif)
+    opened, facts = open_image(data), image_facts(data)
+    assert opened.size == facts.size == image_size(data) == ((32, 64) if orientation >= 5 else (64, 32))
+    stored = ImageFacts(facts.size, (64, 32), orientation)
+    assert format == "HEIF" or facts == stored, "a HEIC decoder turns the picture itself"
+    x, y = (round(value) for value in turn_point(8, 8, stored))
+    red, green, _ = opened.getpixel((x, y))
+    assert red > 200 and green < 80
+    x, y = (round(value) for value in turn_point(56, 24, stored))
+    assert opened.getpixel((x, y))[0] < 60
+
+
+@pytest.mark.parametrize("kind", ["behind", "raw", "xmp"])
+def test_a_png_that_says_otherwise_how_it_is_held(kind: str) -> None:
+    """EXIF behind the pixels, in ImageMagick's own text, and XMP."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain = encoded(gradient())
+    info = PngImagePlugin.PngInfo()
+    content = exif.tobytes()
+    if kind == "raw":
+        lines = content.hex()
+        info.add_text("Raw profile type exif", f"\nexif\n{len(content):8}\n{lines}\n", zip=True)
+    elif kind == "xmp":
+        info.add_itxt("XML:com.adobe.xmp", '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>')
+    data = encoded(gradient(), pnginfo=info)
+    if kind == "behind":
+        body = content.removeprefix(b"Exif\0\0")
+        late = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
+        data = plain[:-12] + late + plain[-12:]
+    assert image_size(data) == open_image(data).size == (30, 40)
+    assert open_image(data).getpixel((29, 0)) == gradient().getpixel((0, 0))
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"tEXt", b"iCCP"])
+def test_much_text_in_a_png_is_passed_over(kind: bytes, behind: bool) -> None:
+    """Pillow decodes a PNG's text, and refuses the picture where there is more than a megabyte."""
+    much = zlib.compress(b"x" * 2**22, 9)
+    body = {
+        b"zTXt": b"note\0\0" + much,
+        b"iTXt": b"note\0\1\0\0\0" + much,
+        b"tEXt": b"note\0" + b"x" * 2**22,
+        b"iCCP": b"profile\0\0" + much,
+    }[kind]
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    plain = encoded(gradient())
+    cut = len(plain) - 12 if behind else 33
+    data = plain[:cut] + chunk * 20 + plain[cut:]
+    assert image_size(data) == (40, 30)
+    np.testing.assert_array_equal(np.asarray(open_image(data)), np.asarray(gradient()))
+
+
+def test_text_that_pretends_to_say_how_a_png_is_held_is_passed_over_too() -> None:
+    body = b"Raw profile type exif\0\0" + zlib.compress(b"x" * 2**24, 9)
+    chunk = struct.pack(">I", len(body)) + b"zTXt" + body + struct.pack(">I", zlib.crc32(b"zTXt" + body))
+    plain = encoded(gradient())
+    assert open_image(plain[:33] + chunk + plain[33:]).size == (40, 30)
+
+
+def test_avif() -> None:
+    opened = open_image(encoded(gradient(), "AVIF", quality=100))
+    assert np.abs(np.asarray(opened, int) - np.asarray(gradient(), int)).mean() < 6
+
+
+def test_heic_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    head = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 40
+    with pytest.raises(ImageError, match=r"^IMG_1\.HEIC is a HEIC picture: to open it, install pillow-heif \(pip inst"):
+        open_image(head, "IMG_1.HEIC")
+
+
+def test_damaged_heic_is_one_sentence() -> None:
+    pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (requirements-heic.txt)")
+    with pytest.raises(ImageError, match=r"^a\.heic is damaged"):
+        open_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 40, "a.heic")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_sixteen_bits_a_colour(suffix: str) -> None:
+    wide = (np.asarray(gradient())[..., ::-1].astype(np.uint16)) * 257
+    good, data = cv2.imencode(suffix, wide)
+    assert good
+    np.testing.assert_array_equal(np.asarray(open_image(data.tobytes())), np.asarray(gradient()))
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".avif", ".txt", ""])
+def test_the_content_says_what_a_file_is(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"picture{ending}"
+    path.write_bytes(encoded(gradient()))
+    np.testing.assert_array_equal(np.asarray(open_image(path)), np.asarray(gradient()))
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF", "PNG", "AVIF"])
+def test_several_frames_are_told_of(format: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "lime")]
+    assert image_facts(encoded(frames[0], format, save_all=True, append_images=frames[1:])).several
+    assert not image_facts(encoded(frames[0], format)).several
+    assert open_image(encoded(frames[0], format, save_all=True, append_images=frames[1:])).getpixel((8, 8))[0] > 200
+
+
+def test_the_stereo_twin_of_a_phone_is_no_second_frame() -> None:
+    assert not image_facts(encoded(gradient(), "MPO", save_all=True, append_images=[gradient()])).several
 
 
 def test_broken_exif_does_not_cost_the_picture() -> None:

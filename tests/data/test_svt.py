@@ -95,6 +95,32 @@ def test_boxes_are_cut_at_the_edge_or_left_out(tmp_path: Path) -> None:
         assert word in warning and "a.jpg" in warning and warning.startswith("train.xml, image 1: ")
 
 
+@pytest.mark.parametrize("format", ["TIFF", "JPEG"])
+@pytest.mark.parametrize(
+    ("resolution", "box"),
+    [
+        (None, (50, 160, 110, 300)),
+        ((160, 320), (50, 160, 110, 300)),  # as displayed
+        ((320, 160), (20, 210, 160, 270)),  # as stored: turned with the picture
+    ],
+)
+def test_boxes_of_a_picture_that_is_turned(
+    tmp_path: Path, format: str, resolution: tuple[int, int] | None, box: tuple[int, int, int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = resolution == (320, 160)
+    word = rectangle("HOTEL", 210, 0, 60, 140) if stored else rectangle("HOTEL", 50, 160, 60, 140)
+    told = f'<Resolution x="{resolution[0]}" y="{resolution[1]}"/></image>' if resolution else "</image>"
+    write(tmp_path, None, element("img/t", "HOTEL", word).replace("</image>", told))
+    Image.new("RGB", (320, 160)).save(tmp_path / "img" / "t", format, exif=exif)
+    dataset = read_dataset(tmp_path)
+    (record,) = dataset.records
+    assert record.size() == record.open().size == (160, 320)
+    assert [(boxed.word, boxed.box) for boxed in record.boxed] == [("HOTEL", box)]
+    assert len(dataset.warnings) == 1, "that there is no train.xml"
+
+
 def test_boxes_at_the_edge_to_the_pixel(tmp_path: Path) -> None:
     rectangles = (
         rectangle("FIRST", 0, 0, 1, 1),

@@ -142,7 +142,9 @@ def test_what_there_is_is_accepted(home: Path) -> None:
     assert words[0].reference == DEFAULT_MODEL and words[0].kind == "spotting"
     assert [ref.name for ref in available("clip")] == ["ODITS Signs (embedded)", "b"]
     assert [ref.name for ref in available("odits")] == ["a"]
-    assert [ref.reference for ref in available("segmenter")] == ["embedded", "sam:vit_b", "sam:vit_l", "sam:vit_h"]
+    segmenters = [ref.reference for ref in available("segmenter")]
+    assert segmenters[:4] == ["embedded", "sam:vit_b", "sam:vit_l", "sam:vit_h"]
+    assert segmenters[4:] == ["sam2:tiny", "sam2:small", "sam2:base-plus", "sam2:large", "sam3"]
     for ref in found:
         assert parse(ref.reference, ref.kind) == ref
         assert pickle.loads(pickle.dumps(ref)) == ref

@@ -10,8 +10,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from pages._objects.prompts import Prompt
+from tests.models.segmentation.small_hub_sam import write_small_sam2, write_small_sam3
 from tests.models.segmentation.small_sam import build_sam
-from tests.pages.running import open_page, run
+from tests.pages.running import REPOSITORY, open_page, run
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +111,63 @@ def test_sam_answers_clicks(tmp_path: Path) -> None:
     torch.save(build_sam(1024, heads=8).state_dict(), weights)
     app = objects(do="one", segmenter="sam:file", weights=str(weights))
     assert "Click on a thing" in texts(app) and "375 MB" not in texts(app)
+
+
+LOOSE = {"sam-points_per_side": "2", "sam-pred_iou_thresh": "0.0", "sam-stability_score_thresh": "0.0"}
+LOOSE["sam-box_nms_thresh"] = "1.0"
+
+
+def found(app: AppTest) -> AppTest:
+    """The page once the objects are found."""
+    for _ in range(240):
+        if app.dataframe:
+            return app
+        time.sleep(0.5)
+        run(app)
+    raise AssertionError(texts(app))
+
+
+def test_sam_2_and_3_are_offered_with_their_sizes() -> None:
+    app = objects()
+    offered = next(one for one in app.selectbox if one.label == "Objects by").options
+    assert {"SAM 2.1 tiny (156 MB download)", "SAM 3 (3,440 MB download)", "SAM 2, my own folder"} <= set(offered)
+    assert "Give the path" in texts(objects(segmenter="sam2:folder"))
+    app = objects(segmenter="sam2:large")
+    assert "not on this machine yet" in texts(app)
+    assert any("898 MB" in button.label for button in app.button)
+
+
+def test_sam_2_of_a_folder_finds_objects_and_answers_clicks(tmp_path: Path) -> None:
+    folder = write_small_sam2(tmp_path / "small")
+    app = found(objects(segmenter="sam2:folder", weights=str(folder), **LOOSE))
+    assert "by SAM 2" in headline(app)
+    assert not any(one.label == "Exact or approximate" for one in app.selectbox)
+    app = objects(do="one", segmenter="sam2:folder", weights=str(folder), **LOOSE)
+    assert "Click on a thing" in texts(app) and "375 MB" not in texts(app)
+
+
+def test_sam_3_finds_what_a_text_names(tmp_path: Path) -> None:
+    folder = write_small_sam3(tmp_path / "small")
+    address = {"segmenter": "sam3:folder", "weights": str(folder), **LOOSE}
+    app = found(objects(**address, **{"sam-text": "sign, door", "sam-text_threshold": "0.05"}))
+    assert next(one for one in app.text_input if one.label == "Find").value == "sign, door"
+    assert "sign, door, named by the text asked for" in headline(app)
+    assert set(app.dataframe[0].value["Name"]) == {"sign", "door"}
+    assert app.query_params["sam-text"] == "sign, door"
+    next(one for one in app.text_input if one.label == "Find").set_value("")
+    run(app)
+    assert any(one.label == "Points per side" for one in app.number_input)
+    found(app)  # work that goes on when the process ends would abort it
+    app = objects(do="one", **address)
+    assert "Click on a thing" in texts(app)
+
+
+def test_a_folder_that_is_no_sam_is_one_sentence(tmp_path: Path) -> None:
+    app = AppTest.from_file(str(REPOSITORY / "pages" / "objects.py"), default_timeout=180)
+    for key, value in {"images": "demo", "image": "cafe.jpg", "segmenter": "sam2:folder", "weights": "/no"}.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception and "no segmenter" in "".join(item.value for item in app.error)
 
 
 def test_a_click_is_read_in_pixels() -> None:

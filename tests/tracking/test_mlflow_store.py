@@ -13,6 +13,7 @@ import pytest
 
 from odits.core.errors import StoreError
 from odits.core.files import file_digest
+from odits.tracking import mlflow_store
 from odits.tracking.mlflow_client import experiment_id, local_database, open_mlflow
 from odits.tracking.pulling import is_here, local_path, pull
 from odits.tracking.sources import make_tracker, open_store
@@ -179,3 +180,18 @@ def test_a_reader_is_not_locked_out_by_a_writer(run: str) -> None:
         writer.execute("BEGIN IMMEDIATE")
         assert open_store().list().runs[0].id == run
         writer.rollback()
+
+
+def test_every_page_of_runs_and_experiments_is_read(
+    mlflow_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """MLflow's client stops at a page without a word; https://github.com/mlflow/mlflow/issues/15814 ."""
+    monkeypatch.setattr(mlflow_store, "_PAGE", 3)
+    monkeypatch.setattr(mlflow_store, "_FILE_PAGE", 3)
+    monkeypatch.setattr(mlflow_store, "_CHUNK", 2)
+    client = open_mlflow().client
+    experiments = [client.create_experiment(f"e {n}", artifact_location=(tmp_path / "a").as_uri()) for n in range(5)]
+    runs = {client.create_run(experiments[number % 4]).info.run_id for number in range(11)}
+    models = {client.create_logged_model(experiments[4], f"m{number}").model_id for number in range(3)}
+    listed = {run.id for run in open_store().list().runs}
+    assert listed == runs | {f"models:/{model}" for model in models}

@@ -98,14 +98,14 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, input_encoder: 
 @pytest.mark.parametrize("part", ["head", "full"])
 def test_clip_can_learn_along(data: Dataset, tmp_path: Path, part: str) -> None:
     from odits.models.clip.embedded import ARCHITECTURE
-    from odits.models.clip.loading import read_state
+    from odits.models.clip.state_dicts import read_tensors
 
     input_encoder = make_input_encoder("embedded", "embedded", device="cpu")
     before = {name: value.clone() for name, value in input_encoder.object_encoder.clip.model.state_dict().items()}
     config = replace(QUICK, clip=part, clip_rate=1e-3, epochs=1)
     train_odits(input_encoder, data, tmp_path, config, ORIGIN | {"architecture": ARCHITECTURE})
     after = {
-        k.removeprefix("clip."): v for k, v in read_state(tmp_path / "best.safetensors").items() if k[:5] == "clip."
+        k.removeprefix("clip."): v for k, v in read_tensors(tmp_path / "best.safetensors").items() if k[:5] == "clip."
     }
     moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert any(name.startswith("visual.head") for name in moved)

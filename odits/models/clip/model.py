@@ -18,7 +18,8 @@ from odits.core.files import cache_home
 from odits.core.store import FunctionCodec, Store, make_key
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
-from odits.models.clip.embedded import CROP_HEIGHT, CROP_WIDTH, SignTower, normalise
+from odits.models.clip.embedded import normalise
+from odits.models.clip.sign_tower import CROP_HEIGHT, CROP_WIDTH, SignTower
 
 Transform = Callable[[Image.Image], Tensor]
 

@@ -17,8 +17,9 @@ from odits.core.errors import OditsError
 from odits.core.files import file_digest, sha256_of
 from odits.data import Vocabulary
 from odits.data.predictions import Segmenter, View, WordPrediction
-from odits.models.clip.loading import clip_from_state, read_state, recorded_preprocessing
+from odits.models.clip.loading import clip_from_state, recorded_options
 from odits.models.clip.model import ClipModel
+from odits.models.clip.state_dicts import read_tensors
 from odits.models.fusion.inputs import InputEncoder, ObjectEmbeddings, ObjectEncoder, OditsInput, collate, lexicon_table
 from odits.models.fusion.layers import EnhancedText
 from odits.models.fusion.network import Odits, OditsOutput
@@ -170,7 +171,7 @@ def load_odits(
     """
     ref = parse(reference, "odits")
     path, metadata = ref.weights, ref.header
-    state = read_state(path)
+    state = read_tensors(path)
     try:
         network = Odits(OditsConfig(**json.loads(metadata["parts"])), 1.0)
         network.load_state_dict(_strip_prefix(state, "odits."))
@@ -190,7 +191,7 @@ def load_odits(
             metadata.get("clip_name", "CLIP"),
             clip_digest,
             device,
-            recorded_preprocessing(metadata),
+            recorded_options(metadata),
         )
     except ValueError as error:
         raise OditsError(f"{path.name} does not hold weights of the CLIP model that it names.") from error

@@ -20,8 +20,8 @@ from odits.data.images import ImageError, content_of
 from odits.data.predictions import Segmenter
 from odits.models.reference import EMBEDDED, from_settings, parse, to_settings
 from odits.models.segmentation.candidates import CANDIDATES, compute_candidates, loosened
-from odits.models.segmentation.parameters import SamParameters
-from odits.models.segmentation.segmenters import SegmenterIdentity, fetch_sam, identify_segmenter, load_segmenter
+from odits.models.segmentation.parameters import Sam3Parameters, SamParameters, parameters_from_json, parameters_of
+from odits.models.segmentation.segmenters import SegmenterIdentity, fetched_sam, identify_segmenter, load_segmenter
 from odits.objects.codec import OBJECTS, compute_document, former_result, result_key
 
 Kind = Literal["objects", "candidates"]
@@ -48,7 +48,13 @@ class ObjectsRequest:
         """SAM's parameters at which it is computed."""
         if self.kind == "objects":
             return self.parameters
-        return loosened(self.parameters or SamParameters())
+        return loosened(self.parameters or parameters_of(parse(self.reference, "segmenter").family)())
+
+    @property
+    def has_candidates(self) -> bool:
+        """Whether it is a SAM that finds objects by points: not where SAM 3 has a text."""
+        by_text = isinstance(self.parameters, Sam3Parameters) and bool(self.parameters.phrases)
+        return parse(self.reference, "segmenter").is_sam and not by_text
 
     @property
     def store(self) -> Store[Any]:
@@ -71,8 +77,8 @@ class ObjectsRequest:
     def task(self) -> Task:
         """Return what the workers do: they find, store and return what is stored (`Found`)."""
         ref = parse(self.reference, "segmenter")
-        if ref.path is not None:
-            fetch_sam(ref)
+        if ref.is_sam:
+            ref = fetched_sam(ref)
         parameters = None if self.parameters is None else asdict(self.parameters)
         settings = {"parameters": parameters, "device": self.device, "kind": self.kind, **to_settings(ref)}
         return Task("odits.models.segmentation.batch:finder", settings, files=["weights"] if ref.path else [])
@@ -137,11 +143,7 @@ def finder(
 
 def read_settings(parameters: Mapping[str, Any] | None) -> SamParameters | None:
     """Return SAM's parameters from JSON, which has no tuples."""
-    if parameters is None:
-        return None
-    grids = parameters["point_grids"]
-    tuples = None if grids is None else tuple(tuple(map(tuple, grid)) for grid in grids)
-    return SamParameters(**{**parameters, "point_grids": tuples})
+    return None if parameters is None else parameters_from_json(parameters)
 
 
 @dataclass(frozen=True)

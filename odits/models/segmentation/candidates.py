@@ -9,7 +9,7 @@ from odits.core.errors import OditsError
 from odits.core.pool import Source
 from odits.core.store import FunctionCodec, Store
 from odits.data.images import content_of, open_image
-from odits.models.segmentation.parameters import EXACT, SamParameters
+from odits.models.segmentation.parameters import EXACT, Sam3Parameters, SamParameters
 from odits.objects.codec import former_result, result_key
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def loosened(parameters: SamParameters) -> SamParameters:
     Raises:
         OditsError: approximate masks are asked for, which depend on each other.
     """
+    if isinstance(parameters, Sam3Parameters) and parameters.phrases:
+        raise OditsError("Filters can be replayed over the masks of points only: leave SAM 3's text empty.")
     if parameters.mode != EXACT:
         raise OditsError("Filters can be replayed over exact masks only: set SAM's mode to exact.")
     return replace(

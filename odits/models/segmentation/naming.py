@@ -274,7 +274,7 @@ def _load(reference: str) -> tuple[Any, Any, Any]:
     """Load model, image processor and tokenizer."""
     from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
-    from odits.models.clip.loading import hub_answers
+    from odits.models.clip.hub import hub_answers
 
     offline = weights_available(reference)
     if not offline and not hub_answers():

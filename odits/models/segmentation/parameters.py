@@ -6,7 +6,7 @@ A field's metadata hold what an interface needs: "help", and "low" and "high" wh
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -151,11 +151,62 @@ class SamParameters:
         return arguments
 
 
-def read_parameters(texts: Sequence[str]) -> SamParameters:
+@dataclass(frozen=True)
+class Sam3Parameters(SamParameters):
+    """The parameters of SAM 3: those of the mask generator, and a text in place of its points.
+
+    Example:
+        >>> Sam3Parameters(text="shop sign, door").phrases
+        ('shop sign', 'door')
+    """
+
+    text: str = _parameter(
+        "", "What is to be found, such as: sign. Several are separated by commas; empty finds everything, by points."
+    )
+    text_threshold: float = _parameter(
+        0.5, "Objects that match the text less than this, as SAM 3 itself predicts it, are dropped.", 0, 1
+    )
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What is to be found, each once, in the order given."""
+        found = (" ".join(part.split()) for part in self.text.split(","))
+        return tuple(dict.fromkeys(part for part in found if part))
+
+    @property
+    def key(self) -> str:
+        """A hexadecimal digest of the values that count: with a text those of the generator do not."""
+        if self.phrases:
+            values = {"text": self.phrases, "text_threshold": self.text_threshold}
+            return f"text_{sha256_of(json.dumps(values, sort_keys=True))[:16]}"
+        return SamParameters(**{item.name: getattr(self, item.name) for item in fields(SamParameters)}).key
+
+    def generator_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of segment_anything.SamAutomaticMaskGenerator."""
+        arguments = super().generator_arguments()
+        del arguments["text"], arguments["text_threshold"]
+        return arguments
+
+
+def parameters_of(family: str) -> type[SamParameters]:
+    """Return the class of the parameters that a family of SAMs takes: "sam", "sam2" or "sam3"."""
+    return Sam3Parameters if family == "sam3" else SamParameters
+
+
+def parameters_from_json(values: Mapping[str, Any]) -> SamParameters:
+    """Return parameters from the JSON form of `dataclasses.asdict`, which has no tuples."""
+    grids = values["point_grids"]
+    tuples = None if grids is None else tuple(tuple(map(tuple, grid)) for grid in grids)
+    kind = parameters_of("sam3" if "text" in values else "sam")
+    return kind(**{**values, "point_grids": tuples})
+
+
+def read_parameters(texts: Sequence[str], family: str = "sam") -> SamParameters:
     """Read SAM's parameters.
 
     Args:
         texts: "name=value" each; the others have Table 3.2's values.
+        family: "sam", "sam2" or "sam3".
 
     Raises:
         OditsError: an unknown name, or a value that it cannot have.
@@ -164,7 +215,8 @@ def read_parameters(texts: Sequence[str]) -> SamParameters:
         >>> read_parameters(["pred_iou_thresh = 0.9", "mode=approximate"]).pred_iou_thresh
         0.9
     """
-    known = {item.name: item for item in fields(SamParameters) if item.name != "point_grids"}
+    chosen = parameters_of(family)
+    known = {item.name: item for item in fields(chosen) if item.name != "point_grids"}
     values: dict[str, Any] = {}
     for text in texts:
         name, _, value = (part.strip() for part in text.partition("="))
@@ -176,7 +228,7 @@ def read_parameters(texts: Sequence[str]) -> SamParameters:
         except ValueError as error:
             needed = "a whole number" if kind is int else "a number"
             raise OditsError(f"{name} must be {needed}, but is {value!r}.") from error
-    return SamParameters(**values)
+    return chosen(**values)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ class SamSegmenter:
         """segment-anything's `Sam` with the weights, shared by all copies."""
         return self._weights.model
 
+    def encode(self, image: Image.Image) -> PromptedImage:
+        """Encode an RGB image for points and boxes."""
+        return PromptedImage(self.model, image)
+
     def with_parameters(self, parameters: SamParameters) -> SamSegmenter:
         """Return a segmenter with the same model, not loaded again, and other parameters."""
         other = object.__new__(SamSegmenter)
@@ -104,6 +108,12 @@ def _resized(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
 
 
+def _at_least_a_pixel(image: Image.Image, sam: Sam) -> Image.Image:
+    """Widen an image that is so long that its shorter side would have no pixel left at the size that SAM sees."""
+    least = -(-max(image.size) // sam.image_encoder.img_size)
+    return image.resize((max(image.width, least), max(image.height, least)))
+
+
 def _decode(segmentation: Any) -> np.ndarray:
     """Decode a mask, bool (h, w), from any of the generator's output modes."""
     if isinstance(segmentation, np.ndarray):
@@ -150,7 +160,7 @@ class PromptedImage:
         self._sam, self._lock = sam, threading.Lock()
         self.size = image.size
         self._resize = ResizeLongestSide(sam.image_encoder.img_size)
-        resized = self._resize.apply_image(np.asarray(image.convert("RGB")))
+        resized = self._resize.apply_image(np.asarray(_at_least_a_pixel(image.convert("RGB"), sam)))
         self._input = resized.shape[:2]
         with torch.inference_mode():
             pixels = torch.as_tensor(resized, device=sam.device).permute(2, 0, 1)[None]
@@ -174,7 +184,7 @@ class PromptedImage:
         Raises:
             OditsError: the prompt is empty, a point lies outside the image, or a box has no area.
         """
-        self._check([*points, *negative_points], box)
+        check_prompt([*points, *negative_points], box, self.size)
         height, width = self.size[1], self.size[0]
         coordinates = labels = corners = None
         if points or negative_points:
@@ -199,13 +209,15 @@ class PromptedImage:
         masks = (logits > self._sam.mask_threshold)[order].cpu().numpy()
         return PromptMasks(masks, quality[0][order].float().cpu().numpy())
 
-    def _check(self, points: Sequence[Point], box: Box | None) -> None:
-        width, height = self.size
-        if not points and box is None:
-            raise OditsError("Click on the thing, or draw a box around it.")
-        corners = [] if box is None else [(box[0], box[1]), (box[2], box[3])]
-        for x, y in [*points, *corners]:
-            if not (0 <= x <= width and 0 <= y <= height):
-                raise OditsError(f"({x:g}, {y:g}) lies outside the image of {width} × {height} pixels.")
-        if box is not None and (box[2] <= box[0] or box[3] <= box[1]):
-            raise OditsError("The box has no area: draw it from one corner to the opposite one.")
+
+def check_prompt(points: Sequence[Point], box: Box | None, size: tuple[int, int]) -> None:
+    """Raise OditsError where a prompt is empty, outside an image of size (W, H), or a box without area."""
+    width, height = size
+    if not points and box is None:
+        raise OditsError("Click on the thing, or draw a box around it.")
+    corners = [] if box is None else [(box[0], box[1]), (box[2], box[3])]
+    for x, y in [*points, *corners]:
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise OditsError(f"({x:g}, {y:g}) lies outside the image of {width} × {height} pixels.")
+    if box is not None and (box[2] <= box[0] or box[3] <= box[1]):
+        raise OditsError("The box has no area: draw it from one corner to the opposite one.")

@@ -240,6 +240,8 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         """Find the masks that pass the filters and do not touch the crop's inner edges, with boxes int64 (K, 4)."""
         x0, y0, x1, y1 = crop_box
         cropped = image[y0:y1, x0:x1]
+        if not cropped.size:  # of an image with fewer pixels than crops along a side
+            return [], torch.empty((0, 4), dtype=torch.int64)
         decoder, input_size = self._encode(cropped, len(self.point_grids[layer]))
         points = self.point_grids[layer] * np.array(cropped.shape[1::-1])
         candidates = list(self._candidates(decoder, points, input_size, cropped.shape[:2]))

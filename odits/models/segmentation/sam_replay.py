@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from odits.core.errors import OditsError
 from odits.core.progress import Progress
 from odits.core.store import pack_arrays, unpack_arrays
 from odits.objects.filters import Suppression
+
+if TYPE_CHECKING:
+    from odits.models.segmentation.sam_generator import MaskCandidate
 
 
 class Filters(NamedTuple):
@@ -149,7 +153,23 @@ def collect(
     """
     from odits.models.segmentation.sam_generator import MaskGenerator
 
-    generator = MaskGenerator(model, progress, **arguments)
+    return candidates_of(MaskGenerator(model, progress, **arguments), image)
+
+
+class CandidateGenerator(Protocol):
+    """Yields the masks of an image that pass its thresholds, crop by crop, duplicates among them."""
+
+    pred_iou_thresh: float
+    stability_score_thresh: float
+    crop_nms_thresh: float
+
+    def candidates(self, image: np.ndarray) -> Iterator[tuple[list[int], list[MaskCandidate]]]:
+        """Yield every crop, as x0, y0, x1, y1, with its masks."""
+        ...
+
+
+def candidates_of(generator: CandidateGenerator, image: np.ndarray) -> MaskCandidates:
+    """Compute the candidates of an image, RGB, uint8 (H, W, 3), with a generator."""
     crops, pairs, crop = [], [], []
     for number, (crop_box, masks) in enumerate(generator.candidates(image)):
         crops.append(crop_box)

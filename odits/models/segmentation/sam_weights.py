@@ -7,6 +7,7 @@ of weights: so the digest and the architecture of every file that was loaded onc
 from __future__ import annotations
 
 import pickle
+import re
 import threading
 import zipfile
 from contextlib import suppress
@@ -57,7 +58,7 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
     """
     if not path.is_file():
         raise OditsError(f"There are no SAM weights at {path}.")
-    state = _read(path)
+    state = with_own_names(_read(path))
     try:
         model, architecture = _build(state)
         model.load_state_dict(state, strict=True, assign=True)
@@ -89,6 +90,47 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise OditsError(f"{path.name} does not hold the weights of a Segment Anything Model.")
     return loaded
+
+
+_HUB_NAMES = (
+    (r"^vision_encoder\.", "image_encoder."),
+    (r"^image_encoder\.patch_embed\.projection\.", "image_encoder.patch_embed.proj."),
+    (r"^image_encoder\.layers\.(\d+)\.", r"image_encoder.blocks.\1."),
+    (r"(?<=\.)layer_norm(?=\d\.|_final_attn\.)", "norm"),
+    (r"^image_encoder\.neck\.conv1\.", "image_encoder.neck.0."),
+    (r"^image_encoder\.neck\.norm1\.", "image_encoder.neck.1."),
+    (r"^image_encoder\.neck\.conv2\.", "image_encoder.neck.2."),
+    (r"^image_encoder\.neck\.norm2\.", "image_encoder.neck.3."),
+    (r"^shared_image_embedding\.positional_embedding$", "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
+    (r"^prompt_encoder\.point_embed\.", "prompt_encoder.point_embeddings."),
+    (r"^prompt_encoder\.mask_embed\.conv1\.", "prompt_encoder.mask_downscaling.0."),
+    (r"^prompt_encoder\.mask_embed\.norm1\.", "prompt_encoder.mask_downscaling.1."),
+    (r"^prompt_encoder\.mask_embed\.conv2\.", "prompt_encoder.mask_downscaling.3."),
+    (r"^prompt_encoder\.mask_embed\.norm2\.", "prompt_encoder.mask_downscaling.4."),
+    (r"^prompt_encoder\.mask_embed\.conv3\.", "prompt_encoder.mask_downscaling.6."),
+    (r"^mask_decoder\.upscale_conv1\.", "mask_decoder.output_upscaling.0."),
+    (r"^mask_decoder\.upscale_layer_norm\.", "mask_decoder.output_upscaling.1."),
+    (r"^mask_decoder\.upscale_conv2\.", "mask_decoder.output_upscaling.3."),
+    (r"^(mask_decoder\.(?:iou_prediction_head|output_hypernetworks_mlps\.\d+))\.layers\.0\.", r"\1.layers.1."),
+    (r"^(mask_decoder\.(?:iou_prediction_head|output_hypernetworks_mlps\.\d+))\.proj_in\.", r"\1.layers.0."),
+    (r"^(mask_decoder\.(?:iou_prediction_head|output_hypernetworks_mlps\.\d+))\.proj_out\.", r"\1.layers.2."),
+    (r"^(mask_decoder\.transformer\..*attn.*)\.o_proj\.", r"\1.out_proj."),
+)
+"""transformers' names of a SAM's tensors, and segment-anything's, in the order in which they are replaced."""
+
+
+def with_own_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights by segment-anything's names, where they came by transformers'."""
+    if not any(name.startswith("vision_encoder.") for name in state):
+        return state
+    renamed = {}
+    for name, value in state.items():
+        if name == "prompt_encoder.shared_embedding.positional_embedding":
+            name = "shared_image_embedding.positional_embedding"  # the same, twice
+        for pattern, own in _HUB_NAMES:
+            name = re.sub(pattern, own, name)
+        renamed[name] = value
+    return renamed
 
 
 def _build(state: dict[str, torch.Tensor]) -> tuple[Sam, str]:
@@ -165,7 +207,7 @@ class SamWeights:
         self._model: Any = None
         self._loading = threading.Lock()
         self.lock = threading.Lock()
-        identity = _IDENTITIES.get(_identity_key(path)) or {}
+        identity = _known(path)
         try:
             self.digest, self.architecture = str(identity["digest"]), str(identity["architecture"])
         except (KeyError, TypeError):
@@ -198,6 +240,30 @@ class SamWeights:
         with suppress(OSError):  # where it cannot be stored, the file is loaded the next time
             identity = {"digest": digest, "architecture": loaded.architecture}
             _IDENTITIES.put(_identity_key(self._path), identity)
+
+
+def stored_digest(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file of weights; stored, since reading gigabytes takes long.
+
+    Raises:
+        OditsError: the file can't be read.
+    """
+    known = _known(path).get("digest", "")
+    if isinstance(known, str) and len(known) == 64:
+        return known
+    try:
+        digest = file_digest(path)
+    except OSError as error:
+        raise OditsError(f"{path.name} cannot be read: {error.strerror or error}.") from error
+    with suppress(OSError):
+        _IDENTITIES.put(_identity_key(path), {"digest": digest})
+    return digest
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """Return what is stored of a file of weights; nothing where it was changed since."""
+    identity = _IDENTITIES.get(_identity_key(path))
+    return identity if isinstance(identity, dict) else {}
 
 
 def _identity_key(path: Path) -> str:

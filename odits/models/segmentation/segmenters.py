@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from odits.core import downloads
+from odits.core.errors import OditsError
+from odits.core.model_folders import PICKLE, SHARDS, WEIGHTS
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
 from odits.models.reference import ModelRef, parse
-from odits.models.segmentation.parameters import RegionParameters, SamParameters
+from odits.models.segmentation.parameters import RegionParameters, Sam3Parameters, SamParameters, parameters_of
 from odits.models.segmentation.sam_weights import SamWeights
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from odits.models.segmentation.sam import PromptMasks
+
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
+"""Where Meta publishes SAM 1; ODITS_SAM_URL names a mirror."""
 
 
 class SegmenterIdentity(NamedTuple):
@@ -20,6 +30,46 @@ class SegmenterIdentity(NamedTuple):
 
     name: str
     key: str
+
+
+class AnyPromptedImage(Protocol):
+    """An image that a SAM has encoded once, ready for prompts; safe to share between threads."""
+
+    def predict(
+        self,
+        points: Sequence[tuple[float, float]] = (),
+        negative_points: Sequence[tuple[float, float]] = (),
+        box: tuple[float, float, float, float] | None = None,
+        multimask: bool = True,
+    ) -> PromptMasks:
+        """Predict the masks of the object that the prompt means, best first."""
+        ...
+
+
+class PromptedSegmenter(Segmenter, Protocol):
+    """A segmenter that takes points and boxes, too: every SAM."""
+
+    def encode(self, image: Image.Image) -> AnyPromptedImage:
+        """Encode an RGB image for points and boxes."""
+        ...
+
+
+def takes_prompts(segmenter: Segmenter) -> TypeGuard[PromptedSegmenter]:
+    """Return whether a segmenter takes points and boxes, too."""
+    return hasattr(segmenter, "encode")
+
+
+def with_texts(segmenter: Segmenter, texts: Sequence[str]) -> Segmenter:
+    """Return a segmenter that finds what these texts name, its weights not loaded again.
+
+    Raises:
+        OditsError: it takes no text.
+    """
+    parameters = getattr(segmenter, "parameters", None)
+    if not isinstance(parameters, Sam3Parameters):
+        raise OditsError(f"{segmenter.name} takes no text: use sam3.")
+    chosen: Segmenter = segmenter.with_parameters(replace(parameters, text=", ".join(texts)))  # type: ignore[attr-defined]
+    return chosen
 
 
 def identify_segmenter(
@@ -36,8 +86,13 @@ def identify_segmenter(
     ref = parse(reference, "segmenter")
     if not ref.is_sam:
         return SegmenterIdentity(ref.name, RegionParameters().key)
-    weights = SamWeights(fetch_sam(ref, progress), device)
-    return SegmenterIdentity(*weights.identity(parameters or SamParameters()))
+    chosen = parameters or parameters_of(ref.family)()
+    here = fetched_sam(ref, progress)
+    if ref.family == "sam":
+        return SegmenterIdentity(*SamWeights(here.weights, device).identity(chosen))
+    from odits.models.segmentation.hub_sam import HubSam, identity_of
+
+    return SegmenterIdentity(*identity_of(HubSam(here, device), chosen))
 
 
 def load_segmenter(
@@ -47,38 +102,50 @@ def load_segmenter(
     progress: Progress | None = None,
     threads: int | None = None,
 ) -> Segmenter:
-    """Load the segmenter that a reference names; SAM's official weights are downloaded where they are missing.
+    """Load the segmenter that a reference names; published weights are downloaded where they are missing.
 
     Args:
-        reference: "embedded", "sam:vit_b", "sam:vit_l", "sam:vit_h", or "sam:" and the path of a weights file.
-        parameters: for SAM; the embedded segmenter has parameters of its own.
-        device: "auto", "cpu", "cuda" or "mps"; for SAM.
+        reference: "embedded", "sam:vit_b", "sam2:tiny", "sam3", or another of `odits.models.reference`.
+        parameters: of a SAM; the embedded segmenter has parameters of its own.
+        device: "auto", "cpu", "cuda" or "mps"; for a SAM.
         progress: called with (bytes here, bytes in all) during a download.
-        threads: of the embedded segmenter; all cores by default. SAM has torch's.
+        threads: of the embedded segmenter; all cores by default. A SAM has torch's.
 
     Raises:
-        OditsError: an unknown reference, no network, or a file that is not SAM's.
+        OditsError: an unknown reference, no network, or a file that is not such a SAM's.
     """
     ref = parse(reference, "segmenter")
     if not ref.is_sam:
         from odits.models.segmentation.regions import RegionSegmenter
 
         return RegionSegmenter(threads=threads)
-    from odits.models.segmentation.sam import SamSegmenter
+    here = fetched_sam(ref, progress)
+    if ref.family == "sam":
+        from odits.models.segmentation.sam import SamSegmenter
 
-    return SamSegmenter(fetch_sam(ref, progress), parameters, device)
+        return SamSegmenter(here.weights, parameters, device)
+    from odits.models.segmentation.sam_hub_segmenter import HubSamSegmenter
+
+    return HubSamSegmenter(here, parameters, device)
 
 
-def fetch_sam(ref: ModelRef, progress: Progress | None = None) -> Path:
-    """Return the file of SAM's weights that a reference names, downloaded where it is one of the official ones.
+def fetched_sam(ref: ModelRef, progress: Progress | None = None) -> ModelRef:
+    """Return the reference of a SAM whose weights are on this machine, downloaded where they are published ones.
 
-    The digest is checked when the file arrives; a file that is there came through that check.
+    The digest is checked when a file arrives; a file that is there came through that check.
 
     Raises:
         OditsError: there is no such file, or it can't be downloaded.
     """
-    path = ref.weights
-    if ref.tag and not path.is_file():
-        digest_prefix = path.stem.rpartition("_")[2]
-        return downloads.fetch(f"{SAM_URL}/{path.name}", path, digest_prefix, progress or no_progress)
-    return path
+    if not ref.tag or ref.ready:
+        return ref
+    if ref.path is not None:
+        digest_prefix = ref.path.stem.rpartition("_")[2]
+        address = f"{os.environ.get('ODITS_SAM_URL', '').strip().rstrip('/') or SAM_URL}/{ref.path.name}"
+        downloads.fetch(address, ref.path, digest_prefix, progress or no_progress)
+        return ref
+    from odits.models.clip.hub import fetch_folder
+
+    names = (WEIGHTS, SHARDS, PICKLE) if ref.family == "sam" else (WEIGHTS, SHARDS)
+    fetch_folder(ref.tag, names, ref.name, progress)
+    return parse(ref.reference, "segmenter")

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from odits.models.clip.embedded import WordLocator, locator_loss, normalise
+from odits.models.clip.embedded import normalise
 from odits.models.clip.loading import load_clip
+from odits.models.clip.sign_tower import WordLocator, locator_loss
 from odits.training.pretraining import RenderedScenes, train_locator
 from odits.training.rendering import SignRenderer, usable_fonts
 from odits.training.run import Listener, RunOptions

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from odits.models.clip.embedded import SignTower
+from odits.models.clip.sign_tower import SignTower
 
 
 @pytest.fixture(scope="module")

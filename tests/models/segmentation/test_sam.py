@@ -209,6 +209,11 @@ def test_references(weights: Path, home: Path) -> None:
         "sam:vit_b",
         "sam:vit_l",
         "sam:vit_h",
+        "sam2:tiny",
+        "sam2:small",
+        "sam2:base-plus",
+        "sam2:large",
+        "sam3",
     ]
     assert embedded.ready and not smallest.ready
     assert smallest.path == home / "weights" / "sam_vit_b_01ec64.pth"

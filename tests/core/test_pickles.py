@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from odits.core.errors import StoreError
+from odits.core.pickles import ConversionLimits, convert_pickle
 from odits.models.registry import read_metadata
-from odits.tracking.pulling import ConversionLimits, convert_pickle
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +104,7 @@ def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_the_child_sees_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment is built from a list of harmless names, so no secret can be in it whatever it is called."""
-    from odits.tracking import pulling as conversion
+    from odits.core import pickles as conversion
 
     seen: dict[str, str] = {}
     real = conversion.subprocess.run

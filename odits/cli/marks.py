@@ -1,0 +1,100 @@
+"""`odits annotations`: the marks of annotators, to and from other machines and Label Studio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from odits.cli.common import Json, print_json, print_table, say
+from odits.cli.exporting import write_export
+from odits.core.errors import OditsError
+
+app = typer.Typer(no_args_is_help=True, help="The marks of annotators: list, export, import.")
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the annotators who marked words here, and how many."""
+    from odits.data.annotations import VERDICTS, annotators, read_marks
+
+    rows = []
+    for name in annotators():
+        verdicts = [mark.verdict for mark in read_marks(name).values()]
+        rows.append({"annotator": name, "marks": len(verdicts), **{key: verdicts.count(key) for key in VERDICTS}})
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        say("Nobody has marked a word here yet: the page Browse does that, and import brings marks from elsewhere.")
+
+
+@app.command("export")
+def export(
+    annotator: Annotated[str, typer.Argument(help="Whose marks.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A CSV file, which the explorer on another machine can add.")],
+) -> None:
+    """Write the marks of an annotator as CSV."""
+    from odits.data.annotations import marks_csv, read_marks
+
+    marks = read_marks(annotator)
+    if not marks:
+        raise OditsError(f"There are no marks of {annotator} here.")
+    write_export(file, {".csv": marks_csv(annotator, marks)})
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="A CSV file of marks, or an export of Label Studio (JSON).", show_default=False)
+    ],
+    annotator: Annotated[
+        str | None, typer.Option(help="Under whose name the marks of Label Studio are stored.", show_default=False)
+    ] = None,
+    done_by: Annotated[
+        str | None,
+        typer.Option(help="Whose annotations to take: number or e-mail of a user of Label Studio.", show_default=False),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Where a word is marked otherwise here, take the file's mark.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take over marks; words that are marked otherwise here are named, and stay as they are."""
+    from odits.data.annotations import MAX_BYTES, differing_marks, import_marks
+    from odits.data.label_studio import import_tasks
+
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise OditsError(f"{file} can't be read: {error.strerror or error}.") from error
+    if file.suffix.lower() != ".json":
+        conflicts = differing_marks(content, file.name)
+        done = import_marks(content, file.name)
+        name, read, new, remarks = done.name, done.read, done.new, []
+        stays = "the newer mark counts"
+    else:
+        if annotator is None:
+            raise OditsError("Name the annotator under whom the marks are stored, with --annotator.")
+        taken = import_tasks(content, annotator, file.name, replace, done_by)
+        name, read, new, remarks = taken.name, taken.read, taken.new, list(taken.remarks)
+        conflicts = list(taken.conflicts)
+        stays = "the file's marks were taken" if taken.replaced else "those here stay (--replace takes the file's)"
+    for remark in remarks:
+        say(remark)
+    if as_json:
+        told = [
+            {"image": one.about.image, "word": one.about.word, "here": one.here.verdict, "file": one.there.verdict}
+            for one in conflicts
+        ]
+        print_json({"annotator": name, "read": read, "new": new, "conflicts": told, "remarks": remarks})
+    else:
+        if conflicts:
+            rows = [(one.about.image, one.about.word, one.here.verdict, one.there.verdict) for one in conflicts]
+            print_table(("image", "word", "here", "in the file"), rows, f"Words that are marked otherwise: {stays}")
+        say(f"{file.name} holds {read} marks of {name}; {new} of them were written here.")
+    if remarks:
+        raise typer.Exit(1)

@@ -1,0 +1,119 @@
+"""Models as the Hugging Face hub lays them out: small JSON files beside the weights, in a folder or the hub's cache."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from odits.core.errors import OditsError
+from odits.core.files import expand_home
+
+WEIGHTS = "model.safetensors"
+SHARDS = "model.safetensors.index.json"
+PICKLE = "pytorch_model.bin"
+CONFIG = "config.json"
+CONFIGS = (CONFIG, "preprocessor_config.json", "processor_config.json")
+"""The small files that say how a model is built and how it is shown an image."""
+
+_MOST_BYTES = 4 << 20  # of a small file
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def is_repository(name: str) -> bool:
+    """Return whether this is how the hub names a model: OWNER/NAME, and not how a file of weights is called.
+
+    Example:
+        >>> is_repository("facebook/sam2.1-hiera-tiny"), is_repository("./a/folder")
+        (True, False)
+    """
+    file = name.endswith((".pth", ".pt", ".bin", ".safetensors", ".ckpt"))
+    return len(name) <= 200 and ".." not in name and not file and _REPOSITORY.fullmatch(name) is not None
+
+
+def weights_at(place: str | Path, pickles: bool = False) -> Path | None:
+    """Find a model's weights: those in a folder, or the file itself.
+
+    Args:
+        place: a folder in the hub's layout, or a file of weights.
+        pickles: whether a pickle will do, too.
+
+    Returns:
+        The file, or the index of its parts; None where there is none.
+    """
+    try:
+        path = expand_home(place)
+        if path.is_file():
+            return path
+        names = (WEIGHTS, SHARDS, PICKLE) if pickles else (WEIGHTS, SHARDS)
+        return next((path / name for name in names if (path / name).is_file()), None)
+    except (OSError, ValueError):  # a name too long, or a NUL in it
+        return None
+
+
+def part_names(weights: Path) -> list[str]:
+    """Return the names of the files beside an index that hold the tensors; nothing where it is no index.
+
+    Raises:
+        OditsError: the index is damaged.
+    """
+    if not weights.name.endswith(".index.json"):
+        return []
+    try:
+        names = sorted(set(json.loads(weights.read_bytes())["weight_map"].values()))
+        if not names or any(Path(name).name != name for name in names):  # a path that climbs out
+            raise ValueError("no names of files")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OditsError(f"{weights.name} is damaged: it should name the files of the weights.") from error
+    return names
+
+
+def parts_of(weights: Path) -> list[Path]:
+    """Return the files that hold a model's tensors: the file itself, or all parts that its index names.
+
+    Raises:
+        OditsError: the index is damaged, or a part is missing.
+    """
+    parts = [weights.with_name(name) for name in part_names(weights)]
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing:
+        raise OditsError(f"A part of the weights is missing in {weights.parent.name}: {missing[0]}.")
+    return parts or [weights]
+
+
+def configs_beside(weights: Path) -> dict[str, str]:
+    """Return the small files beside a model's weights, by name: only those that are there and are JSON documents."""
+    found = {}
+    for name in CONFIGS:
+        with suppress(OSError, ValueError):
+            path = weights.with_name(name)
+            if path.stat().st_size <= _MOST_BYTES:
+                text = path.read_text("utf-8")
+                if isinstance(json.loads(text), dict):
+                    found[name] = text
+    return found
+
+
+def read_config(configs: dict[str, str], name: str = CONFIG) -> dict[str, Any]:
+    """Return the document of one of the files of `configs_beside`; empty where it isn't there."""
+    document: dict[str, Any] = json.loads(configs.get(name, "{}"))
+    return document
+
+
+def cached_weights(repository: str, pickles: bool = False) -> Path | None:
+    """Return where the hub's cache has a model's weights with its config.json; None where a download is needed."""
+    from huggingface_hub import try_to_load_from_cache  # deferred: reads its settings when imported
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config = try_to_load_from_cache(repository, CONFIG)
+    except HFValidationError:
+        return None
+    found = weights_at(Path(config).parent, pickles) if isinstance(config, str) else None
+    if found is not None:
+        with suppress(OditsError):
+            parts_of(found)
+            return found
+    return None

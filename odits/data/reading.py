@@ -1,0 +1,248 @@
+"""What the readers of data sets share: their interface, and the checks on images, words and boxes from outside."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from odits.core.errors import OditsError
+from odits.core.files import inside
+from odits.data.images import ImageError, ImageFacts, Size, image_facts, turn_point
+from odits.data.records import SPLITS, SUFFIXES, BoxedWord, Dataset, ImageRecord
+from odits.data.vocabulary import clean_word
+
+MOST_WARNINGS = 50
+"""Of one kind; what goes beyond is counted."""
+MAX_ANNOTATION_BYTES = 4 * 2**20
+"""The largest file of the annotations of one image."""
+MAX_DEPTH = 4
+"""Folders below a data set's, in which its files are looked for."""
+WITHOUT_LEXICONS = "It has no lexicons: the lexicon of an image is the words that are boxed in it."
+
+
+class Reader(NamedTuple):
+    """How data sets of one layout are recognised and read; one named in `odits.data.datasets` adds a layout.
+
+    Attributes:
+        name: the layout, as shown to users.
+        needs: what such a folder holds, for people whose folder is not recognised.
+        fits: whether a folder (or a file) is of this layout; quick, and False rather than an error.
+        read: reads it. Raises OditsError where there is no image in it at all; what is wrong with one image or one
+            word is a warning of the data set.
+    """
+
+    name: str
+    needs: str
+    fits: Callable[[Path], bool]
+    read: Callable[[Path], Dataset]
+
+
+class FoundImage(NamedTuple):
+    """An image that was found and whose header could be read.
+
+    Attributes:
+        name: within the data set.
+        path: its file.
+        facts: what its header says.
+        turned: boxes of it are meant for the stored pixels, and are turned with the picture.
+    """
+
+    name: str
+    path: Path
+    facts: ImageFacts
+    turned: bool = False
+
+
+class Reading:
+    """One data set that is being read: its folder, the names so far, and what had to be mended or left out.
+
+    Args:
+        folder: of the data set; nothing outside it is opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names: set[str] = set()
+        self._warnings: list[str] = []
+        self._counts: Counter[str] = Counter()
+        self._several: list[str] = []
+
+    def warn(self, sentence: str, kind: str = "") -> None:
+        """Remember what was mended or left out; of one kind at most fifty sentences, then their number."""
+        self._counts[kind] += bool(kind)
+        if self._counts[kind] <= MOST_WARNINGS:
+            self._warnings.append(sentence)
+
+    def find_image(
+        self, named: str, place: str, name: str | None = None, declared: Size | None = None
+    ) -> FoundImage | None:
+        """Find the image at a path that the annotations name; None, with a warning, where it has to be left out.
+
+        Args:
+            named: a path within the data set's folder.
+            place: where it is named, for the warning.
+            name: of the image within the data set; default: the path.
+            declared: width and height that the annotations give: where they are those of the stored pixels and not
+                those of the upright picture, boxes are turned with the picture.
+        """
+        path = inside(self.folder, named) if named else None
+        if path is None:
+            self.warn(f"{place}: the image name {named[:200]!r} is not a path inside the data set; left out.", "image")
+            return None
+        return self.open_image(path, name or named, place, declared)
+
+    def open_image(self, path: Path, name: str, place: str, declared: Size | None = None) -> FoundImage | None:
+        """Read the header of an image; see `find_image`."""
+        if name in self.names:
+            self.warn(f"{place}: {name} was named before; the first one counts.", "image")
+            return None
+        self.names.add(name)
+        try:
+            facts = image_facts(path, PurePosixPath(name).name)
+        except ImageError as error:
+            self.warn(f"{place}: {error} Left out.", "image")
+            return None
+        if facts.several:
+            self._several.append(name)
+        return FoundImage(name, path, facts, declared == facts.stored != facts.size)
+
+    def box_word(self, word: str, points: Sequence[float], image: FoundImage, place: str) -> BoxedWord | None:
+        """Make a boxed word, its box cut at the image's edge; None, with a warning, where nothing of it is left.
+
+        Args:
+            word: as written; runs of space in it become one.
+            points: x, y, x, y, … of the corners of a box or a polygon, in pixels.
+            image: in which it stands.
+            place: where it is named, for the warning.
+        """
+        word = clean_word(word)
+        where = f"the box of {word[:100]!r} in {image.name}"
+        if len(points) < 4 or len(points) % 2 or not all(map(math.isfinite, points)):
+            self.warn(f"{place}: {where} has coordinates that are none; left out.", "box")
+            return None
+        corners = list(zip(points[::2], points[1::2], strict=True))
+        if image.turned:
+            corners = [turn_point(x, y, image.facts) for x, y in corners]
+        width, height = image.facts.size
+        x0, x1 = (round(edge(x for x, _ in corners)) for edge in (min, max))
+        y0, y1 = (round(edge(y for _, y in corners)) for edge in (min, max))
+        box = (max(x0, 0), max(y0, 0), min(x1, width), min(y1, height))
+        if not word or box[0] >= box[2] or box[1] >= box[3]:
+            self.warn(f"{place}: {where} is empty or outside the image; left out.", "box")
+            return None
+        if box != (x0, y0, x1, y1):
+            self.warn(f"{place}: the box of {word[:100]!r} reaches over the edge of {image.name}; cut there.", "edge")
+        return BoxedWord(word, box)
+
+    def boxed_record(self, image: FoundImage, split: str, boxed: Iterable[BoxedWord | None]) -> ImageRecord:
+        """Make the record of an image of a data set without lexicons: its lexicon is the words boxed in it."""
+        words = tuple(item for item in boxed if item is not None)
+        return ImageRecord(image.name, image.path, split, tuple(item.word for item in words), words)
+
+    def dataset(self, name: str, records: Iterable[ImageRecord], reader: str, *remarks: str) -> Dataset:
+        """Make the data set of these images, train before eval.
+
+        Args:
+            name: as shown to users.
+            records: its images.
+            reader: name of the layout.
+            remarks: what is to be said of the data set as a whole.
+
+        Raises:
+            OditsError: there is no image.
+        """
+        ordered = sorted(records, key=lambda record: SPLITS.index(record.split))
+        if not ordered:
+            first = f" The first remark: {self._warnings[0]}" if self._warnings else ""
+            raise OditsError(f"No image of a data set ({reader}) was found in {self.folder}.{first}")
+        return Dataset(name, self.folder, tuple(ordered), (*remarks, *self.warnings), reader)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was mended or left out so far, one sentence each."""
+        more = {"image": "images were left out", "box": "boxes were left out", "edge": "boxes were cut at the edge"}
+        counted = [
+            f"{count - MOST_WARNINGS:,} more {more.get(kind, 'remarks of this kind')}."
+            for kind, count in self._counts.items()
+            if count > MOST_WARNINGS
+        ]
+        several = self._several[:3]
+        animated = f"{len(self._several):,} of the images hold several frames or pages, and the first is shown: "
+        rest = ", …" if len(self._several) > len(several) else ""
+        said = [f"{animated}{', '.join(several)}{rest}."] if several else []
+        return (*self._warnings, *counted, *said)
+
+
+def read_text(path: Path, most: int = MAX_ANNOTATION_BYTES) -> str:
+    """Read a text file from outside: UTF-8, UTF-16 by its byte order mark, else as Windows writes western languages.
+
+    Raises:
+        OditsError: it can't be read, is too large, or is no text.
+    """
+    try:
+        if path.stat().st_size > most:
+            raise OditsError(f"{path.name} is larger than the {most // 2**20} MiB such a file may have.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise OditsError(f"{path} can't be read: {error.strerror or error}.") from error
+    return decode_text(content, path.name)
+
+
+def decode_text(content: bytes, name: str) -> str:
+    """Decode a text; see `read_text`."""
+    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise OditsError(f"{name} is not a text file in UTF-8 or UTF-16.")
+
+
+def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
+    """Yield the files with these endings in a folder and below, by name; hidden ones are left out."""
+    wanted, depth = frozenset(suffixes), len(folder.parts)
+    for place, folders, files in os.walk(folder):
+        folders[:] = (
+            []
+            if len(Path(place).parts) - depth >= MAX_DEPTH
+            else sorted(name for name in folders if not name.startswith("."))
+        )
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in wanted:
+                yield Path(place) / name
+
+
+def images_below(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and below that are images by their endings."""
+    return files_below(folder, SUFFIXES)
+
+
+def images_by_split(folder: Path) -> dict[tuple[str, str], Path]:
+    """Return the images in a folder and below by split and name, in lower case and without the ending."""
+    found: dict[tuple[str, str], Path] = {}
+    for path in images_below(folder):
+        found.setdefault((split_of(path, folder), path.stem.lower()), path)
+    return found
+
+
+def split_of(path: Path, folder: Path, default: str = "eval", by_name: bool = False) -> str:
+    """Return the split that the folders on the way to a file tell: "train", or "eval" for test and validation.
+
+    Args:
+        path: below `folder`.
+        folder: of the data set.
+        default: where nothing tells.
+        by_name: the file's own name tells too.
+    """
+    told = path.relative_to(folder)
+    words = (told if by_name else told.parent).as_posix().lower()
+    if "train" in words:
+        return "train"
+    return "eval" if any(part in words for part in ("test", "val", "eval")) else default

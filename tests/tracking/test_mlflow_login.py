@@ -1,0 +1,138 @@
+"""Servers that want a login: MLflow's own variables are used, and a refusal is one sentence without a secret."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from odits.core.errors import StoreError
+from odits.tracking.sources import make_tracker, open_store
+from odits.tracking.store import TrackingError
+
+USER, PASSWORD, TOKEN = "ada", "hunter2-is-secret", "token-that-is-secret"
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+ADA = {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+LOGIN = (*ADA, "MLFLOW_TRACKING_TOKEN")
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers as MLflow with `--app-name basic-auth` does; the user "guest" may read nothing."""
+
+    asked: ClassVar[list[str]] = []
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        login = self.headers.get("Authorization", "")
+        self.asked.append(login)
+        guest = "Basic " + base64.b64encode(f"guest:{PASSWORD}".encode()).decode()
+        if login == guest:
+            status, kind, body = 403, "text/html", "Permission denied"
+        elif login not in (BASIC, f"Bearer {TOKEN}"):
+            status, kind, body = 401, "text/html", "You are not authenticated. Please see https://www.mlflow.org/docs"
+        else:
+            found = {"experiments": [], "runs": []}
+            status, kind, body = 200, "application/json", json.dumps(found)
+        self.send_response(status)
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="mlflow"')
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    do_GET = do_POST = _answer  # noqa: N815  (the names that http.server calls)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    for name in (*LOGIN, "MLFLOW_TRACKING_URI", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Server, "asked", [])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize(
+    "login",
+    [ADA, {"MLFLOW_TRACKING_TOKEN": TOKEN}],
+)
+def test_mlflows_own_variables_are_the_login(
+    server: str, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in login.items():
+        monkeypatch.setenv(name, value)
+    assert open_store(f"mlflow:{server}").list().runs == ()
+    assert set(Server.asked) <= {BASIC, f"Bearer {TOKEN}"} and Server.asked
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [
+        (
+            {},
+            f"wants a login: set {LOGIN[0]} and {LOGIN[1]}, or {LOGIN[2]}",
+        ),
+        (
+            {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": f"{PASSWORD}-old"},
+            "refuses the login in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+        ),
+        ({"MLFLOW_TRACKING_TOKEN": f"{TOKEN}-old"}, "refuses the token in MLFLOW_TRACKING_TOKEN"),
+        (
+            {"MLFLOW_TRACKING_USERNAME": "guest", "MLFLOW_TRACKING_PASSWORD": PASSWORD},
+            "does not allow that to the user who asks",
+        ),
+    ],
+)
+def test_a_refused_login_is_one_sentence(
+    server: str, login: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow prints a traceback with the page that the server sent."""
+    for name, value in login.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreError) as caught:
+        open_store(f"mlflow:{server}").list()
+    with pytest.raises(TrackingError) as tracked:
+        make_tracker(f"mlflow:{server}").start("a run", {}, {})
+    for error in (caught.value, tracked.value):
+        assert str(error).startswith(f"The MLflow server {server} {said}") and str(error).endswith(".")
+        assert "\n" not in str(error) and PASSWORD not in str(error) and TOKEN not in str(error)
+        assert error.__cause__ is None
+
+
+def test_a_login_in_the_address_is_used_and_never_shown(server: str) -> None:
+    address = server.replace("://", f"://{USER}:{PASSWORD}@")
+    assert open_store(f"mlflow:{address}").list().runs == ()
+    with pytest.raises(StoreError, match=r"wants a login|refuses the login") as caught:
+        open_store(f"mlflow:{address.replace(PASSWORD, PASSWORD + 'x')}").list()
+    assert PASSWORD not in str(caught.value)
+
+
+def test_the_command_says_one_line(server: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "odits", "checkpoints", "list", "--json", "--source", f"mlflow:{server}"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=False,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith(f"odits: The MLflow server {server} wants a login")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("ml*"))
