@@ -1,0 +1,1 @@
+"""What a photograph shows, by a network that was trained on photographs: class names and embeddings."""
