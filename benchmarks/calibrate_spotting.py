@@ -19,23 +19,25 @@ from odits.data.images import open_image
 from odits.evaluation.reading_tasks import lexicon_words, spotting_quality
 from odits.evaluation.retrieval import mean_average_precision, retrieval_task, spotting_scores
 from odits.models.reading.ctc import Lexicon, Lines, score
-from odits.models.reading.spotter import SVT_TRAIN, Calibration, WordSpotter, features
+from odits.models.reading.reader import ReadingSettings, TextReader
+from odits.models.reading.spotter import Calibration, WordSpotter, features
 
 
 def main() -> None:
     """Fit, and report the coefficients with MAP, and F by threshold, on the training images."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
+    arguments.add_argument("--detector", choices=("v5", "v6"), default="v5", help="finds the lines; default: v5")
     options = arguments.parse_args()
     records = needed_data(options).split("train")
-    spotter = WordSpotter()
+    spotter = WordSpotter(TextReader(ReadingSettings(detector=options.detector)))
     tables, truths = [], []
     for record in records:
         lines, words = spotter.read(open_image(record.path)), lexicon_words(record)
         lexicon = Lexicon(words)
         if lines:
             scores = score(Lines([line.frames for line in lines]), lexicon, spotter.scoring)
-            tables.append(features(scores, lexicon, lines))
+            tables.append(np.stack(np.broadcast_arrays(*features(scores, lexicon, lines)), axis=-1))
             truths.append(np.isin(words, [box.word.upper() for box in record.boxed]))
     fitted = fit(tables, truths)
     figures: dict[str, object] = {
@@ -43,9 +45,9 @@ def main() -> None:
         "pairs": int(sum(map(len, truths))),
         "boxed": int(sum(map(np.sum, truths))),
         "fitted": [round(value, 3) for value in astuple(fitted)],
-        "shipped": list(astuple(SVT_TRAIN)),
+        "shipped": list(astuple(spotter.calibration)),
     }
-    calibrated = WordSpotter(calibration=fitted)
+    calibrated = WordSpotter(spotter.reader, calibration=fitted)
     task = retrieval_task(records)
     figures["train_map"] = mean_average_precision(spotting_scores(calibrated, task).values, task.relevant)
     for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):

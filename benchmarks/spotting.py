@@ -36,7 +36,8 @@ def main() -> None:
     import rapidocr
 
     whole = rapidocr.RapidOCR(params={"Global.log_level": "critical"})
-    engine, reader, spotter = Engine(), TextReader(), WordSpotter()
+    reader = TextReader()
+    engine, spotter = Engine(detector=reader.detector), WordSpotter()
     steps: dict[str, list[float]] = {name: [] for name in ("detection", "recognition", "scoring", "rapidocr")}
     lines = 0
     for place, path in enumerate([paths[0], *paths[: options.images]]):  # the first one warms up

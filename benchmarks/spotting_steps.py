@@ -22,7 +22,7 @@ STEPS = {
     "and enlarged": ReadingSettings(scales=(1.0, 1.5)),
     "and reduced": ReadingSettings(scales=(0.5, 1.0, 1.5)),
 }
-SCORE_ONLY = replace(SVT_TRAIN, intercept=0.0, score=1.0, length=0.0, certainty=0.0, height=0.0)
+SCORE_ONLY = replace(SVT_TRAIN["v5"], intercept=0.0, score=1.0, length=0.0, certainty=0.0, height=0.0)
 
 
 def main() -> None:

@@ -26,6 +26,8 @@ SPOTTING = "spotting"
 """Reference of the model that reads words in the picture."""
 VITSTR = f"{SPOTTING}:vitstr"
 """Reference of the same with docTR's ViTSTR as recogniser; a colon and a weights file may follow."""
+SPOTTING_V6 = f"{SPOTTING}:v6"
+"""Reference of the same with PP-OCRv6's own detector of lines in place of PP-OCRv5's."""
 DEFAULT_MODEL = SPOTTING
 """The word model of every page and command where no other one is named."""
 DEFAULT_SEGMENTER = EMBEDDED

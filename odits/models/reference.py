@@ -2,7 +2,8 @@
 
 | reference | stands for |
 |---|---|
-| `spotting`, `spotting:vitstr`, `spotting:vitstr:FILE` | word spotting; with docTR's ViTSTR as its recogniser |
+| `spotting`, `spotting:v6` | word spotting; with PP-OCRv6's detector of lines in place of PP-OCRv5's |
+| `spotting:vitstr`, `spotting:vitstr:FILE` | word spotting with docTR's ViTSTR as its recogniser |
 | `embedded` | the CLIP model in assets/; as a segmenter: text lines and regions of one colour |
 | `ARCHITECTURE/TAG` | open_clip's pretrained weights, such as `ViT-B-32/openai` |
 | `ViT-B/32` | the same by OpenAI's own names |
@@ -40,6 +41,7 @@ from odits.models.model_ref import (
     EMBEDDED_WEIGHTS,
     KINDS,
     SPOTTING,
+    SPOTTING_V6,
     VITSTR,
     WORD_MODELS,
     Kind,
@@ -68,6 +70,7 @@ __all__ = [
     "SAM_WEIGHTS",
     "SEGMENTER_FORMS",
     "SPOTTING",
+    "SPOTTING_V6",
     "VITSTR",
     "WORD_MODELS",
     "Kind",
@@ -198,7 +201,7 @@ def _parse(text: str, wanted: tuple[Kind, ...]) -> ModelRef:
     if text == EMBEDDED:
         return _embedded_segmenter() if "clip" not in wanted and "segmenter" in wanted else _embedded()
     scheme = text.partition(":")[0]
-    if scheme == SPOTTING and (text in (SPOTTING, VITSTR) or text.startswith(f"{VITSTR}:")):
+    if scheme == SPOTTING and (text in (SPOTTING, SPOTTING_V6, VITSTR) or text.startswith(f"{VITSTR}:")):
         return _spotting(text)
     if scheme == "sam":
         return _sam(text)
@@ -218,6 +221,8 @@ def _spotting(reference: str) -> ModelRef:
     file = reference[len(VITSTR) + 1 :]
     if reference == SPOTTING:
         return ModelRef(reference, "spotting", "Word spotting", note=_SPOTTING_NOTE)
+    if reference == SPOTTING_V6:
+        return ModelRef(reference, "spotting", "Word spotting on PP-OCRv6's lines", "v6", note=_SPOTTING_NOTE)
     path = expand_home(file) if file else None
     return ModelRef(reference, "spotting", "Word spotting with ViTSTR", "vitstr", path, note=_SPOTTING_NOTE)
 

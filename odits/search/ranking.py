@@ -20,7 +20,7 @@ import numpy as np
 from odits.core.device import cores
 from odits.models.reading.alphabet import fold
 from odits.models.reading.ctc import DEFAULT, Span
-from odits.models.reading.spotter import SVT_TRAIN, Calibration
+from odits.models.reading.spotter import Calibration, calibration_for
 from odits.search.frames import block_of, bound
 from odits.search.index import Index, IndexedImage
 from odits.search.query import Query
@@ -67,11 +67,12 @@ class Searcher:
 
     Args:
         index: what is searched.
-        calibration: from scores to log-odds; more score must mean more odds.
+        calibration: from scores to log-odds, the one for its reader by default; more score must mean more odds.
     """
 
-    def __init__(self, index: Index, calibration: Calibration = SVT_TRAIN) -> None:
-        self.index, self.calibration = index, calibration
+    def __init__(self, index: Index, calibration: Calibration | None = None) -> None:
+        self.index = index
+        self.calibration = calibration = calibration or calibration_for(index.reader)
         self._threads = ThreadPoolExecutor(max(1, min(4, cores())))
         certainty = np.maximum(index.certainty, -2.0)  # as `odits.models.reading.spotter.features`
         height = np.log(np.maximum(index.height, 1.0))

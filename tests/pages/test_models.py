@@ -49,7 +49,7 @@ def says_who(app: AppTest, name: str) -> bool:
 def test_words_and_browse_start_with_word_spotting_and_say_so() -> None:
     words = open_page("words", images="demo", image="cafe.jpg", vocabulary="demo")
     assert words.selectbox(key="widget-model").value == "spotting"
-    assert says_who(words, "Word spotting with PP-OCRv6-small (rapidocr)")
+    assert says_who(words, "Word spotting with PP-OCRv6-small on PP-OCRv5-mobile's lines")
     assert any("Reads what is written" in item.value for item in words.caption)
     browse = open_page("browse", images="demo", vocabulary="demo")
     assert browse.selectbox(key="widget-model").value == "spotting"

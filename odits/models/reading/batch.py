@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
 
 from odits.core.pool import HERE, Function, Item, Outcome, Task, Workers, map_images, per_item
 from odits.core.progress import Progress, no_progress
 from odits.data.images import image_digest, open_image
-from odits.models.reading.reader import READINGS, TextLine, TextReader, reading_key, stored_digest_lines
+from odits.models.reading.reader import (
+    READINGS,
+    ReadingSettings,
+    TextLine,
+    TextReader,
+    reading_key,
+    stored_digest_lines,
+)
 
 
 class ReadImage(NamedTuple):
@@ -26,14 +34,17 @@ class ReadImage(NamedTuple):
     lines: list[TextLine]
 
 
-def reading_function(threads: int | None = None, reader: TextReader | None = None) -> Function:
+def reading_function(
+    threads: int | None = None, reader: TextReader | None = None, settings: Mapping[str, Any] | None = None
+) -> Function:
     """Return a function for `odits.core.pool` that reads and stores images (`ReadImage`).
 
     Args:
         threads: of each network; all cores by default.
-        reader: what reads; the default reader by default.
+        reader: what reads; by default one with these settings.
+        settings: by the names of `ReadingSettings`.
     """
-    used = reader or TextReader(threads=threads)
+    used = reader or TextReader(ReadingSettings(**(settings or {})), threads)
 
     def read(item: Item) -> ReadImage:
         image = open_image(item.source, item.name)
@@ -53,7 +64,7 @@ def read_images(
 
     Args:
         items: the images.
-        reader: reads them where this process does the work; workers have the default reader.
+        reader: reads them where this process does the work; workers have one of its settings.
         workers: where it is done.
         progress: called with (images done, images in all); what it raises ends the work.
 
@@ -62,7 +73,9 @@ def read_images(
         WriteError: a reading can't be stored.
     """
     here = reading_function(reader=reader) if workers.is_here else None
-    for outcome in map_images(Task("odits.models.reading.batch:reading_function", here=here), items, workers, progress):
+    settings = asdict(replace(reader.settings, detector=reader.detector))
+    task = Task("odits.models.reading.batch:reading_function", {"settings": settings}, here=here)
+    for outcome in map_images(task, items, workers, progress):
         if outcome.problem is None:
             key = reading_key(outcome.value.digest, reader.key)
             if not READINGS.path(key).is_file():  # a cluster's machine has a store of its own

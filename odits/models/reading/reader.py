@@ -25,8 +25,11 @@ from odits.core.store import FunctionCodec, Store, former_path, make_key, pack_a
 from odits.data.images import image_digest
 from odits.models.reading.alphabet import SYMBOLS
 from odits.models.reading.ctc import Span
-from odits.models.reading.packaged import other_models
+from odits.models.reading.packaged import Detector, DetectorChoice, choose_detector, other_models
 from odits.models.reading.rapidocr import HEIGHT, STRIDE, Engine
+
+V5_KEY = "ppocrv5-mobile-det"
+"""What the keys of readers say whose lines PP-OCRv5's detector finds."""
 
 _TALL = 1.5  # a line that is so many times as high as wide is read after a turn, as rapidocr does
 _LONGEST = 3200  # pixels of a line's width; nobody writes 400 letters on a sign
@@ -42,10 +45,12 @@ class ReadingSettings:
     Attributes:
         scales: sizes, relative to the picture's own, at which text is looked for.
         confident: lines that the detector gives a lower score, in 0..1, are not read.
+        detector: "v5" for PP-OCRv5-mobile's, "v6" for PP-OCRv6-small's; "auto" is v5's where it is installed.
     """
 
     scales: tuple[float, ...] = (0.5, 1.0, 1.5)
     confident: float = 0.3
+    detector: DetectorChoice = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +120,13 @@ class TextReader:
         recogniser: reads the lines in place of PP-OCRv6's own.
 
     Attributes:
+        detector: which network finds the lines.
+        recogniser: what reads the lines, where it is not PP-OCRv6's own.
         name: as shown to users.
         key: identifies networks and settings; caches key on it.
+
+    Raises:
+        OditsError: the settings name a detector that is not installed.
     """
 
     def __init__(
@@ -126,29 +136,36 @@ class TextReader:
         recogniser: Recogniser | None = None,
     ) -> None:
         self.settings = settings or ReadingSettings()
+        self.detector: Detector = choose_detector(self.settings.detector)
+        self.recogniser = recogniser
         self._threads = threads
-        self._recogniser = recogniser
         self._engine: Engine | None = None
         self._lock = threading.Lock()  # rapidocr keeps state of the current picture
 
     @property
     def name(self) -> str:
         """As shown to users."""
-        return f"{self._recogniser.name} on PP-OCRv6-small's lines" if self._recogniser else "PP-OCRv6-small (rapidocr)"
+        lines = {"v5": "PP-OCRv5-mobile", "v6": "PP-OCRv6-small"}[self.detector]
+        if self.recogniser:
+            return f"{self.recogniser.name} on {lines}'s lines"
+        return "PP-OCRv6-small (rapidocr)" if self.detector == "v6" else f"PP-OCRv6-small on {lines}'s lines"
 
     @property
     def key(self) -> str:
         """Networks and settings in one string."""
         scales = ",".join(f"{scale:g}" for scale in self.settings.scales)
-        other = f"{self._recogniser.key} on " if self._recogniser else ""
-        networks = f"ppocrv6-small{other_models('det', 'rec')}"
+        other = f"{self.recogniser.key} on " if self.recogniser else ""
+        if self.detector == "v6":
+            networks = f"ppocrv6-small{other_models('det', 'rec')}"
+        else:
+            networks = f"{V5_KEY} ppocrv6-small-rec{other_models('rec')}"
         return f"{other}{networks} scales={scales} confident={self.settings.confident:g} v1"
 
     def read(self, image: Image.Image) -> list[TextLine]:
         """Read an RGB image: the same line once for each scale and turn at which it was found."""
         with self._lock:
             if self._engine is None:
-                self._engine = Engine(self._threads)
+                self._engine = Engine(self._threads, self.detector)
             engine = self._engine
             pixels = np.asarray(image.convert("RGB"))[..., ::-1]
             found = list(self.detect(engine, pixels))
@@ -173,7 +190,7 @@ class TextReader:
         self, engine: Engine, pixels: np.ndarray, found: Sequence[tuple[np.ndarray, float]]
     ) -> list[TextLine]:
         """Recognise the lines that were detected, corners (4, 2) and score each."""
-        read = (self._recogniser or engine).frames([cut_line(pixels, corners) for corners, _ in found])
+        read = (self.recogniser or engine).frames([cut_line(pixels, corners) for corners, _ in found])
         return [
             TextLine(corners, score, text, frames.astype(np.float16))
             for (corners, score), (frames, text) in zip(found, read, strict=True)

@@ -9,7 +9,7 @@ where they can be read.) `benchmarks/calibrate_spotting.py` fits it again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,9 @@ from odits.data import ImageRecord
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.reading.ctc import DEFAULT, Lexicon, Lines, Scoring, Span, locate, score
-from odits.models.reading.reader import ReadingSettings, TextLine, TextReader, stored_lines
+from odits.models.reading.packaged import Detector
+from odits.models.reading.reader import V5_KEY, ReadingSettings, TextLine, TextReader, stored_lines
+from odits.models.reading.text_match import raise_scores, text_span
 from odits.models.reference import SPOTTING, ModelRef, parse
 
 _UNSURE = -2.0  # lines that the recogniser is less sure of are equally bad
@@ -42,21 +44,34 @@ class Calibration:
 
     def log_odds(self, scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> np.ndarray:
         """Return the log-odds float32 (R, N) that each word stands in each line, from its scores (R, N)."""
-        weights = np.array([self.score, self.length, self.certainty, self.height], np.float32)
-        return self.intercept + features(scores, lexicon, lines) @ weights
+        score, length, certainty, height = _columns(scores, lexicon, lines)
+        of_lines = self.certainty * certainty + self.height * height + self.intercept
+        return np.float32(self.score) * score + (np.float32(self.length) * length + of_lines.astype(np.float32))
 
 
 def features(scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> np.ndarray:
     """Return what the log-odds are a linear function of, float32 (R, N, 4), in the order of `Calibration`."""
-    length = np.minimum(lexicon.lengths, 12).astype(np.float32)
+    return np.stack(np.broadcast_arrays(*_columns(scores, lexicon, lines)), axis=-1)
+
+
+def _columns(scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> tuple[np.ndarray, ...]:
+    """Return scores float32 (R, N), lengths (N,), and certainties and logarithms of heights (R, 1)."""
+    length = np.minimum(lexicon.sizes, 12).astype(np.float32)
     certainty = np.array([max(line.certainty, _UNSURE) for line in lines], np.float32)
     height = np.log([max(line.height, 1.0) for line in lines]).astype(np.float32)
-    columns = np.broadcast_arrays(scores, length, certainty[:, None], height[:, None])
-    return np.stack(columns, axis=-1)
+    return scores, length, certainty[:, None], height[:, None]
 
 
-SVT_TRAIN = Calibration(-6.162, 3.129, 0.357, 7.995, 2.011)
-"""Fitted on SVT's 100 training images, with the reader's and the scoring's defaults."""
+SVT_TRAIN: dict[Detector, Calibration] = {
+    "v5": Calibration(-6.162, 3.129, 0.357, 7.995, 2.011),
+    "v6": Calibration(-6.162, 3.129, 0.357, 7.995, 2.011),
+}
+"""Fitted on SVT's 100 training images, with the scoring's defaults and the reader's, for the lines of each detector."""
+
+
+def calibration_for(reader: str) -> Calibration:
+    """Return the calibration for the lines that the reader of this key finds (`TextReader.key`)."""
+    return SVT_TRAIN["v5" if V5_KEY in reader else "v6"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +96,11 @@ class Reading:
 class WordSpotter:
     """Spots words in pictures; satisfies `WordModel`.
 
+    Args:
+        reader: finds and reads the lines.
+        scoring: how words are scored in them.
+        calibration: from scores to log-odds; the one for the reader's lines by default.
+
     Attributes:
         name: as shown to users.
         checkpoint: hexadecimal digest of the reader, its settings and the scoring; caches key on it.
@@ -94,13 +114,13 @@ class WordSpotter:
     """
 
     def __init__(
-        self, reader: TextReader | None = None, scoring: Scoring = DEFAULT, calibration: Calibration = SVT_TRAIN
+        self, reader: TextReader | None = None, scoring: Scoring = DEFAULT, calibration: Calibration | None = None
     ) -> None:
         self.reader = reader or TextReader()
         self.scoring = scoring
-        self.calibration = calibration
+        self.calibration = calibration or calibration_for(self.reader.key)
         self.name = f"Word spotting with {self.reader.name}"
-        self.checkpoint = sha256_of(f"{self.reader.key} {scoring} {calibration}")
+        self.checkpoint = sha256_of(f"{self.reader.key} {scoring} {self.calibration}")
         self._last_lexicon: tuple[str, Lexicon] = ("", Lexicon(()))
 
     def read(self, image: Image.Image) -> list[TextLine]:
@@ -114,6 +134,7 @@ class WordSpotter:
     def score_lines(self, lines: list[TextLine], lexicon: Lexicon) -> Reading:
         """Score the words of a lexicon in lines."""
         scores = score(Lines([line.frames for line in lines]), lexicon, self.scoring)
+        raise_scores(scores, lexicon, lines)
         return Reading(lines, scores, self.calibration.log_odds(scores, lexicon, lines))
 
     def _lexicon(self, vocabulary: Vocabulary) -> Lexicon:
@@ -170,8 +191,8 @@ def load_spotter(
     """Load the word spotter that a reference stands for; its networks are loaded at the first picture.
 
     Args:
-        reference: "spotting"; "spotting:vitstr" for docTR's ViTSTR as recogniser, with a colon and a weights file
-            where docTR's own weights are not wanted.
+        reference: "spotting"; "spotting:v6" where PP-OCRv6's detector is to find the lines; "spotting:vitstr" for
+            docTR's ViTSTR as recogniser, with a colon and a weights file where docTR's own weights are not wanted.
         settings: of the reader.
         threads: of each network; all cores by default.
 
@@ -179,6 +200,8 @@ def load_spotter(
         OditsError: there is no such spotter, docTR is not installed, or its weights can't be had.
     """
     ref = parse(reference, "spotting")
+    if ref.architecture == "v6":
+        settings = replace(settings or ReadingSettings(), detector="v6")
     if ref.architecture != "vitstr":
         return WordSpotter(TextReader(settings, threads))
     from odits.models.reading.vitstr import Vitstr
@@ -238,7 +261,7 @@ def find_words(
     found: list[FoundWord] = []
     for row, column in zip(rows[order], columns[order], strict=True):
         line, word = reading.lines[row], words[column]
-        span = locate(line.frames, word, scoring)
+        span = (None if word.isascii() else text_span(line, word)) or locate(line.frames, word, scoring)
         probability = float(1 / (1 + np.exp(-reading.log_odds[row, column])))
         one = FoundWord(word, probability, line, span, line.part(span))
         if all(shared_area(one.box, other.box) <= overlap for other in found):

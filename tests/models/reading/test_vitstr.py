@@ -59,7 +59,7 @@ def test_a_wide_line_is_cut_between_its_words() -> None:
 def test_it_reads_pictures_in_place_of_the_other(weights: Path) -> None:
     spotter = load(f"{VITSTR}:{weights}")
     assert isinstance(spotter, WordSpotter)
-    assert spotter.name == "Word spotting with ViTSTR-Small (docTR) on PP-OCRv6-small's lines"
+    assert spotter.name == "Word spotting with ViTSTR-Small (docTR) on PP-OCRv5-mobile's lines"
     assert spotter.checkpoint != WordSpotter().checkpoint
     lines = spotter.read(Image.open(DEMO / "cafe.jpg"))
     ours = TextReader().read(Image.open(DEMO / "cafe.jpg"))
