@@ -118,7 +118,17 @@ AnyModel = Annotated[str, typer.Option(help=f"A word model: {MODEL_FORMS}.")]
 OditsCheckpoint = Annotated[str, typer.Option(help=f"{ODITS_FORMS}; python -m odits train makes one.")]
 Segmenter = Annotated[str, typer.Option(help=f"{SEGMENTER_FORMS}.")]
 Split = Annotated[str, typer.Option(help="Which images: train, eval or all.")]
-Words = Annotated[str, typer.Option(help="svt (union of the lexicons) or a text file of words.")]
+GENERAL, PICTURE = "general", "picture"
+"""References of vocabularies: the general list; it and the words that are read in each picture."""
+_LISTS = "svt (union of the data set's lexicons), general (frequent words and names), a text file, or the words"
+Words = Annotated[str, typer.Option(help=f"{_LISTS} themselves, with commas between them.")]
+PictureWords = Annotated[
+    str,
+    typer.Option(
+        help=f"The words to choose from: picture (those read in it, and the general list), {_LISTS} themselves, with "
+        "commas between them."
+    ),
+]
 SamValues = Annotated[
     list[str] | None,
     typer.Option(
@@ -319,13 +329,27 @@ def load_data(folder: Path | None) -> Dataset:
 
 
 def load_vocabulary(reference: str, data: Path | None) -> Vocabulary:
-    """Read the vocabulary "svt" (union of the data set's lexicons), or that of a text file.
+    """Read the vocabulary "svt" (union of the data set's lexicons), the general list, a text file, or the words given.
 
     Where no data set is named, "svt" stands for the words of the demo images.
+
+    Args:
+        reference: "svt", "general", "picture" (the general list, as its words of lists), a file, or words with commas
+            between them.
+        data: the data set's folder.
+
+    Raises:
+        OditsError: there is no such file, or no word.
     """
     from odits.data import Vocabulary, find_data_folder, read_dataset
 
+    if reference in (GENERAL, PICTURE):
+        from odits.data.general_words import general_vocabulary
+
+        return general_vocabulary()
     if reference != "svt":
+        if set(reference) & set(",\n") and not os.path.lexists(reference):
+            return Vocabulary.from_text(reference, "words given")
         return Vocabulary.from_file(Path(reference))
     if find_data_folder(data) is None:
         say("No data set is named (--data or ODITS_DATA): the words to choose from are those of the demo images.")

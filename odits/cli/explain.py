@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from odits.cli.common import (
+    PICTURE,
     Data,
     Device,
     Json,
     OditsCheckpoint,
-    Words,
+    PictureWords,
     download_progress,
     find_model,
     load_vocabulary,
@@ -28,7 +29,7 @@ def explain(
     checkpoint: OditsCheckpoint,
     word: Annotated[str | None, typer.Option(help="Default: the most probable one.")] = None,
     data: Data = None,
-    vocabulary: Words = "svt",
+    vocabulary: PictureWords = PICTURE,
     top: Annotated[int, typer.Option(min=1, help="How many objects.")] = 10,
     device: Device = "auto",
     as_json: Json = False,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from odits.cli.common import (
+    PICTURE,
     Data,
     Device,
     Json,
-    Words,
+    PictureWords,
     download_progress,
     exit_after,
     find_model,
@@ -22,13 +24,16 @@ from odits.cli.common import (
 )
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
 from odits.core.errors import OditsError
+from odits.core.percent import percents
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL, EMBEDDED, MODEL_FORMS, WORD_MODELS, Kind
 
 if TYPE_CHECKING:
     from odits.core.pool import Problem
     from odits.data.images import Size
-    from odits.data.predictions import WordProbability
+    from odits.data.predictions import WordModel, WordProbability
+    from odits.data.vocabulary import Vocabulary
+    from odits.models.reading.read_words import PictureVocabularies
 
 FILES = "files"
 """What stands for the name of the data set where images are named one by one."""
@@ -47,7 +52,7 @@ def words(
     checkpoint: Annotated[
         str | None, typer.Option(help=f"{MODEL_FORMS}. Default: {DEFAULT_MODEL}.", show_default=False)
     ] = None,
-    vocabulary: Words = "svt",
+    vocabulary: PictureWords = PICTURE,
     top: Annotated[int, typer.Option(min=1, help="How many words.")] = 10,
     export: Export = None,
     export_format: Format = None,
@@ -68,18 +73,20 @@ def words(
 
     with open_reporter() as report:
         word_model = load(find_model(reference, report, *kinds), device, download_progress(report))
+    with_read = _picture_vocabularies(word_model, words) if vocabulary == PICTURE else None
     found: list[dict[str, Any]] = []
     exported: list[tuple[Path, Size, list[WordProbability]]] = []
     for path, image in opened:
-        prediction = word_model.predict(image, words)
+        prediction = word_model.predict(image, with_read.of(image) if with_read else words)
+        extra = set(prediction.vocabulary.extra)
         exported.append((path, image.size, prediction.top(top)))
         found.append(
             {
                 "image": str(path),
                 "model": prediction.model,
                 "checkpoint": prediction.checkpoint,
-                "vocabulary_size": len(words),
-                "words": [word._asdict() for word in prediction.top(top)],
+                "vocabulary_size": len(prediction.vocabulary),
+                "words": [word._asdict() | {"in_list": word.word not in extra} for word in prediction.top(top)],
             }
         )
     if export and form:
@@ -94,9 +101,25 @@ def words(
         print_json(found)
     else:
         for entry in found:
-            title = f"{entry['image']}: {entry['model']}, checkpoint {entry['checkpoint'][:12]}, {len(words)} words"
-            print_table(("word", "probability"), [tuple(word.values()) for word in entry["words"]], title)
+            about = f"checkpoint {entry['checkpoint'][:12]}, {entry['vocabulary_size']:,} words"
+            print_table(*_table(entry["words"]), f"{entry['image']}: {entry['model']}, {about}")
     exit_after(problems)
+
+
+def _picture_vocabularies(model: WordModel, base: Vocabulary) -> PictureVocabularies:
+    from odits.models.reading.read_words import PictureVocabularies
+
+    return PictureVocabularies(model, base)
+
+
+def _table(words: list[dict[str, Any]]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Return columns and rows: the words, their probabilities, and where there are any which are in no list."""
+    shares = percents([word["probability"] for word in words])
+    rows: list[Sequence[str]] = [(word["word"], share) for word, share in zip(words, shares, strict=True)]
+    if all(word["in_list"] for word in words):
+        return ("word", "probability"), rows
+    marks = ("" if word["in_list"] else "read, in no list" for word in words)
+    return ("word", "probability", ""), [(*row, mark) for row, mark in zip(rows, marks, strict=True)]
 
 
 def _kinds(model: str | None) -> tuple[Kind, ...]:

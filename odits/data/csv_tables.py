@@ -18,6 +18,23 @@ _HINT = re.compile(r"\s*\"?sep=(.)\"?\s*$")  # how a table for Excel names its s
 _DELIMITERS = (",", ";", "\t", "|")
 
 
+def decode_text(content: bytes, name: str) -> str:
+    """Decode a text from outside: UTF-8, UTF-16 by its byte order mark, else as Windows writes western languages.
+
+    Raises:
+        OditsError: it is no text.
+    """
+    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise OditsError(f"{name} is not a text file in UTF-8 or UTF-16.")
+
+
 def guard(cell: str) -> str:
     """Return the cell with an apostrophe before it where a spreadsheet would run it as a formula.
 

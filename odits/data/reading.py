@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import inside
+from odits.data.csv_tables import decode_text
 from odits.data.images import ImageError, ImageFacts, Size, image_facts, turn_point
 from odits.data.records import SPLITS, SUFFIXES, BoxedWord, Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
@@ -190,19 +191,6 @@ def read_text(path: Path, most: int = MAX_ANNOTATION_BYTES) -> str:
     except OSError as error:
         raise OditsError(f"{path} can't be read: {error.strerror or error}.") from error
     return decode_text(content, path.name)
-
-
-def decode_text(content: bytes, name: str) -> str:
-    """Decode a text; see `read_text`."""
-    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise OditsError(f"{name} is not a text file in UTF-8 or UTF-16.")
 
 
 def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:

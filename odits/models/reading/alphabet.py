@@ -22,7 +22,11 @@ FOREIGN = SPACE + 1
 """Letters of other scripts; they end a word, as a space does."""
 SYMBOLS = FOREIGN + 1
 
+_ALIKE = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ħ": "h"})
+"""Latin letters that Unicode does not take apart, as they are written where they are not to be had."""
 _PLACE = {letter: place for place, letter in enumerate(LETTERS, start=1)}
+_ASCII = bytes(_PLACE.get(chr(code), 0) for code in range(256))
+_NO_LETTERS = bytes(code for code in range(128) if chr(code) not in _PLACE)
 _SMALLEST = 1e-9  # probabilities below cost time in the logarithm and change nothing
 
 
@@ -30,16 +34,22 @@ def fold(text: str) -> str:
     """Return a text's letters and digits in lower case without accents; the rest is dropped.
 
     Examples:
-        >>> fold("Café-24")
-        'cafe24'
+        >>> fold("Café-24"), fold("SMØRREBRØD")
+        ('cafe24', 'smorrebrod')
     """
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", text.casefold()).translate(_ALIKE)
     return "".join(letter for letter in decomposed if letter in _PLACE)
 
 
 def spell(word: str) -> np.ndarray:
-    """Return the symbols int64 (M,) of a word's letters; a word that has none of them (M = 0) can't be spotted."""
-    return np.array([_PLACE[letter] for letter in fold(word)], np.int64)
+    """Return the symbols int64 (M,) of a word's letters; a word that has none of them (M = 0) can't be spotted.
+
+    A word of another script with some of these letters, such as カフェ24, has none of them either.
+    """
+    if word.isascii():  # nearly all are, and there are tens of thousands
+        return np.frombuffer(word.lower().encode().translate(_ASCII, _NO_LETTERS), np.uint8).astype(np.int64)
+    foreign = any(symbol_of(letter) == FOREIGN for letter in word)
+    return np.array([] if foreign else [_PLACE[letter] for letter in fold(word)], np.int64)
 
 
 def symbol_of(character: str) -> int:

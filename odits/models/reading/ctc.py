@@ -25,9 +25,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from odits.data.vocabulary import bare_word, fold_word
 from odits.models.reading.alphabet import BLANK, FOREIGN, PUNCTUATION, SPACE, SYMBOLS, spell
 
 IMPOSSIBLE = np.float32(-1e4)
+LONGEST = 100
+"""Letters of a word that is looked for: nobody writes longer ones on a sign."""
 _PAIRS = 4096  # (line, word) pairs at a time: their tables stay in the processor's cache
 
 
@@ -52,19 +55,28 @@ class Lexicon:
     """Words, spelled in symbols.
 
     Attributes:
-        lengths: how many letters each word has, int64 (N,); a word without any gets the lowest score everywhere.
+        lengths: how many letters each word has, int64 (N,); a word without any, or with more than 100, counts as one
+            without and gets the lowest score everywhere.
         letters: symbols int64 (N, M), filled up with blanks.
         counts: how often each word has each symbol, float32 (N, SYMBOLS).
+        texts: words that symbols alone do not tell, by their place, as `odits.data.vocabulary.fold_word` writes them.
+        sizes: letters of each word in whatever script, int64 (N,).
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        spelled = [spell(word) for word in words]
+        spelled = [letters if len(letters) <= LONGEST else letters[:0] for letters in map(spell, words)]
         self.lengths = np.array([len(letters) for letters in spelled], np.int64)
         self.letters = np.full((len(spelled), max(1, self.lengths.max(initial=1))), BLANK, np.int64)
-        self.counts = np.zeros((len(spelled), SYMBOLS), np.float32)
-        for row, letters in enumerate(spelled):
-            self.letters[row, : len(letters)] = letters
-            np.add.at(self.counts[row], letters, 1)
+        rows = np.repeat(np.arange(len(spelled)), self.lengths)
+        places = np.arange(len(rows)) - np.repeat(self.lengths.cumsum() - self.lengths, self.lengths)
+        symbols = np.concatenate([np.empty(0, np.int64), *spelled])
+        self.letters[rows, places] = symbols
+        counts = np.bincount(rows * SYMBOLS + symbols, minlength=len(spelled) * SYMBOLS)
+        self.counts = counts.reshape(len(spelled), SYMBOLS).astype(np.float32)
+        odd = [place for place, word in enumerate(words) if not word.isascii() or not self.lengths[place]]
+        self.texts = {place: key for place in odd if (key := fold_word(words[place]))}
+        self.sizes = self.lengths.copy()
+        self.sizes[odd] = [len(bare_word(words[place])) for place in odd]
 
     def __len__(self) -> int:
         return len(self.lengths)

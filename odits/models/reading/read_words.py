@@ -1,0 +1,77 @@
+"""The vocabulary of a picture: the words that were read in it, beside those of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from odits.data.general_words import general_vocabulary
+from odits.data.vocabulary import Vocabulary, bare_word
+from odits.models.reading.reader import TextLine
+from odits.models.reading.spotter import WordSpotter, shared_area
+from odits.models.reading.text_match import words_of
+
+CERTAIN = -0.25
+"""Mean log-probability of a line: less certain ones name no words that are in no list."""
+CONFIDENT = 0.5
+"""The detector's confidence: lines below it name none either."""
+SHORTEST = 2
+"""Letters of a word that is in no list."""
+_SAME_PLACE = 0.5  # lines that share more of the smaller one were found at two sizes of the picture
+
+
+class PictureVocabularies:
+    """Makes the vocabulary of each picture: a list, and the words that are read in the picture.
+
+    Args:
+        model: a word model; where it reads, the words are those of its own lines.
+        base: the list; the general one by default.
+
+    Examples:
+        >>> from odits.core.files import asset
+        >>> from odits.data import open_image
+        >>> one = PictureVocabularies(base=Vocabulary.from_words(["COFFEE"], "one word"))
+        >>> "LUNA" in one.of(open_image(asset("demo/cafe.jpg"))).extra
+        True
+    """
+
+    def __init__(self, model: Any = None, base: Vocabulary | None = None) -> None:
+        self.base = base or general_vocabulary()
+        own = (
+            model if isinstance(model, WordSpotter) else getattr(getattr(model, "input_encoder", None), "spotter", None)
+        )
+        self._spotter: WordSpotter = own or WordSpotter()
+
+    def of(self, image: Image.Image) -> Vocabulary:
+        """Return the vocabulary of an RGB image, which is read, or was."""
+        return picture_vocabulary(self._spotter.read(image), self.base)
+
+
+def picture_vocabulary(lines: Sequence[TextLine], base: Vocabulary) -> Vocabulary:
+    """Return the vocabulary of a picture: the words of a list, then those that were read in it and are in no list.
+
+    Args:
+        lines: that were read in the picture.
+        base: the list, such as `odits.data.general_words.general_vocabulary`.
+
+    Returns:
+        The list's words first; those that were read follow, and are its `extra`.
+    """
+    return base.with_read(read_words(lines), f"words read in the picture, and the {base.name}")
+
+
+def read_words(lines: Sequence[TextLine]) -> list[str]:
+    """Return the words of the certain lines as they were read, the most certain line first.
+
+    Where the same place was read several times, the most certain reading counts.
+    """
+    certain = [line for line in lines if line.confidence >= CONFIDENT and line.certainty >= CERTAIN]
+    chosen: list[tuple[TextLine, tuple[float, ...]]] = []
+    for line in sorted(certain, key=lambda line: -line.certainty):
+        box = (*line.corners.min(0).tolist(), *line.corners.max(0).tolist())
+        if all(shared_area(box, other) <= _SAME_PLACE for _, other in chosen):
+            chosen.append((line, box))
+    words = (word for line, _ in chosen for word in words_of(line.text))
+    return list(dict.fromkeys(word for word in words if len(bare_word(word)) >= SHORTEST))
