@@ -85,12 +85,15 @@ def load_model(reference: str | Path = DEFAULT_MODEL, device: str = "auto") -> W
     return load(str(reference), device)
 
 
-def predict_words(image: ImageLike, words: Words, model: WordModel | str | Path = DEFAULT_MODEL) -> WordPrediction:
+def predict_words(
+    image: ImageLike, words: Words | None = None, model: WordModel | str | Path = DEFAULT_MODEL
+) -> WordPrediction:
     """Predict how well each word describes a picture (thesis, 2.2.1).
 
     Args:
         image: the picture.
-        words: the n words to choose from.
+        words: the n words to choose from; by default the words read in the picture and the general list, some 20,000
+            frequent English words and names. Those that were read and are in no list are `vocabulary.extra`.
         model: a loaded word model, or the reference of one.
 
     Returns:
@@ -105,10 +108,13 @@ def predict_words(image: ImageLike, words: Words, model: WordModel | str | Path 
         >>> prediction = odits.predict_words(asset("demo/cafe.jpg"), ["PIZZA", "COFFEE", "HOTEL"])
         >>> [item.word for item in prediction.top(1)]
         ['COFFEE']
+        >>> "CAFE" in [item.word for item in odits.predict_words(asset("demo/cafe.jpg")).top(10)]
+        True
     """
-    vocabulary = _vocabulary(words)
+    given = None if words is None else _vocabulary(words)
     opened = _open(image)
-    return _word_model(model).predict(opened, vocabulary)
+    loaded = _word_model(model)
+    return loaded.predict(opened, given or _picture_vocabulary(opened, loaded))
 
 
 def find_objects(
@@ -147,7 +153,7 @@ def find_objects(
 
 def explain(
     image: ImageLike,
-    words: Words,
+    words: Words | None = None,
     word: str | None = None,
     model: WordModel | str | Path = DEFAULT_MODEL,
     objects: sv.Detections | None = None,
@@ -160,7 +166,7 @@ def explain(
 
     Args:
         image: the picture.
-        words: the words to choose from.
+        words: the words to choose from; as `predict_words` has them by default.
         word: the one to explain; by default the most probable.
         model: a loaded word model, or the reference of one.
         objects: the objects to ask about, such as some of those that `find_objects` found; by default all. One
@@ -181,11 +187,12 @@ def explain(
         >>> found.objects[0].kind, found.objects[0].contribution > 1
         ('text', True)
     """
-    vocabulary = _vocabulary(words)
-    if word is not None and word not in vocabulary.words:
-        raise OditsError(f"'{word}' is not among the words to choose from.")
+    given = None if words is None else _vocabulary(words)
     opened = _open(image)
     loaded = _word_model(model)
+    vocabulary = given or _picture_vocabulary(opened, loaded)
+    if word is not None and vocabulary.find(word) is None:
+        raise OditsError(f"'{word}' is not among the words to choose from.")
     if hasattr(loaded, "input_encoder"):
         return _explain_by_input(cast("OditsModel", loaded), opened, vocabulary, word)
     return _explain_by_covering(loaded, opened, vocabulary, word, find_objects(opened) if objects is None else objects)
@@ -243,6 +250,12 @@ def _vocabulary(words: Words) -> Vocabulary:
     return Vocabulary.from_text(words, "words") if isinstance(words, str) else Vocabulary.from_words(words, "words")
 
 
+def _picture_vocabulary(image: Image.Image, model: WordModel) -> Vocabulary:
+    from odits.models.reading.read_words import PictureVocabularies
+
+    return PictureVocabularies(model).of(image)
+
+
 def _open(image: ImageLike) -> Image.Image:
     return image.convert("RGB") if isinstance(image, Image.Image) else open_image(image)
 
@@ -293,7 +306,8 @@ def _cover(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _index(prediction: WordPrediction, word: str | None) -> int:
-    return int(prediction.probabilities.argmax()) if word is None else prediction.vocabulary.words.index(word)
+    place = None if word is None else prediction.vocabulary.find(word)
+    return int(prediction.probabilities.argmax()) if place is None else place
 
 
 def _explanation(

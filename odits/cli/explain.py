@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,7 +21,11 @@ from odits.cli.common import (
     print_table,
 )
 from odits.core.errors import OditsError
+from odits.core.percent import percent
 from odits.core.progress import open_reporter
+
+if TYPE_CHECKING:
+    from odits.data.vocabulary import Vocabulary
 
 
 def explain(
@@ -36,16 +40,22 @@ def explain(
 ) -> None:
     """Show what a word's logit loses without each object of the image, and how much the image attends to it."""
     words = load_vocabulary(vocabulary, data)
+    from odits.data import open_image
     from odits.models.fusion.explanation import Explainer
     from odits.models.registry import load
 
-    if word is not None and word.upper() not in words.words:
-        raise OditsError(f"'{word}' is not in the vocabulary.")
+    if vocabulary != PICTURE:
+        _find(words, word)
     with open_reporter() as report:
         model = load(find_model(checkpoint, report, "odits"), device, download_progress(report), kind="odits")
+    if vocabulary == PICTURE:
+        from odits.models.reading.read_words import PictureVocabularies
+
+        words = PictureVocabularies(model, words).of(open_image(image))
+    place = _find(words, word)
     inputs = model.input_encoder.encode(image, words)
     prediction = model.predict_input(inputs, words)
-    index = int(prediction.probabilities.argmax()) if word is None else words.words.index(word.upper())
+    index = int(prediction.probabilities.argmax()) if place is None else place
     explainer = Explainer(model, inputs, words)
     contributions = explainer.contributions([index])[:, 0]
     attention = explainer.attention(prediction.attention)
@@ -71,6 +81,14 @@ def explain(
             }
         )
         return
-    title = f"{words.words[index]}: {float(prediction.probabilities[index]):.3%} by {model.name}"
+    title = f"{words.words[index]}: {percent(float(prediction.probabilities[index]))} by {model.name}"
     columns = ("object", "kind", "contribution", "attention")
     print_table(columns, [[row[name] for name in columns] for row in rows], title)
+
+
+def _find(words: Vocabulary, word: str | None) -> int | None:
+    """Return the place of the word to explain; None where none was named."""
+    place = None if word is None else words.find(word)
+    if word is not None and place is None:
+        raise OditsError(f"'{word}' is not in the vocabulary.")
+    return place

@@ -159,8 +159,9 @@ class Vocabulary:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise OditsError(f"{path.name} is larger than the {MAX_FILE_BYTES // 2**20} MiB a vocabulary may have.")
             content = path.read_bytes()
-        except OSError as error:
-            raise OditsError(f"The vocabulary {path} can't be read: {error.strerror or error}.") from error
+        except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
+            reason = getattr(error, "strerror", None) or error
+            raise OditsError(f"The vocabulary {path} can't be read: {reason}.") from error
         return cls.from_bytes(content, path.name)
 
     @classmethod

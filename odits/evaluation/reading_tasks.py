@@ -18,6 +18,7 @@ from PIL import Image
 from odits.core.pool import HERE, Function, Item, Outcome, Task, Workers, collect, map_images, per_item
 from odits.core.progress import Progress, no_progress
 from odits.data import BoxedWord, Dataset, ImageRecord, Vocabulary
+from odits.data.vocabulary import fold_word
 from odits.evaluation.evaluate import items_of, model_task, open_item
 from odits.models.clip.model import ClipModel
 from odits.models.reading.batch import read_images
@@ -60,7 +61,7 @@ def match_words(found: Sequence[FoundWord], boxed: Sequence[BoxedWord]) -> Match
     pairs: list[tuple[BoxedWord, FoundWord]] = []
     false: list[FoundWord] = []
     for one in found:
-        same = [box for box in left if box.word.upper() == one.word.upper()]
+        same = [box for box in left if fold_word(box.word) == fold_word(one.word)]
         best = max(same, key=lambda box: overlap_of(box.box, one.box), default=None)
         if best is None or overlap_of(best.box, one.box) < OVERLAP:
             false.append(one)
@@ -71,8 +72,11 @@ def match_words(found: Sequence[FoundWord], boxed: Sequence[BoxedWord]) -> Match
 
 
 def lexicon_words(record: HasLexicon) -> list[str]:
-    """Return the distinct words of an image's lexicon, in upper case, in its order."""
-    return list(dict.fromkeys(word.upper() for word in record.lexicon))
+    """Return the distinct words of an image's lexicon (`fold_word`), in upper case, in its order."""
+    distinct: dict[str, str] = {}
+    for word in record.lexicon:
+        distinct.setdefault(fold_word(word), word.upper())
+    return list(distinct.values())
 
 
 def spot_lexicon(spotter: WordSpotter, lines: list[TextLine], record: HasLexicon, threshold: float) -> list[FoundWord]:
@@ -207,14 +211,14 @@ def score_crops(
         device: for other processes.
     """
     vocabulary = dataset.vocabulary()
-    place = {word.upper(): index for index, word in enumerate(vocabulary.words)}
 
     def asked(record: ImageRecord) -> dict[str, Any]:
-        boxed = [item for item in record.boxed if item.word.upper() in place]
+        places = [(item.box, vocabulary.find(item.word)) for item in record.boxed]
+        boxed = [(box, place) for box, place in places if place is not None]
         return {
-            "boxes": [item.box for item in boxed],
-            "words": [place[item.word.upper()] for item in boxed],
-            "lexicon": sorted({place[word.upper()] for word in record.lexicon}),
+            "boxes": [box for box, _ in boxed],
+            "words": [place for _, place in boxed],
+            "lexicon": sorted({place for word in record.lexicon if (place := vocabulary.find(word)) is not None}),
         }
 
     here = _crop_reader(model, vocabulary)

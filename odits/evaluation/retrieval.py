@@ -21,6 +21,7 @@ from odits.core.progress import Progress, no_progress
 from odits.core.store import pack_arrays
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordModel
+from odits.data.vocabulary import fold_word
 from odits.evaluation.evaluate import items_of, prediction_task
 from odits.evaluation.reading_tasks import read_records
 from odits.models.reading.ctc import Lexicon
@@ -69,13 +70,18 @@ def retrieval_task(records: Sequence[ImageRecord], by_lexicon: bool = False) -> 
     Raises:
         OditsError: no image has such a word.
     """
-    words = [{word.upper() for word in (record.lexicon if by_lexicon else record.visible)} for record in records]
-    queries = tuple(sorted(set().union(*words)))
+    words = [{fold_word(word): word.upper() for word in _true(record, by_lexicon)} for record in records]
+    spelled: dict[str, str] = {key: word for own in reversed(words) for key, word in own.items()}
+    queries = tuple(sorted(spelled.values()))
     if not queries:
         kind = "a lexicon" if by_lexicon else "boxed words"
         raise OditsError(f"None of these images has {kind}, which the queries are made of.")
-    relevant = np.array([[query in own for own in words] for query in queries])
+    relevant = np.array([[fold_word(query) in own for own in words] for query in queries])
     return RetrievalTask(tuple(records), queries, relevant)
+
+
+def _true(record: ImageRecord, by_lexicon: bool) -> tuple[str, ...]:
+    return record.lexicon if by_lexicon else record.visible
 
 
 def spotting_scores(

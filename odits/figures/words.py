@@ -11,6 +11,7 @@ from PIL import Image
 
 from odits.data.predictions import WordProbability
 from odits.data.records import BoxedWord
+from odits.data.vocabulary import fold_word
 from odits.figures.theme import BLUE, GREY, VERMILION, escape_html, lay_out_picture, note, styled
 from odits.models.reading.spotter import FoundWord
 
@@ -33,11 +34,11 @@ OTHER = WordMark("other", "", GREY, "")
 
 
 def word_mark(word: str, lexicon: Collection[str] = (), boxed: Collection[str] = ()) -> WordMark:
-    """Return how a word is marked: visible before lexicon before other; case makes no difference."""
-    key = word.casefold()
-    if key in {other.casefold() for other in boxed}:
+    """Return how a word is marked: visible before lexicon before other; case and accents make no difference."""
+    key = fold_word(word)
+    if key in map(fold_word, boxed):
         return VISIBLE
-    return LEXICON if key in {other.casefold() for other in lexicon} else OTHER
+    return LEXICON if key in map(fold_word, lexicon) else OTHER
 
 
 def top_words_figure(

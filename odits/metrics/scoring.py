@@ -18,6 +18,8 @@ IMAGES, BLOCK = 2, 4096
 class Lexicons:
     """Which words of a vocabulary are true of which image, without a table of images x words.
 
+    Case and accents make no difference (`odits.data.vocabulary.fold_word`).
+
     Attributes:
         words: how many words the vocabulary has, n.
         members: for each of m images the indices of its lexicon's words, int64, ascending.
@@ -30,10 +32,10 @@ class Lexicons:
     """
 
     def __init__(self, records: Sequence[ImageRecord], vocabulary: Vocabulary) -> None:
-        place = {word: index for index, word in enumerate(vocabulary.words)}
         self.words = len(vocabulary)
         self.members = [
-            np.array(sorted({place[word] for word in record.lexicon if word in place}), np.int64) for record in records
+            np.array(sorted({place for place in map(vocabulary.find, record.lexicon) if place is not None}), np.int64)
+            for record in records
         ]
         self.sizes = np.array([len(members) for members in self.members])
 

@@ -34,7 +34,8 @@ def vocabulary(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_words_of_images(svt: Path) -> None:
-    done = run("words", svt / "img" / "00_03.jpg", "--data", svt, "--top", "10", "--json")
+    image = svt / "img" / "00_03.jpg"
+    done = run("words", image, "--vocabulary", "svt", "--data", svt, "--top", "10", "--json")
     assert done.returncode == 0, done.stderr
     (entry,) = json.loads(done.stdout)
     assert set(entry) == {"image", "model", "checkpoint", "vocabulary_size", "words"}

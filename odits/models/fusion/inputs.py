@@ -282,8 +282,7 @@ def lexicon_table(lexicons: Sequence[Sequence[str]], vocabulary: Vocabulary) -> 
         >>> lexicon_table([["BAR", "ZOO"], []], Vocabulary.from_words(["BANK", "BAR"], "test")).tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    index = {word: column for column, word in enumerate(vocabulary.words)}
     table = torch.zeros(len(lexicons), len(vocabulary))
     for row, words in enumerate(lexicons):
-        table[row, [index[word] for word in words if word in index]] = 1
+        table[row, [place for place in map(vocabulary.find, words) if place is not None]] = 1
     return table
