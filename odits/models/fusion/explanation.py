@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from odits.data import Vocabulary
-from odits.models.fusion.inputs import ObjectEmbeddings, OditsInput, collate
+from odits.models.fusion.inputs import InputEncoder, ObjectEmbeddings, OditsInput, collate
 from odits.models.fusion.model import OditsModel
 from odits.models.fusion.network import ObjectText
+from odits.models.fusion.places import PlaceEncoder
 from odits.models.fusion.settings import OditsConfig
 from odits.models.reading.spotter import shared_area
 
@@ -85,7 +86,7 @@ class Explainer:
     def __init__(self, model: OditsModel, one: OditsInput, vocabulary: Vocabulary) -> None:
         self.model, self.one = model, one
         self.groups = group_objects(one.embeddings)
-        self._text = model.clip.encode_vocabulary(vocabulary)
+        self._text = model.embed_vocabulary(vocabulary)
         self._lexicons = model.lexicon_memory(vocabulary)
         self._enhanced_text = model.enhanced_text(vocabulary)
         self._matrix = model.network.object_text(collate([one]), self._text)
@@ -204,7 +205,7 @@ class Capability:
 def capabilities(model: OditsModel) -> list[Capability]:
     """Return what ODITS has and CLIP has not (Table 3.4), true of this model."""
     network, inputs = model.network, model.input_encoder
-    segmenter = inputs.object_encoder.segmenter
+    segmenter = inputs.segmenter
     sam = segmenter.key.startswith("sam")
     imbalance = float(model.metadata.get("imbalance", 0) or 0)
     switches = [field.name.replace("_", " ") for field in fields(OditsConfig) if field.type in ("bool", bool)]
@@ -212,9 +213,9 @@ def capabilities(model: OditsModel) -> list[Capability]:
         Capability("Object segmentation", False, True, segmenter.name),
         Capability("SAM", False, sam, "its masks are the objects" if sam else "another segmenter found the objects"),
         _of_part("Feature enhancer", network.enhancer, "image and words attend to each other"),
-        Capability("Cross-feature learning", False, True, "the image's token attends to the objects"),
+        _of_part("Cross-feature learning", network.image_attention, "the image's token attends to the objects"),
         _of_part("Self-attention over objects", network.object_attention, "objects attend to each other"),
-        Capability("Object-text matrix", False, True, f"an object as CLIP sees it: {inputs.object_encoder.view}"),
+        Capability("Object-text matrix", False, True, _matrix(inputs)),
         Capability(
             "Weighted losses against imbalance",
             False,
@@ -241,6 +242,12 @@ def capabilities(model: OditsModel) -> list[Capability]:
             f"{len(model.lexicons)} of the training images",
         ),
     ]
+
+
+def _matrix(inputs: InputEncoder | PlaceEncoder) -> str:
+    if isinstance(inputs, PlaceEncoder):
+        return "what is read at each place"
+    return f"an object as CLIP sees it: {inputs.object_encoder.view}"
 
 
 def _of_part(name: str, module: object | None, how: str) -> Capability:

@@ -211,6 +211,16 @@ class InputEncoder:
         self._lexicon: tuple[str, Lexicon] = ("", Lexicon(()))
 
     @property
+    def clip(self) -> ClipModel:
+        """The CLIP model that embeds."""
+        return self.object_encoder.clip
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """Finds the objects."""
+        return self.object_encoder.segmenter
+
+    @property
     def key(self) -> str:
         """Identifies weights, segmenter, view and spotter."""
         key = self.object_encoder.key

@@ -23,7 +23,9 @@ from odits.models.clip.state_dicts import read_tensors
 from odits.models.fusion.inputs import InputEncoder, ObjectEmbeddings, ObjectEncoder, OditsInput, collate, lexicon_table
 from odits.models.fusion.layers import EnhancedText
 from odits.models.fusion.network import Odits, OditsOutput
+from odits.models.fusion.places import PlaceEncoder
 from odits.models.fusion.settings import OBJECT_VIEWS, OditsConfig
+from odits.models.reading.places import PlaceCalibration
 from odits.models.reading.spotter import WordSpotter
 from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.segmenters import load_segmenter
@@ -40,12 +42,15 @@ class ObjectPrediction(WordPrediction):
         similarity: the object-text matrix float32 (K, n); a row sums to 1, or to less where it was read.
         attention: float32 (K,), the image's attention to each object, summing to 1 where there is one.
         object_weights: float32 (K,) in 0..1, how much each object's own row counts.
+        presence: float32 (n,) in 0..1, the probability of each word by itself that it is in the picture, calibrated on
+            scenes that were not trained on; None for a model that was not trained to tell.
     """
 
     objects: ObjectEmbeddings
     similarity: np.ndarray
     attention: np.ndarray
     object_weights: np.ndarray
+    presence: np.ndarray | None = None
 
 
 class OditsModel:
@@ -54,7 +59,7 @@ class OditsModel:
     Attributes:
         name: as shown to users.
         checkpoint: hexadecimal digest of weights, segmenter and spotter.
-        clip: the CLIP model that encodes.
+        clip: the CLIP model that encodes; None where words are read alone.
         network: the fusion network, in evaluation mode.
         input_encoder: finds and embeds objects.
         lexicons: the training lexicons that are its prior.
@@ -64,7 +69,7 @@ class OditsModel:
     def __init__(
         self,
         network: Odits,
-        input_encoder: InputEncoder,
+        input_encoder: InputEncoder | PlaceEncoder,
         lexicons: Sequence[Sequence[str]],
         name: str,
         checkpoint: str,
@@ -72,18 +77,22 @@ class OditsModel:
     ) -> None:
         self.metadata = metadata
         self.network, self.input_encoder, self.lexicons = network.eval(), input_encoder, lexicons
-        self.clip: ClipModel = input_encoder.object_encoder.clip
+        self.clip: ClipModel | None = input_encoder.clip
         self.name, self.checkpoint = name, checkpoint
         self._lexicons: tuple[str, Tensor | None] = ("", None)
         self._text: tuple[str, EnhancedText | None] = ("", None)
+
+    def embed_vocabulary(self, vocabulary: Vocabulary) -> Tensor:
+        """Return CLIP's normalised text embeddings float32 (n, d); (n, 0) without a CLIP model."""
+        return torch.zeros(len(vocabulary), 0) if self.clip is None else self.clip.encode_vocabulary(vocabulary)
 
     @torch.inference_mode()
     def enhanced_text(self, vocabulary: Vocabulary) -> EnhancedText | None:
         """Return the enhancer's part that does not depend on an image, cached; None without an enhancer."""
         digest, enhanced = self._text
         if digest != vocabulary.digest:
-            text = self.clip.encode_vocabulary(vocabulary)
-            enhanced = None if self.network.enhancer is None else self.network.enhancer.enhance_text(text)
+            enhancer = self.network.enhancer
+            enhanced = None if enhancer is None else enhancer.enhance_text(self.embed_vocabulary(vocabulary))
             self._text = (vocabulary.digest, enhanced)
         return enhanced
 
@@ -111,10 +120,9 @@ class OditsModel:
             present: as `collate` takes it.
             subset: as `Odits.forward` takes it.
         """
-        text = self.clip.encode_vocabulary(vocabulary)
         return self.network(
             collate(inputs, present),
-            text,
+            self.embed_vocabulary(vocabulary),
             self.lexicon_memory(vocabulary),
             subset=subset,
             enhanced_text=self.enhanced_text(vocabulary),
@@ -144,6 +152,8 @@ class OditsModel:
         """Predict the words of an image that is encoded already."""
         output = self.forward([one], vocabulary)
         weights = torch.zeros_like(output.attention) if output.object_weights is None else output.object_weights
+        with torch.inference_mode():
+            presence = self.network.presence(output.logits[0])
         return ObjectPrediction(
             vocabulary,
             output.logits[0].softmax(0).numpy(),
@@ -153,6 +163,7 @@ class OditsModel:
             output.similarity[0].numpy(),
             output.attention[0].numpy(),
             weights[0].numpy(),
+            None if presence is None else presence.numpy(),
         )
 
 
@@ -176,11 +187,13 @@ def load_odits(
         network = Odits(OditsConfig(**json.loads(metadata["parts"])), 1.0)
         network.load_state_dict(_strip_prefix(state, "odits."))
         lexicons = _read_lexicons(state, json.loads(metadata["words"]))
-        if metadata["view"] not in OBJECT_VIEWS:
+        if network.config.width and metadata["view"] not in OBJECT_VIEWS:
             raise ValueError(metadata["view"])
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise OditsError(f"{path.name} is damaged, or was made by another version.") from error
     digest = file_digest(path)
+    if not network.config.width:
+        return _without_clip(ref, network, lexicons, digest, segmenter)
     trained = metadata.get("clip", "frozen") != "frozen"
     # Cached embeddings go by CLIP's digest: the parent's, where training left CLIP's weights alone.
     clip_digest = digest if trained else metadata.get("parent_digest", digest)
@@ -198,8 +211,30 @@ def load_odits(
     segmenter = segmenter or load_segmenter(metadata.get("segmenter", "embedded"), device=device)
     object_encoder = ObjectEncoder(clip, segmenter, metadata["view"], metadata.get("split_lines") == "True")
     input_encoder = InputEncoder(object_encoder, WordSpotter() if metadata.get("reads") == "True" else None)
-    name, checkpoint = ref.name, f"{digest[:40]}{sha256_of(input_encoder.key)[:24]}"
-    return OditsModel(network, input_encoder, lexicons, name, checkpoint, metadata)
+    return _model(ref, network, input_encoder, lexicons, digest)
+
+
+def _without_clip(
+    ref: ModelRef, network: Odits, lexicons: Sequence[Sequence[str]], digest: str, segmenter: Segmenter | None
+) -> OditsModel:
+    """Return a model whose objects' words are read alone."""
+    try:
+        calibration = PlaceCalibration.from_json(ref.header["places"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise OditsError(f"{ref.weights.name} is damaged, or was made by another version.") from error
+    segmenter = segmenter or load_segmenter(ref.header.get("segmenter", "embedded"))
+    return _model(ref, network, PlaceEncoder(segmenter, WordSpotter(), calibration), lexicons, digest)
+
+
+def _model(
+    ref: ModelRef,
+    network: Odits,
+    input_encoder: InputEncoder | PlaceEncoder,
+    lexicons: Sequence[Sequence[str]],
+    digest: str,
+) -> OditsModel:
+    checkpoint = f"{digest[:40]}{sha256_of(input_encoder.key)[:24]}"
+    return OditsModel(network, input_encoder, lexicons, ref.name, checkpoint, ref.header)
 
 
 def _read_lexicons(state: Mapping[str, Tensor], words: Sequence[str]) -> list[list[str]]:
@@ -220,7 +255,7 @@ def _strip_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]
 
 def untrained(input_encoder: InputEncoder, config: OditsConfig | None = None) -> OditsModel:
     """Return ODITS before any training on a CLIP model: its probabilities are CLIP's."""
-    clip = input_encoder.object_encoder.clip
+    clip = input_encoder.clip
     width = clip.encode_vocabulary(Vocabulary.from_words(("A",), "one word")).shape[1]
     network = Odits(config or OditsConfig(width), float(clip.model.logit_scale.detach().exp()))
     return OditsModel(

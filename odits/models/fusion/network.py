@@ -94,10 +94,11 @@ class Odits(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(()))  # of the image's similarities, against CLIP's own
         self.sharpness = nn.Parameter(torch.zeros(()))  # of all logits
         self.object_attention = ObjectAttention(config.width, config.heads) if config.object_attention else None
-        self.image_attention = ImageAttention(config.width, config.heads)
+        self.image_attention = ImageAttention(config.width, config.heads) if config.width else None
         self.enhancer = FeatureEnhancer(config.width, config.heads) if config.feature_enhancer else None
         self.evidence = Evidence() if config.evidence else None
         self.recall = Recall(config.recall and config.evidence) if config.prior else None
+        self.presence_bias = nn.Parameter(torch.zeros(())) if config.presence else None
 
     def forward(
         self,
@@ -123,6 +124,36 @@ class Odits(nn.Module):
             enhanced_text: the result of the enhancer's `enhance_text`, where it is known already.
         """
         matrix = matrix or self.object_text(images, text)
+        if self.image_attention is None:
+            attention = torch.zeros_like(images.confidence)
+            logits = images.confidence.new_zeros(len(images.image), len(text) if subset is None else len(subset))
+        else:
+            logits, attention = self._cross_features(images, matrix, text, subset, sampled, enhanced_text)
+        weights, support = None, None
+        if self.evidence is not None:
+            weights = self.evidence.object_weights(matrix.cues, images.present)
+            added, support = self.evidence(matrix.similarity, weights)
+            logits = logits + (added if subset is None else added[:, subset])
+        if self.recall is not None and lexicons is not None:
+            added = self.recall(lexicons, support, own_lexicon)
+            logits = logits + (added if subset is None else added[:, subset])
+        return OditsOutput(self.sharpness.exp() * logits, matrix.similarity, attention, weights)
+
+    def presence(self, logits: Tensor) -> Tensor | None:
+        """Turn logits into the probability of each word by itself that it is in the picture; None without training."""
+        return None if self.presence_bias is None else torch.sigmoid(logits + self.presence_bias)
+
+    def _cross_features(
+        self,
+        images: EncodedImages,
+        matrix: ObjectText,
+        text: Tensor,
+        subset: Tensor | None,
+        sampled: bool,
+        enhanced_text: EnhancedText | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the scaled cosines of image and words after the attentions, and the image's attention (B, K)."""
+        assert self.image_attention is not None
         objects = images.confidence[..., None] * images.objects
         if self.object_attention is not None:
             queries = matrix.weighted if self.config.weighted_text else images.objects
@@ -135,16 +166,7 @@ class Odits(nn.Module):
             image, words = self.enhancer(image, objects, images.present, enhanced_text, None if sampled else subset)
         pairs = "bd,nd->bn" if words.ndim == 2 else "bd,bnd->bn"
         cosines = torch.einsum(pairs, F.normalize(image, dim=-1), F.normalize(words, dim=-1))
-        logits = self.clip_scale * self.log_scale.exp() * cosines
-        weights, support = None, None
-        if self.evidence is not None:
-            weights = self.evidence.object_weights(matrix.cues, images.present)
-            added, support = self.evidence(matrix.similarity, weights)
-            logits = logits + (added if subset is None else added[:, subset])
-        if self.recall is not None and lexicons is not None:
-            added = self.recall(lexicons, support, own_lexicon)
-            logits = logits + (added if subset is None else added[:, subset])
-        return OditsOutput(self.sharpness.exp() * logits, matrix.similarity, attention, weights)
+        return self.clip_scale * self.log_scale.exp() * cosines, attention
 
     def object_text(self, images: EncodedImages, text: Tensor) -> ObjectText:
         """Compute the object-text similarity matrix, softmax(scale * cosine) over the words for each object (3.1).
@@ -157,6 +179,8 @@ class Odits(nn.Module):
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and images.objects.requires_grad):
             similarity = (self.clip_scale * images.objects @ text.T).softmax(-1)
+            if not self.config.width:  # only what was read says anything
+                similarity = torch.zeros_like(similarity)
             if images.read is not None and images.is_read is not None:
                 similarity = torch.where(images.is_read[..., None], images.read, similarity)
             entropy = torch.special.entr(similarity).sum(-1) / max(1.0, math.log(len(text)))

@@ -58,7 +58,7 @@ class OditsConfig:
     """Which parts a network has; leaving one out is an ablation.
 
     Attributes:
-        width: d, the width of CLIP's embeddings.
+        width: d, the width of CLIP's embeddings; 0: there are none, and objects' words are read alone.
         heads: of every attention.
         object_attention: objects attend to each other.
         weighted_text: queries and keys of the objects are their similarity-weighted words; else their embeddings.
@@ -66,6 +66,7 @@ class OditsConfig:
         evidence: objects add to the logits of words directly.
         prior: words have a bias: how many training lexicons hold them.
         recall: the bias also attends to the training lexicons that hold the words which the objects suggest.
+        presence: the logits also say, each by itself, how probable it is that the word is in the picture.
     """
 
     width: int
@@ -76,3 +77,4 @@ class OditsConfig:
     evidence: bool = True
     prior: bool = True
     recall: bool = True
+    presence: bool = False

@@ -19,6 +19,7 @@ is one product of matrices and leaves few pairs to be scored; what the bound rul
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -80,6 +81,20 @@ class Lexicon:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def extended(self, words: Sequence[str]) -> Lexicon:
+        """Return the lexicon with further words at its end; the first ones are not spelled anew."""
+        longer, more = copy(self), Lexicon(words)
+        width = max(self.letters.shape[1], more.letters.shape[1])
+        padded = (
+            np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=BLANK)
+            for part in (self.letters, more.letters)
+        )
+        longer.letters = np.concatenate([*padded])
+        for name in ("lengths", "counts", "sizes"):
+            setattr(longer, name, np.concatenate([getattr(self, name), getattr(more, name)]))
+        longer.texts = self.texts | {len(self) + place: key for place, key in more.texts.items()}
+        return longer
 
 
 class Span(NamedTuple):

@@ -9,9 +9,9 @@ from PIL import Image
 
 from odits.data.general_words import general_vocabulary
 from odits.data.vocabulary import Vocabulary, bare_word
+from odits.models.reading.places import find_places
 from odits.models.reading.reader import TextLine
-from odits.models.reading.spotter import WordSpotter, shared_area
-from odits.models.reading.text_match import words_of
+from odits.models.reading.spotter import WordSpotter
 
 CERTAIN = -0.25
 """Mean log-probability of a line: less certain ones name no words that are in no list."""
@@ -19,7 +19,6 @@ CONFIDENT = 0.5
 """The detector's confidence: lines below it name none either."""
 SHORTEST = 2
 """Letters of a word that is in no list."""
-_SAME_PLACE = 0.5  # lines that share more of the smaller one were found at two sizes of the picture
 
 
 class PictureVocabularies:
@@ -63,15 +62,10 @@ def picture_vocabulary(lines: Sequence[TextLine], base: Vocabulary) -> Vocabular
 
 
 def read_words(lines: Sequence[TextLine]) -> list[str]:
-    """Return the words of the certain lines as they were read, the most certain line first.
+    """Return the words of the certain lines as they were read, the most certain one first.
 
     Where the same place was read several times, the most certain reading counts.
     """
     certain = [line for line in lines if line.confidence >= CONFIDENT and line.certainty >= CERTAIN]
-    chosen: list[tuple[TextLine, tuple[float, ...]]] = []
-    for line in sorted(certain, key=lambda line: -line.certainty):
-        box = (*line.corners.min(0).tolist(), *line.corners.max(0).tolist())
-        if all(shared_area(box, other) <= _SAME_PLACE for _, other in chosen):
-            chosen.append((line, box))
-    words = (word for line, _ in chosen for word in words_of(line.text))
+    words = (place.best.text for place in find_places(certain))
     return list(dict.fromkeys(word for word in words if len(bare_word(word)) >= SHORTEST))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -49,19 +50,26 @@ class RegionSegmenter:
         self.key = self.parameters.key
         self._detector = TextDetector(self.parameters.text_side, self.parameters.text_threshold, threads)
 
-    def segment(self, image: Image.Image, progress: Progress | None = None) -> sv.Detections:
+    def segment(
+        self,
+        image: Image.Image,
+        progress: Progress | None = None,
+        lines: Sequence[tuple[np.ndarray, float]] | None = None,
+    ) -> sv.Detections:
         """Find the objects of an RGB image, kinds "text" and "region", as `odits.data.predictions.Segmenter` says.
 
         Args:
             image: the image.
             progress: called with (done, of).
+            lines: corners (4, 2) and score of its lines of text where they are known; they are looked for by default.
         """
         progress = progress or no_progress
         p = self.parameters
         scale = min(1.0, p.side / max(image.size))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         small = cv2.resize(np.asarray(image.convert("RGB"))[..., ::-1], size, interpolation=cv2.INTER_AREA)
-        lines = self._detector.detect(image) if p.text else []
+        if lines is None:
+            lines = self._detector.detect(image) if p.text else []
         progress(1, 2)
         factor = np.array([size[0] / image.width, size[1] / image.height], np.float32)
         text = [(_polygon(corners * factor, size), score) for corners, score in lines]
