@@ -24,6 +24,7 @@ from odits.cli import (
     pretrain,
     search,
     spotting,
+    street,
     train,
     words,
 )
@@ -56,6 +57,8 @@ app.command("models")(models.models)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)
+app.command("render")(street.render)
+app.command("train-street")(street.train_street)
 app.command("cache")(cache.cache)
 app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(explorer.app)
 

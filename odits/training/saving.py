@@ -15,8 +15,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from odits.core.files import file_digest, write_atomically
+from odits.models.clip.model import ClipModel
 from odits.models.fusion.inputs import InputEncoder
 from odits.models.fusion.network import Odits
+from odits.models.fusion.places import PlaceEncoder
 from odits.models.reference import EMBEDDED_ARCHITECTURE, ModelRef, architectures, parse
 
 INITIAL, BEST = "initial.safetensors", "best.safetensors"
@@ -59,7 +61,7 @@ def _ordered(data: bytes) -> bytes:
 def save_odits(
     path: Path,
     network: Odits,
-    input_encoder: InputEncoder,
+    input_encoder: InputEncoder | PlaceEncoder,
     lexicons: Sequence[Sequence[str]],
     origin: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -82,20 +84,18 @@ def save_odits(
     place = {word: index for index, word in enumerate(words)}
     flat = torch.tensor([place[word] for lexicon in lexicons for word in lexicon], dtype=torch.int32)
     sizes = torch.tensor([len(lexicon) for lexicon in lexicons], dtype=torch.int32)
-    encoder = input_encoder.object_encoder
-    tensors = {f"clip.{name}": value for name, value in encoder.clip.model.state_dict().items()}
+    clip = input_encoder.clip
+    tensors = {} if clip is None else {f"clip.{name}": value for name, value in clip.model.state_dict().items()}
     tensors |= {f"odits.{name}": value for name, value in network.state_dict().items()}
     tensors |= {"lexicons.words": flat, "lexicons.sizes": sizes}
     epoch = origin.get("epoch", "0")
     metadata = {
         **origin,
-        "name": f"ODITS on {origin['name']} ({'before training' if epoch == '0' else f'+{epoch}'})",
+        "name": f"{_name(clip, origin)} ({'before training' if epoch == '0' else f'+{epoch}'})",
         "kind": "odits",
         "parts": json.dumps(asdict(network.config), sort_keys=True),
         "words": json.dumps(words, ensure_ascii=False),
-        "view": encoder.view,
-        "split_lines": str(encoder.words),
-        "reads": str(input_encoder.spotter is not None),
+        **input_encoder.describe(),
     }
     save_tensors(tensors, path, metadata)
     return {
@@ -103,6 +103,10 @@ def save_odits(
         "digest": file_digest(path),
         "metadata": {key: value for key, value in metadata.items() if key != "words"},
     }
+
+
+def _name(clip: ClipModel | None, origin: Mapping[str, str]) -> str:
+    return f"ODITS on {origin['name']}" if clip is not None else origin["name"]
 
 
 # What a checkpoint says of where it comes from

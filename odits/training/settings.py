@@ -178,6 +178,40 @@ class OditsSettings:
 
 
 @dataclass(frozen=True)
+class StreetSettings:
+    """Settings of the training of ODITS Street.
+
+    Attributes:
+        penalty: of the squared weights of the readings' features.
+    """
+
+    epochs: int = setting(20, "Epochs; a run with fewer is extended.", low=1)
+    batch: int = setting(8, "Scenes in a batch.", low=1)
+    learning_rate: float = setting(0.03, low=0)
+    penalty: float = setting(1e-4, "Of the squared weights of the readings' features.", low=0)
+    seed: int = setting(0, SEED, low=0)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a resumed run must share: all but its length."""
+        return {name: value for name, value in asdict(self).items() if name != "epochs"}
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """Settings of rendered scenes."""
+
+    scenes: int = setting(600, "Scenes to train on.", low=1)
+    held_out: int = setting(200, "Scenes to hold out.", low=0)
+    seed: int = setting(0, SEED, low=0)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
 class PretrainSettings:
     """Settings of a pretraining of the embedded model: `reader` and `locator` say what follows for its two parts."""
 

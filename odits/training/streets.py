@@ -23,6 +23,24 @@ from odits.core.progress import Progress, no_progress
 from odits.training.rendering import SignRenderer, background, cased, clutter, colour, draw_word
 
 WIDTH, HEIGHT = 1024, 768
+_KINDS = """
+    restaurant cafe hotel bar market shop center store pizza salon coffee bank pharmacy bakery grill deli inn theater
+    school church library museum parking hospital gallery studio books shoes cleaners grocery liquor dental furniture
+    jewelry flowers music hardware auto tires repair insurance travel lounge club plaza tower building house services
+    company inc international american new world city garden house park art design photo hair nails beauty spa barber
+    boutique fashion clothing tailor laundry supermarket drugstore clinic dentist doctor optical optician eye care
+    medical center office law attorney notary tax loans realty estate insurance mortgage post mail print copy signs
+    computers electronics phones mobile camera video games toys gifts cards records guitars piano dance yoga gym fitness
+    sports bikes bicycle golf tennis bowling cinema theatre tickets tours bus taxi gas station fuel oil car cars parts
+    garage rental motors sales service glass paint tools kitchen bath carpet lighting mattress antiques nursery pets pet
+    veterinary motel hostel apartments condos rooms suites pub tavern brewery wine beer spirits tobacco smoke tea juice
+    ice cream donuts bagels burger burgers sandwich subs tacos sushi noodle thai chinese indian italian mexican seafood
+    steak steakhouse bbq chicken fish buffet diner catering pizzeria bistro express super fresh organic discount outlet
+    warehouse storage supply college university academy temple chapel embassy college town hall police fire public open
+    closed sale entrance exit push pull welcome special free now hours daily
+"""
+KINDS = tuple(dict.fromkeys(_KINDS.split()))
+"""What shops and places call themselves and say, the commonest first; written by hand."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _WORDLESS = 0.15  # of the scenes have no word
 
@@ -60,11 +78,11 @@ class SignTexts:
 
     Attributes:
         words: frequent words, the most frequent first.
-        kinds: what shops and places call themselves.
+        kinds: what shops and places call themselves, the most common first.
     """
 
     words: Sequence[str]
-    kinds: Sequence[str]
+    kinds: Sequence[str] = KINDS
 
     def lines(self, rng: np.random.Generator) -> list[list[str]]:
         """Draw the words of a sign's one to four lines."""
@@ -94,8 +112,8 @@ class SignTexts:
         return self.words[int(len(self.words) * rng.random() ** 2)]
 
     def kind(self, rng: np.random.Generator) -> str:
-        """Draw one of the kinds of shops and places."""
-        return self.kinds[int(rng.integers(len(self.kinds)))]
+        """Draw one of the kinds of shops and places, more often a more common one."""
+        return self.kinds[int(len(self.kinds) * rng.random() ** 2)]
 
     def _name(self, rng: np.random.Generator) -> list[str]:
         names = []

@@ -226,6 +226,11 @@ class InputEncoder:
         key = self.object_encoder.key
         return key if self.spotter is None else f"{key} {self.spotter.checkpoint}"
 
+    def describe(self) -> dict[str, str]:
+        """Return what a checkpoint's header says of how the inputs are made."""
+        encoder = self.object_encoder
+        return {"view": encoder.view, "split_lines": str(encoder.words), "reads": str(self.spotter is not None)}
+
     def encode(self, source: Image.Image | Path | bytes, vocabulary: Vocabulary) -> OditsInput:
         """Embed the objects of an image, and read its lines of text where there is a spotter.
 

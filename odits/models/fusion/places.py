@@ -56,6 +56,10 @@ class PlaceEncoder:
         """Identifies reader, segmenter and calibration."""
         return f"places {self.spotter.reader.key} {self.segmenter.key} {self.calibration} v{_VERSION}"
 
+    def describe(self) -> dict[str, str]:
+        """Return what a checkpoint's header says of how the inputs are made."""
+        return {"places": self.calibration.to_json(), "reads": "True"}
+
     def encode(self, source: Image.Image | Path | bytes, vocabulary: Vocabulary) -> OditsInput:
         """Find the objects of an image and read its places.
 
