@@ -2,7 +2,7 @@
 
 The 20,000 most frequent English words of the package wordfreq (Speer, 2022; its data under CC BY-SA 4.0), and a list of
 this project's own: kinds of shops, notices and street names in several languages, and well-known names. It knows no
-data set's lexicons.
+data set's lexicons, and leaves vulgar words out: a model's wrong guess should offend nobody.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ _ASKED = 23_000  # some of the list's entries are signs, parts of numbers, or on
 _SPELLED = re.compile(r"[a-z0-9]+(?:['’.&-][a-z0-9]+)*\.?")
 _PLACEHOLDER = re.compile(r"\d*0{2,}|[a-z]+0+")  # in wordfreq zeros stand for any digits of longer numbers
 _ALONE = frozenset("ai&")
+_VULGAR = re.compile(
+    r"fuck|shit(?!ake)|cunt|nigg(?:a|er)|bitch|whore|slut|faggot|wank|jizz|cocksuck|dickhead|porn|pussy|milf"
+)
+"""What is not offered to people whose picture does not say it; where it is read, it is shown."""
 
 
 @lru_cache(maxsize=1)
@@ -58,4 +62,4 @@ def _is_word(word: str) -> bool:
     """Return whether an entry of wordfreq is a word of two letters or more, or one of the few of one."""
     if len(word) < 2:
         return word in _ALONE
-    return bool(_SPELLED.fullmatch(word)) and not _PLACEHOLDER.fullmatch(word)
+    return bool(_SPELLED.fullmatch(word)) and not _PLACEHOLDER.fullmatch(word) and not _VULGAR.search(word)

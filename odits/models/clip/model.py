@@ -129,16 +129,23 @@ class ClipModel:
     def encode_vocabulary(self, vocabulary: Vocabulary) -> Tensor:
         """Embed the words of a vocabulary, once per weights and vocabulary; they are stored.
 
+        Words that were read in a picture (`Vocabulary.extra`) are embedded by themselves: only their list is stored.
+
         Returns:
             Normalised text embeddings float32 (n, d), on the CPU.
         """
         key = vocabulary.digest
         with self._lock:
-            if key not in self._embeddings:
-                if len(self._embeddings) >= 4:  # the vocabularies of one sitting; each is a few megabytes
-                    self._embeddings.pop(next(iter(self._embeddings)))
-                self._embeddings[key] = self._stored_embeddings(vocabulary)
-            return self._embeddings[key]
+            found = self._embeddings.pop(key, None)
+            if found is None and vocabulary.base is not None:
+                listed = self.encode_vocabulary(vocabulary.base)
+                found = torch.cat([listed, encode_vocabulary(self.model, self.tokenize, vocabulary.extra)])
+            elif found is None:
+                found = self._stored_embeddings(vocabulary)
+            if len(self._embeddings) >= 4:  # the vocabularies of one sitting; each is a few megabytes
+                self._embeddings.pop(next(iter(self._embeddings)))
+            self._embeddings[key] = found  # the last that was used goes last
+            return found
 
     def _stored_embeddings(self, vocabulary: Vocabulary) -> Tensor:
         return TEXT_EMBEDDINGS.get_or_compute(

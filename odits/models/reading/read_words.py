@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from odits.data.general_words import general_vocabulary
-from odits.data.vocabulary import Vocabulary, bare_word
+from odits.data.vocabulary import Vocabulary, fold_word
+from odits.models.reading.alphabet import BLANK, PUNCTUATION, SPACE, spell
 from odits.models.reading.places import find_places
 from odits.models.reading.reader import TextLine
 from odits.models.reading.spotter import WordSpotter
+from odits.models.reading.text_match import words_of
 
-CERTAIN = -0.25
-"""Mean log-probability of a line: less certain ones name no words that are in no list."""
+CERTAIN = -0.1
+"""Mean log-probability of a line: less certain ones name no words that are in no list (chosen on SVT's training images,
+as the highest that loses none of their boxed words)."""
 CONFIDENT = 0.5
 """The detector's confidence: lines below it name none either."""
-SHORTEST = 2
-"""Letters of a word that is in no list."""
+SHORTEST = 3
+"""Latin letters of a word that is in no list: real ones of two are in it. Two letters of another script are enough."""
+_SPACE = 0.02  # probability of a space between letters from which they are two words; in compounds it is below 0.001
 
 
 class PictureVocabularies:
@@ -67,5 +72,26 @@ def read_words(lines: Sequence[TextLine]) -> list[str]:
     Where the same place was read several times, the most certain reading counts.
     """
     certain = [line for line in lines if line.confidence >= CONFIDENT and line.certainty >= CERTAIN]
-    words = (place.best.text for place in find_places(certain))
-    return list(dict.fromkeys(word for word in words if len(bare_word(word)) >= SHORTEST))
+    words = (part for place in find_places(certain) for part in _parts(place.best))
+    return list(dict.fromkeys(filter(_is_long, words)))
+
+
+def _is_long(word: str) -> bool:
+    letters = [letter for letter in fold_word(word) if letter.isalpha()]
+    return len(letters) >= (SHORTEST if spell(word).size else 2)
+
+
+def _parts(word: TextLine) -> list[str]:
+    """Cut a word that was read where a space is likely: recognisers leave out narrow ones, as in CITYBANK."""
+    frames = np.asarray(word.frames, np.float32)
+    if not word.text.isascii() or not len(frames):
+        return [word.text]
+    wide = np.exp(frames[:, SPACE]) >= _SPACE
+    gaps = np.flatnonzero(wide & ~np.concatenate([[False], wide[:-1]]))
+    best = frames.argmax(1)
+    begins = (best != np.concatenate([[BLANK], best[:-1]])) & (best != BLANK) & (best < PUNCTUATION)
+    before = dict.fromkeys(begins.cumsum()[gaps].tolist())  # letters
+    places = [place for place, letter in enumerate(word.text) if letter.isalnum()]
+    cuts = [places[count] for count in before if 0 < count < len(places)]
+    parts = (word.text[first:last] for first, last in zip([0, *cuts], [*cuts, len(word.text)], strict=True))
+    return [trimmed for part in parts for trimmed in words_of(part)]
