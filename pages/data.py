@@ -69,7 +69,7 @@ def overview(facts: dict[str, Any], name: str) -> None:
         st.metric("Images", f"{facts['splits'][-1]['images']:,}")
         st.metric("Different words", f"{facts['all_unique']:,}")
         st.metric("In both splits", f"{facts['common_unique']:,}")
-        st.metric("Visible words, boxed", f"{facts['splits'][-1]['boxed_words']:,}")
+        st.metric("Words in the pictures", f"{facts['splits'][-1]['boxed_words']:,}")
     splits = pd.DataFrame(facts["splits"])
     shown = pd.DataFrame(
         {
@@ -79,7 +79,7 @@ def overview(facts: dict[str, Any], name: str) -> None:
             "Words in a lexicon": [
                 f"{low} to {high}" for low, high in splits[["shortest_lexicon", "longest_lexicon"]].values
             ],
-            "Visible words": splits["boxed_words"],
+            "Words in the pictures": splits["boxed_words"],
         }
     )
     st.dataframe(shown, hide_index=True, key="splits-table")
@@ -111,7 +111,7 @@ def save_boxes(dataset: Dataset, name: str) -> None:
         boxed = [PictureRegions(one.name, one.size(), word_regions(one)) for one in dataset.records]
         return export_regions(boxed, dataset.name, format, "box", prefix)
 
-    export_menu("boxes", f"{name}-boxes", files, "boxed words")
+    export_menu("boxes", f"{name}-boxes", files, "words with boxes")
 
 
 def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
             dataset = choose_dataset()
             collection = choose_collection(dataset)
             reference = choose_odits()
-            kind = choose_vocabulary(dataset)
+            kind = choose_vocabulary(dataset, of_picture=True)
         with guarded():
             offer_training(dataset)
         picture = choose_picture(pictures_of(collection, dataset))

@@ -7,7 +7,7 @@ import streamlit as st
 
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction
-from odits.figures.words import top_words_figure, word_mark
+from odits.figures.words import MARKS_HELP, top_words_figure, word_mark
 from odits.models.registry import EMBEDDED
 from pages._shared import state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
@@ -27,7 +27,7 @@ def main() -> None:
             dataset = choose_dataset()
             collection = choose_collection(dataset)
             references = [choose_model()]
-            kind = choose_vocabulary(dataset)
+            kind = choose_vocabulary(dataset, of_picture=True)
             if st.toggle("Compare two models", **state.bind("compare", state.is_on("compare"))):
                 references.append(choose_model("model2", EMBEDDED))
         picture = choose_picture(pictures_of(collection, dataset))
@@ -42,12 +42,12 @@ def main() -> None:
             with row.container(key="pane-picture"), guarded():
                 show_picture(opened, picture, "words")
                 if picture.visible:
-                    st.caption("Visible words: " + escape_markdown(", ".join(picture.visible)))
+                    st.caption("Words in the picture: " + escape_markdown(", ".join(picture.visible)), help=MARKS_HELP)
             with row.container(key="pane-words"), guarded():
-                compare(references, opened, picture, vocabulary_of(kind, dataset, picture))
+                compare(references, opened, picture, vocabulary_of(kind, dataset, picture, reader))
         if reader:
             with guarded():
-                show_reading(reader, opened, picture, vocabulary_of(kind, dataset, picture))
+                show_reading(reader, opened, picture, vocabulary_of(kind, dataset, picture, reader))
 
 
 def compare(references: list[str], opened: Opened, picture: ImageRecord, vocabulary: Vocabulary) -> None:
@@ -68,7 +68,8 @@ def show_prediction(prediction: WordPrediction, picture: ImageRecord, limit: flo
     """Show one model's chart, its numbers and their downloads."""
     show_caption(prediction)
     top = prediction.top(TOP)
-    figure = top_words_figure(top, picture.lexicon, picture.visible, limit)
+    extra = prediction.vocabulary.extra
+    figure = top_words_figure(top, picture.lexicon, picture.visible, limit, extra)
     chart(figure, f"chart-{key}", f"The {len(top)} most probable words: " + ", ".join(item.word for item in top))
     stem = file_stem(f"words-{picture.name}-{prediction.model}")
     with st.container(horizontal=True, key=f"downloads-{key}"):
@@ -91,8 +92,9 @@ def ranking(prediction: WordPrediction, picture: ImageRecord, count: int | None 
         "word": [item.word for item in top],
         "probability": [item.probability for item in top],
     }
-    if picture.lexicon or picture.boxed:
-        columns["known"] = [word_mark(item.word, picture.lexicon, picture.visible).title for item in top]
+    extra = prediction.vocabulary.extra
+    if picture.lexicon or picture.boxed or extra:
+        columns["known"] = [word_mark(item.word, picture.lexicon, picture.visible, extra).title for item in top]
     return pd.DataFrame(columns)
 
 

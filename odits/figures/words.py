@@ -9,10 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from odits.core.percent import percent, percents
 from odits.data.predictions import WordProbability
 from odits.data.records import BoxedWord
 from odits.data.vocabulary import fold_word
-from odits.figures.theme import BLUE, GREY, VERMILION, escape_html, lay_out_picture, note, styled
+from odits.figures.theme import BLUE, GREEN, GREY, VERMILION, escape_html, lay_out_picture, note, styled
 from odits.models.reading.spotter import FoundWord
 
 MAX_LABEL = 18
@@ -28,17 +29,28 @@ class WordMark(NamedTuple):
     pattern: str
 
 
-VISIBLE = WordMark("visible in the picture", "■", VERMILION, "")
-LEXICON = WordMark("in its lexicon", "◆", BLUE, "/")
+VISIBLE = WordMark("in the picture", "■", VERMILION, "")
+LEXICON = WordMark("in the neighbourhood", "◆", BLUE, "/")
+READ = WordMark("read, in no list", "●", GREEN, ".")
 OTHER = WordMark("other", "", GREY, "")
+MARKS_HELP = (
+    "In the picture: people drew a box around the word. In the neighbourhood: it belongs to the image's lexicon, the "
+    "words of businesses near by, whether the picture shows them or not. Read, in no list: it was read in the picture "
+    "and stands in no list of words."
+)
+"""What the marks mean, for people who do not know the data set."""
 
 
-def word_mark(word: str, lexicon: Collection[str] = (), boxed: Collection[str] = ()) -> WordMark:
-    """Return how a word is marked: visible before lexicon before other; case and accents make no difference."""
+def word_mark(
+    word: str, lexicon: Collection[str] = (), boxed: Collection[str] = (), read: Collection[str] = ()
+) -> WordMark:
+    """Return how a word is marked: visible, lexicon, read, other, in this order; case and accents do not count."""
     key = fold_word(word)
     if key in map(fold_word, boxed):
         return VISIBLE
-    return LEXICON if key in map(fold_word, lexicon) else OTHER
+    if key in map(fold_word, lexicon):
+        return LEXICON
+    return READ if word in read else OTHER
 
 
 def top_words_figure(
@@ -46,6 +58,7 @@ def top_words_figure(
     lexicon: Collection[str] = (),
     boxed: Collection[str] = (),
     limit: float | None = None,
+    read: Collection[str] = (),
 ) -> go.Figure:
     """Draw horizontal bars of words and their probabilities, the most probable on top.
 
@@ -54,12 +67,13 @@ def top_words_figure(
         lexicon: words known to belong to the image: blue, striped, with a diamond before the word.
         boxed: words known to be visible in the image: orange, solid, with a square before the word.
         limit: the probability at the right end of the axis; charts to be compared share it. By default the largest.
+        read: words that were read and are in no list: green, dotted, with a circle before the word.
     """
-    marks = [word_mark(item.word, lexicon, boxed) for item in words]
-    known = bool(lexicon) or bool(boxed)
-    shown = {VISIBLE: bool(boxed), LEXICON: bool(lexicon), OTHER: known}
+    marks = [word_mark(item.word, lexicon, boxed, read) for item in words]
+    known = bool(lexicon) or bool(boxed) or READ in marks
+    shown = {VISIBLE: bool(boxed), LEXICON: bool(lexicon), READ: False, OTHER: known}
     figure = go.Figure()
-    for mark in (VISIBLE, LEXICON, OTHER):
+    for mark in (VISIBLE, LEXICON, READ, OTHER):
         rows = [row for row, found in enumerate(marks) if found is mark]
         if rows or shown[mark]:
             _add_bars(figure, words, rows, mark, known)
@@ -80,16 +94,12 @@ def top_words_figure(
     return styled(figure, 64 + 33 * max(len(words), 1) + (46 if known else 0), legend=known)
 
 
-def percent(probability: float) -> str:
-    """Return a probability to three digits, however small: "61.4 %", "0.0312 %"."""
-    return f"{100 * probability:.3g} %" if probability >= 1e-6 or not probability else f"{100 * probability:.1e} %"
-
-
 def _add_bars(
     figure: go.Figure, words: Sequence[WordProbability], rows: Sequence[int], mark: WordMark, known: bool
 ) -> None:
     """Add the bars of one kind of word; an empty set still gets its place in the legend."""
     kind = f", {mark.title}" if known else ""
+    shares = percents([item.probability for item in words])
     y: list[int | None] = list(rows)
     x: list[float | None] = [words[row].probability for row in rows]
     figure.add_bar(
@@ -97,7 +107,7 @@ def _add_bars(
         y=y or [None],
         x=x or [None],
         name=f"{mark.sign} {mark.title}".strip(),
-        text=[percent(words[row].probability) for row in rows],
+        text=[escape_html(shares[row]) for row in rows],
         textposition="outside",
         cliponaxis=False,
         marker={
@@ -138,12 +148,11 @@ def read_words_figure(
     figure = go.Figure()
     _add_outlines(figure, [one.corners for one in found], f"found ({len(found)})", FOUND_COLOR, "solid")
     if unmatched:
-        _add_outlines(
-            figure, [one.corners for one in unmatched], f"found, not boxed ({len(unmatched)})", UNMATCHED_COLOR, "dot"
-        )
+        title = f"found, marked by nobody ({len(unmatched)})"
+        _add_outlines(figure, [one.corners for one in unmatched], title, UNMATCHED_COLOR, "dot")
     if boxed:
         corners = [np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) for x0, y0, x1, y1 in (box.box for box in boxed)]
-        _add_outlines(figure, corners, f"boxed by people ({len(boxed)})", BOXED_COLOR, "dash")
+        _add_outlines(figure, corners, f"marked by people ({len(boxed)})", BOXED_COLOR, "dash")
     for one in (*found, *unmatched):
         _add_label(figure, one)
     lay_out_picture(figure, image)
@@ -184,6 +193,6 @@ def _add_label(figure: go.Figure, one: FoundWord) -> None:
         mode="markers",
         marker={"size": max(12.0, min(60.0, (x1 - x0) / 4)), "opacity": 0},
         showlegend=False,
-        customdata=[[escape_html(one.word), percent(one.probability), escape_html(one.line.text)]],
+        customdata=[[escape_html(one.word), escape_html(percent(one.probability)), escape_html(one.line.text)]],
         hovertemplate="<b>%{customdata[0]}</b>, %{customdata[1]}<br>read: %{customdata[2]}<extra></extra>",
     )

@@ -9,10 +9,11 @@ import numpy as np
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.core.percent import percents
 from odits.data import ImageRecord
 from odits.data.annotations import MAX_NOTE, VERDICTS, ImageWord, Mark, read_marks, set_mark, undo
 from odits.evaluation.results import StoredEvaluation
-from odits.figures.words import LEXICON, VISIBLE, percent, word_mark
+from odits.figures.words import LEXICON, VISIBLE, word_mark
 from pages._browse.filters import TOP
 from pages._shared import state
 from pages._shared.evaluations import title_of
@@ -207,15 +208,10 @@ def _facts(review: Review, name: str, picture: ImageRecord, other: StoredEvaluat
             f"precision {precision}"
         )
     if picture.visible:
-        st.caption("Visible words: " + escape_markdown(", ".join(picture.visible)))
+        st.caption("Words in the picture: " + escape_markdown(", ".join(picture.visible)))
     if other is not None:
         st.caption(f"{escape_markdown(title_of(other))} says:")
         st.html(words_in_a_row(Review(other, review.order, None).words(name), picture, {}))
-
-
-def _percent(probability: float) -> str:
-    """Write a probability for people: below a thousandth of a percent it makes no difference how small it is."""
-    return percent(probability) if probability >= 1e-5 else r"\< 0.001 %"
 
 
 def _show_words(review: Review, name: str, picture: ImageRecord) -> None:
@@ -225,8 +221,9 @@ def _show_words(review: Review, name: str, picture: ImageRecord) -> None:
     state.put("row", chosen + 1)
     probabilities = review.evaluation.top(TOP)[1][review.evaluation.images.index(name)]
     st.html(_STYLE.replace("CHOSEN", str(chosen)).replace("COLOR", LEXICON.color))
-    for row, (word, probability) in enumerate(zip(words, probabilities, strict=True)):
-        _show_row(review, name, picture, row, word, float(probability), marks.get(word))
+    shares = percents([float(probability) for probability in probabilities])
+    for row, (word, share) in enumerate(zip(words, shares, strict=True)):
+        _show_row(review, name, picture, row, word, share, marks.get(word))
     _show_note(review, name, words[chosen], marks.get(words[chosen]), f"{chosen + 1} of {len(words)}")
     st.caption(
         "Keys: **R** right · **W** wrong · **U** unsure · **X** remove · **↑ ↓** or **K J** another word · **← →** "
@@ -235,7 +232,7 @@ def _show_words(review: Review, name: str, picture: ImageRecord) -> None:
 
 
 def _show_row(
-    review: Review, name: str, picture: ImageRecord, row: int, word: str, probability: float, mark: Mark | None
+    review: Review, name: str, picture: ImageRecord, row: int, word: str, share: str, mark: Mark | None
 ) -> None:
     known = word_mark(word, picture.lexicon, picture.visible)
     color = {VISIBLE: "orange", LEXICON: "blue"}.get(known)
@@ -249,7 +246,7 @@ def _show_row(
             on_click=state.act,
             args=("row", row + 1),
         )
-        st.caption(_percent(probability), width="content")
+        st.caption(escape_markdown(share), width="content")
         for verdict in VERDICTS:
             given = mark is not None and mark.verdict == verdict
             st.button(

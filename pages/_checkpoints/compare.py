@@ -16,7 +16,7 @@ from pages._shared import jobs, state
 from pages._shared.datasets import collection_titles, current_dataset, split_of
 from pages._shared.evaluations import epoch, evaluation_names, evaluation_task, group_title, groups, local_names
 from pages._shared.layout import chart, chart_download, escape_markdown, guarded, table_download
-from pages._shared.vocabularies import read_words, split_vocabulary
+from pages._shared.vocabularies import split_vocabulary
 from pages._shared.word_models import need_weights, word_models
 
 EVALUATE = "evaluate"
@@ -82,7 +82,7 @@ def choose_words(dataset: Dataset, split: str) -> Vocabulary | None:
     if kind != "file":
         return split_vocabulary(dataset, "all" if kind == "all" else split)
     file = st.file_uploader("One word a line, or separated by commas", ["txt", "csv"], key="evaluate-words")
-    return read_words(file.getvalue(), file.name) if file is not None else None
+    return Vocabulary.from_bytes(file.getvalue(), file.name) if file is not None else None
 
 
 def choose_group(found: Mapping[str, list[StoredEvaluation]]) -> list[StoredEvaluation]:

@@ -40,7 +40,8 @@ def show_words(answer: Answer, picture: ImageRecord) -> None:
                 st.caption(title)
                 show_caption(prediction)
                 top = prediction.top(TOP)
-                figure = top_words_figure(top, picture.lexicon, picture.visible)
+                extra = prediction.vocabulary.extra
+                figure = top_words_figure(top, picture.lexicon, picture.visible, read=extra)
                 chart(figure, f"explain-{key}", "The most probable words: " + ", ".join(item.word for item in top))
 
 

@@ -14,9 +14,10 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from odits.core.errors import OditsError
+from odits.core.percent import percent
 from odits.data import open_image
 from odits.figures.theme import data_uri, jpeg
-from odits.figures.words import FOUND_COLOR, percent
+from odits.figures.words import FOUND_COLOR
 from odits.search.index import IndexedImage, stamp_of
 from odits.search.query import Query
 from odits.search.ranking import Hit, Searcher, search
@@ -163,7 +164,7 @@ def _card(rank: int, result: Result, link: str | None) -> str:
             picture += "".join(_picture(place, "place", "The place enlarged") for place in places)
         except OditsError as error:
             picture = f'<p class="faint">{html.escape(str(error))}</p>'
-    lines = [f'<p class="sure">{percent(hit.probability)} sure</p>{_bar(hit.probability)}'] if hit else []
+    lines = [f'<p class="sure">{html.escape(percent(hit.probability))} sure</p>{_bar(hit.probability)}'] if hit else []
     lines += [f"<p>{line}</p>" for line in said]
     if result.standing is not None:
         read = f"{result.standing.reading_rank}. by reading" if result.standing.reading_rank else "not read there"

@@ -8,36 +8,55 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord, Vocabulary
+from odits.data.general_words import general_vocabulary
 from pages._shared import state
 from pages._shared.datasets import demo_dataset
 from pages._shared.layout import complain, count_of
+from pages._shared.pictures import Opened, open_picture
+from pages._shared.word_models import load, reads
 
 TYPED_AT_FIRST = "HOTEL, CAFE, BAR, RESTAURANT, BANK, PHARMACY, BAKERY, BOOKS, PIZZA, SALON, OPEN, PARKING"
 _FILE = "odits-vocabulary-file"
 
 
-def choose_vocabulary(dataset: Dataset | None) -> str:
-    """Ask for the vocabulary: "svt", "eval", "demo", "lexicon", "typed" or "file"; take words in where need be."""
-    titles: dict[str, str] = {}
+PICTURE = "picture"
+"""The choice of the words that are read in the picture, and the general list."""
+
+
+def choose_vocabulary(dataset: Dataset | None, of_picture: bool = False) -> str:
+    """Ask for the vocabulary, and take words in where need be.
+
+    Args:
+        dataset: the data set that is open.
+        of_picture: whether the page is about one picture: the words read in it and the general list come first then.
+
+    Returns:
+        "picture", "svt", "eval", "demo", "general", "lexicon", "typed" or "file".
+    """
+    before = state.get("vocabulary")
+    titles: dict[str, str] = {PICTURE: "Words read in the picture, and a general list"} if of_picture else {}
     if dataset is not None:
         titles["svt"] = f"{dataset.name}, all words"
         titles |= {"eval": f"{dataset.name}, evaluation images"} if "eval" in dataset.splits else {}
     if demo_dataset() is not None:
         titles["demo"] = "Demo images, all words"
+    titles |= {"general": "A general list: frequent English words, shops, names"}
     titles |= {"lexicon": "This image's own lexicon", "typed": "Words I type", "file": "A text file of words"}
     kind = state.choose(
         "Vocabulary",
         list(titles),
         "vocabulary",
         lambda key: titles.get(key, key),
-        help="The words a model chooses from.",
+        help="The words a model chooses from. What is read in a picture and stands in no list is marked as read.",
     )
+    if before == PICTURE and not of_picture:  # the other pages have no such choice, and leave it as it was
+        state.put("vocabulary", PICTURE)
     if kind == "typed":
         state.put("words", state.get("words") or TYPED_AT_FIRST)
         st.text_area("Words, separated by commas or line breaks", height=120, **state.bind("words", state.get("words")))
     if kind == "file":
         st.file_uploader(
-            "One word a line, or separated by commas", ["txt", "csv"], key="file-words", on_change=_take_in
+            "One word a line, or separated by commas", ["txt", "csv", "tsv"], key="file-words", on_change=_take_in
         )
         given = st.session_state.get(_FILE)
         if isinstance(given, Vocabulary):
@@ -47,8 +66,27 @@ def choose_vocabulary(dataset: Dataset | None) -> str:
     return kind
 
 
-def vocabulary_of(kind: str, dataset: Dataset | None, picture: ImageRecord | None) -> Vocabulary:
-    """Return the vocabulary chosen. Raises OditsError, with what to do, where it has no words yet."""
+def vocabulary_of(
+    kind: str, dataset: Dataset | None, picture: ImageRecord | None, reference: str | None = None
+) -> Vocabulary:
+    """Return the vocabulary chosen.
+
+    Args:
+        kind: as `choose_vocabulary` returns it.
+        dataset: the data set that is open.
+        picture: the picture in question.
+        reference: of the word model; the words that are read in the picture are those of its own lines, where it reads.
+
+    Raises:
+        OditsError: it has no words yet; the sentence says what to do.
+    """
+    if kind == PICTURE and picture is not None:
+        spotting = reference if reference is not None and reads(reference) else None
+        with st.spinner("Reading the picture …", show_time=True):
+            opened = open_picture(picture)
+            return _of_picture(opened.digest, load(spotting).checkpoint if spotting else "", spotting, opened)
+    if kind in (PICTURE, "general"):
+        return general_vocabulary()
     if kind in ("svt", "eval") and dataset is not None:
         return split_vocabulary(dataset, "all" if kind == "svt" else "eval")
     if kind == "demo" and (demo := demo_dataset()) is not None:
@@ -63,6 +101,13 @@ def vocabulary_of(kind: str, dataset: Dataset | None, picture: ImageRecord | Non
             raise OditsError("Add a text file of words on the left; a link to this page cannot carry the file itself.")
         return given
     return Vocabulary.from_text(str(state.get("words") or ""), "typed words")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _of_picture(digest: str, checkpoint: str, _spotting: str | None, _opened: Opened) -> Vocabulary:
+    from odits.models.reading.read_words import PictureVocabularies
+
+    return PictureVocabularies(load(_spotting) if _spotting else None).of(_opened.image)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -80,18 +125,6 @@ def _take_in() -> None:
     if file is None:
         return
     try:
-        st.session_state[_FILE] = read_words(file.getvalue(), file.name)
+        st.session_state[_FILE] = Vocabulary.from_bytes(file.getvalue(), file.name)
     except OditsError as error:
         st.session_state[_FILE] = str(error)
-
-
-def read_words(content: bytes, name: str) -> Vocabulary:
-    """Return the words of a text file, one a line or separated by commas.
-
-    Raises:
-        OditsError: it is no text in UTF-8, or holds no word.
-    """
-    try:
-        return Vocabulary.from_text(content.decode("utf-8-sig"), name)
-    except UnicodeDecodeError as error:
-        raise OditsError(f"{name} is not a text file in UTF-8.") from error

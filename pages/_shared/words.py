@@ -1,13 +1,14 @@
-"""Words beside a picture as HTML: each with its mark, read out too (■ visible in it, ◆ in its lexicon)."""
+"""Words beside a picture as HTML: each with its mark, read out too (■ in it, ◆ in its neighbourhood: its lexicon)."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Collection, Mapping, Sequence
 
+from odits.core.percent import percents
 from odits.data import ImageRecord
 from odits.data.annotations import Mark
-from odits.figures.words import LEXICON, VISIBLE, WordMark, percent, word_mark
+from odits.figures.words import LEXICON, VISIBLE, WordMark, word_mark
 
 SIGNS = {"right": "✓", "wrong": "✗", "unsure": "?"}
 """How a verdict is written after a word."""
@@ -77,7 +78,7 @@ def word_list(
 ) -> str:
     """Return a list of words, best first, each with its mark and its probability."""
     items = []
-    for word, probability in zip(words, probabilities, strict=True):
+    for word, share in zip(words, percents(probabilities), strict=True):
         mark = word_mark(word, lexicon, visible)
         sign = (
             f'<span style="color:{mark.color}" title="{mark.title}" aria-label="{mark.title}">{mark.sign}</span>'
@@ -85,9 +86,8 @@ def word_list(
             else '<span aria-hidden="true">·</span>'
         )
         strong = "b" if mark.sign else "span"
-        # what is nearly nothing needs no digits
-        share = percent(probability) if probability >= 1e-4 else "under 0.01 %"
-        items.append(f"<li>{sign}<{strong}>{html.escape(word)}</{strong}><small>{share}</small></li>")
+        spoken = f"<{strong}>{html.escape(word)}</{strong}><small>{html.escape(share)}</small>"
+        items.append(f"<li>{sign}{spoken}</li>")
     return f'<ol class="odits-top">{"".join(items)}</ol>'
 
 

@@ -146,11 +146,11 @@ def _found(
 
 def _show_matching(missed: list[BoxedWord], true: list[FoundWord], unmatched: list[FoundWord]) -> None:
     """Say what was found, missed, and found beyond the boxes."""
-    parts = [f"**{len(true)}** of {len(true) + len(missed)} boxed words found"]
+    parts = [f"**{len(true)}** of {len(true) + len(missed)} words that people marked are found"]
     if missed:
         parts.append("missed: " + escape_markdown(", ".join(box.word for box in missed)))
     if unmatched:
-        parts.append("found but not boxed: " + escape_markdown(", ".join(one.word for one in unmatched)))
+        parts.append("found, and marked by nobody: " + escape_markdown(", ".join(one.word for one in unmatched)))
     st.markdown(" · ".join(parts))
 
 
@@ -165,7 +165,7 @@ def _table(found: list[FoundWord], unmatched: set[int], known: bool) -> pd.DataF
         },
     }
     if known:
-        columns["boxed by people"] = ["no" if id(one) in unmatched else "yes" for one in found]
+        columns["marked by people"] = ["no" if id(one) in unmatched else "yes" for one in found]
     return pd.DataFrame(columns)
 
 

@@ -20,7 +20,7 @@ FOUND = FoundWord("<BAR>", 0.875, TextLine(CORNERS, 0.9, "<BAR> & GRILL", frames
 def test_found_and_boxed_words_are_told_apart_by_colour_and_by_line() -> None:
     figure = read_words_figure(IMAGE, [FOUND], [BoxedWord("BAR", (12, 22, 100, 48))], [FOUND])
     lines = {trace.name: trace.line for trace in figure.data if trace.mode == "lines"}
-    assert list(lines) == ["found (1)", "found, not boxed (1)", "boxed by people (1)"]
+    assert list(lines) == ["found (1)", "found, marked by nobody (1)", "marked by people (1)"]
     assert len({line.color for line in lines.values()}) == len({line.dash for line in lines.values()}) == 3
 
 

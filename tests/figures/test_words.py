@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from odits.data.predictions import WordProbability
-from odits.figures.words import LEXICON, OTHER, VISIBLE, percent, top_words_figure, word_mark
+from odits.figures.words import LEXICON, OTHER, VISIBLE, top_words_figure, word_mark
 
 TOP = [
     WordProbability("HOTEL", 0.5),
@@ -18,7 +18,7 @@ def test_words_are_told_apart_by_colour_by_pattern_and_by_sign():
     figure = top_words_figure(TOP, lexicon=["CAFE", "HOTEL"], boxed=["hotel"])
     traces = bars(figure)
     assert [list(trace.x) for trace in figure.data] == [[0.5], [0.25], [0.0312345]]
-    assert list(traces) == ["■ visible in the picture", "◆ in its lexicon", "other"]
+    assert list(traces) == ["■ in the picture", "◆ in the neighbourhood", "other"]
     looks = {(trace.marker.color, trace.marker.pattern.shape) for trace in figure.data}
     assert len(looks) == 3
     assert figure.data[1].marker.pattern.shape != figure.data[0].marker.pattern.shape
@@ -36,8 +36,8 @@ def test_the_most_probable_word_is_on_top_and_the_exact_value_in_the_hover_text(
 
 def test_the_legend_names_only_what_is_known_of_the_image():
     figure = top_words_figure(TOP, lexicon=["CAFE"])
-    assert list(bars(figure)) == ["◆ in its lexicon", "other"]
-    assert list(bars(top_words_figure(TOP[:1], lexicon=["CAFE"]))) == ["◆ in its lexicon", "other"]
+    assert list(bars(figure)) == ["◆ in the neighbourhood", "other"]
+    assert list(bars(top_words_figure(TOP[:1], lexicon=["CAFE"]))) == ["◆ in the neighbourhood", "other"]
 
 
 def test_charts_to_compare_share_their_scale():
@@ -64,6 +64,19 @@ def test_marks():
     assert word_mark("Bar") is OTHER
 
 
-def test_percent_keeps_three_digits():
-    assert [percent(value) for value in (0.6142, 0.000312345, 1.0)] == ["61.4 %", "0.0312 %", "100 %"]
-    assert percent(0) == "0 %"
+def test_a_chart_writes_all_its_shares_with_the_digits_that_tell_them_apart():
+    (trace,) = top_words_figure([WordProbability("A", 0.99972), WordProbability("B", 0.000003)]).data
+    assert list(trace.text) == ["99.97 %", "&lt; 0.01 %"]
+
+
+def test_a_word_that_was_read_and_is_in_no_list_has_a_mark_of_its_own():
+    figure = top_words_figure(TOP, lexicon=["HOTEL"], read=["Cafe", "HOTEL"])
+    assert list(bars(figure)) == ["◆ in the neighbourhood", "● read, in no list", "other"]
+    assert list(figure.layout.yaxis.ticktext) == ["◆ HOTEL", "● Cafe", "BAR"]
+    assert list(bars(top_words_figure(TOP, read=["KRANZLER"]))) == ["other"]
+    assert list(bars(top_words_figure(TOP, read=["BAR"]))) == ["● read, in no list", "other"]
+
+
+def test_marks_do_not_go_by_case_and_accents():
+    assert word_mark("Café", boxed=["CAFE"]) is VISIBLE
+    assert word_mark("CAFE", lexicon=["café"]) is LEXICON

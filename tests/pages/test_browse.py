@@ -101,7 +101,7 @@ def test_the_gallery_shows_every_image_with_its_words_and_marks(stored: StoredEv
     for record in demo.records:
         body = next(text for text in shown if all(f"{word}" in text for word in top_of(stored, record.name)))
         inside = set(top_of(stored, record.name)) & set(record.lexicon)
-        assert body.count('class="lexicon"') == body.count("(in its lexicon)") == body.count("◆") == len(inside)
+        assert body.count('class="lexicon"') == body.count("(in the neighbourhood)") == body.count("◆") == len(inside)
 
 
 @pytest.mark.parametrize(
