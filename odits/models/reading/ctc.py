@@ -76,11 +76,17 @@ class Lexicon:
         self.counts = counts.reshape(len(spelled), SYMBOLS).astype(np.float32)
         odd = [place for place, word in enumerate(words) if not word.isascii() or not self.lengths[place]]
         self.texts = {place: key for place in odd if (key := fold_word(words[place]))}
+        self._words = words
         self.sizes = self.lengths.copy()
         self.sizes[odd] = [len(bare_word(words[place])) for place in odd]
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each word, by how `odits.data.vocabulary.fold_word` writes it."""
+        return {fold_word(word): place for place, word in enumerate(self._words)}
 
     def extended(self, words: Sequence[str]) -> Lexicon:
         """Return the lexicon with further words at its end; the first ones are not spelled anew."""
@@ -93,6 +99,7 @@ class Lexicon:
         longer.letters = np.concatenate([*padded])
         for name in ("lengths", "counts", "sizes"):
             setattr(longer, name, np.concatenate([getattr(self, name), getattr(more, name)]))
+        longer.places = {key: len(self) + place for key, place in more.places.items()} | self.places
         longer.texts = self.texts | {len(self) + place: key for place, key in more.texts.items()}
         return longer
 

@@ -20,14 +20,18 @@ _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "
 
 
 def raise_scores(scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> None:
-    """Raise the scores float32 (R, N) of a lexicon's odd words to the certainty of each line whose text has them."""
-    if not lexicon.texts:
-        return
+    """Raise the scores float32 (R, N) of words to the certainty of each line whose text has them.
+
+    These are the lexicon's odd words, and any that was read with odd letters: STRASSE stands where Straße was read.
+    """
     for row, line in enumerate(lines):
         text = fold_word(line.text)
-        for place, key in lexicon.texts.items():
-            if key in text and _start(key, text) >= 0:
-                scores[row, place] = max(scores[row, place], line.certainty)
+        found = {place for place, key in lexicon.texts.items() if key in text and _start(key, text) >= 0}
+        if not line.text.isascii():
+            read = (lexicon.places.get(fold_word(word)) for word in words_of(line.text) if not word.isascii())
+            found |= {place for place in read if place is not None}
+        for place in found:
+            scores[row, place] = max(scores[row, place], line.certainty)
 
 
 def text_span(line: TextLine, word: str) -> Span | None:
