@@ -21,6 +21,7 @@ from odits.cli.common import (
     open_images,
     print_json,
     print_table,
+    say,
 )
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
 from odits.core.errors import OditsError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from odits.data.vocabulary import Vocabulary
     from odits.models.reading.read_words import PictureVocabularies
 
+LEAST = 1e-4
+"""A picture whose words have a lower probability in all shows none of them."""
 FILES = "files"
 """What stands for the name of the data set where images are named one by one."""
 
@@ -86,6 +89,7 @@ def words(
                 "model": prediction.model,
                 "checkpoint": prediction.checkpoint,
                 "vocabulary_size": len(prediction.vocabulary),
+                "none": prediction.none,
                 "words": [word._asdict() | {"in_list": word.word not in extra} for word in prediction.top(top)],
             }
         )
@@ -101,8 +105,13 @@ def words(
         print_json(found)
     else:
         for entry in found:
-            about = f"checkpoint {entry['checkpoint'][:12]}, {entry['vocabulary_size']:,} words"
-            print_table(*_table(entry["words"]), f"{entry['image']}: {entry['model']}, {about}")
+            size = entry["vocabulary_size"]
+            about = f"checkpoint {entry['checkpoint'][:12]}, {size:,} word{'' if size == 1 else 's'}"
+            title = f"{entry['image']}: {entry['model']}, {about}"
+            if entry["none"] > 1 - LEAST:
+                say(f"{title}: none of these words is in the picture.")
+            else:
+                print_table(*_table(entry["words"]), title)
     exit_after(problems)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-_MOST = 6  # decimals
+_MOST = 4  # decimals
 
 
 def percent(share: float) -> str:

@@ -50,6 +50,11 @@ class WordPrediction:
     model: str
     checkpoint: str
 
+    @property
+    def none(self) -> float:
+        """The probability, in 0..1, that it is none of these words; 0 of models that do not ask."""
+        return max(0.0, 1 - float(self.probabilities.sum(dtype=np.float64)))
+
     def top(self, count: int = 10) -> list[WordProbability]:
         """Return the most probable words, best first; ties in the vocabulary's order."""
         order = np.argsort(-self.probabilities, kind="stable")[:count]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ def test_words_of_images(svt: Path) -> None:
     done = run("words", image, "--vocabulary", "svt", "--data", svt, "--top", "10", "--json")
     assert done.returncode == 0, done.stderr
     (entry,) = json.loads(done.stdout)
-    assert set(entry) == {"image", "model", "checkpoint", "vocabulary_size", "words"}
+    assert set(entry) == {"image", "model", "checkpoint", "vocabulary_size", "none", "words"}
     assert entry["vocabulary_size"] == 5363
     probabilities = [word["probability"] for word in entry["words"]]
     assert len(probabilities) == 10
@@ -71,6 +71,38 @@ def test_words_and_objects_of_a_demo_image(vocabulary: Path, tmp_path: Path) -> 
     with Image.open(image) as original, Image.open(tmp_path / "out" / f"{image.stem}-objects.png") as overlay:
         assert overlay.size == original.size
         assert document["size"] == [original.height, original.width]
+
+
+@pytest.mark.slow
+def test_words_that_are_read_join_the_general_list(tmp_path: Path) -> None:
+    sign = Image.new("RGB", (700, 160), (240, 235, 220))
+    ImageDraw.Draw(sign).text((40, 40), "CAFE Kranzler", (30, 30, 60), ImageFont.truetype("DejaVuSans-Bold.ttf", 60))
+    sign.save(tmp_path / "sign.png")
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    done = run("words", tmp_path / "sign.png", tmp_path / "dot.png", "--json")
+    assert done.returncode == 0, done.stderr
+    read, blank = json.loads(done.stdout)
+    assert read["vocabulary_size"] == blank["vocabulary_size"] + 1 > 20_000
+    assert {word["word"]: word["in_list"] for word in read["words"][:2]} == {"CAFE": True, "Kranzler": False}
+    assert read["none"] < 0.2 and blank["none"] > 0.9999
+    table = run("words", tmp_path / "sign.png", "--top", "2")
+    assert "Kranzler" in table.stdout and "read, in no list" in table.stdout
+    nothing = run("words", tmp_path / "dot.png", "--vocabulary", "CAFE, bar")
+    assert (nothing.returncode, nothing.stdout) == (0, "") and "none of these words" in nothing.stderr
+
+
+def test_vocabularies_that_are_none(tmp_path: Path) -> None:
+    image = sorted((ROOT / "assets" / "demo").glob("*.jpg"))[0]
+    for content, sentence in (
+        (b" ,\n", "has no words"),
+        (b"BAR\0GRILL", "not a text file"),
+        (b"\n".join(b"w%d" % number for number in range(10**6)), "has 1,000,000 words; at most 100,000 are accepted"),
+        (b"BAR " * 1000, "words are separated by line breaks or commas"),
+    ):
+        (tmp_path / "words.txt").write_bytes(content)
+        assert sentence in refused("words", image, "--vocabulary", tmp_path / "words.txt")
+    assert "has no words" in refused("words", image, "--vocabulary", " , ")
+    assert "No such file" in refused("words", image, "--vocabulary", "nowhere.txt")
 
 
 def test_a_broken_jpeg(vocabulary: Path, tmp_path: Path) -> None:

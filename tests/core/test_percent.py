@@ -39,4 +39,4 @@ def test_shares_that_stand_together_have_the_same_decimals() -> None:
     assert percents([0.00031, 0.00029, 0]) == ["0.0310 %", "0.0290 %", "0 %"]
     assert percents([1.0, 0.25]) == ["100 %", "25.0 %"]
     assert percents([]) == [] and percents([0.0]) == ["0 %"]
-    assert percents([1e-12]) == ["< 0.000001 %"]
+    assert percents([1e-12]) == ["< 0.0001 %"]
