@@ -33,7 +33,9 @@ def percents(shares: Sequence[float]) -> list[str]:
         >>> percents([0.6142, 0.05, 0.012]), percents([0.00031, 0.00029])
         (['61.4 %', '5.0 %', '1.2 %'], ['0.0310 %', '0.0290 %'])
     """
-    largest = max((share for share in shares if share < 1), default=0.0)
+    if sum(share > 0 for share in shares) > 1:  # beside others nothing is all: a 1 among them is a rounded one
+        shares = [min(share, 1 - 1e-12) for share in shares]
+    largest = max(shares, default=0.0)
     decimals = 2 - math.floor(math.log10(100 * largest)) if largest > 0 else 1
     if any(0 < share < 0.001 or 0.99 <= share < 1 for share in shares):
         decimals = max(decimals, 2)

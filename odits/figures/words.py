@@ -17,7 +17,8 @@ from odits.figures.theme import BLUE, GREEN, GREY, VERMILION, escape_html, lay_o
 from odits.models.reading.spotter import FoundWord
 
 MAX_LABEL = 18
-"""Characters of a word shown beside its bar; the hover text has all of it."""
+"""Characters of a line of the word beside its bar, of which there are two at most; the hover text has all of it."""
+_LETTER_WIDTH = 7.5  # pixels, about
 
 
 class WordMark(NamedTuple):
@@ -78,11 +79,14 @@ def top_words_figure(
         if rows or shown[mark]:
             _add_bars(figure, words, rows, mark, known)
     most = limit if limit is not None else max((item.probability for item in words), default=1.0)
-    figure.update_layout(bargap=0.3, barmode="overlay", margin={"t": 8, "b": 84 if known else 8})
+    labels = [_label(item.word, mark) for item, mark in zip(words, marks, strict=True)]
+    # room of its own for the words: what plotly measures is wrong where the column has no width yet
+    left = 16 + _LETTER_WIDTH * max((min(len(item.word) + 2, MAX_LABEL + 2) for item in words), default=0)
+    figure.update_layout(barmode="overlay", margin={"t": 8, "b": 84 if known else 8, "l": left})
     figure.update_yaxes(
         tickmode="array",
         tickvals=list(range(len(words))),
-        ticktext=[_label(item.word, mark) for item, mark in zip(words, marks, strict=True)],
+        ticktext=labels,
         range=[max(len(words), 1) - 0.5, -0.5],
         showgrid=False,
         ticklabelstandoff=6,
@@ -104,6 +108,7 @@ def _add_bars(
     x: list[float | None] = [words[row].probability for row in rows]
     figure.add_bar(
         orientation="h",
+        width=0.7,  # else it is that of the nearest two bars of the same kind
         y=y or [None],
         x=x or [None],
         name=f"{mark.sign} {mark.title}".strip(),
@@ -123,7 +128,12 @@ def _add_bars(
 
 
 def _label(word: str, mark: WordMark) -> str:
-    short = escape_html(word if len(word) <= MAX_LABEL else word[: MAX_LABEL - 1] + "…")
+    lines = [word]
+    if len(word) > MAX_LABEL:
+        lines = [word[: MAX_LABEL - 1] + "-", word[MAX_LABEL - 1 :]]
+    if len(lines[-1]) > MAX_LABEL:
+        lines[-1] = lines[-1][: MAX_LABEL - 1] + "…"
+    short = "<br>".join(map(escape_html, lines))
     return f"{mark.sign} {short}" if mark.sign else short
 
 

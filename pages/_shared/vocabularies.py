@@ -34,13 +34,13 @@ def choose_vocabulary(dataset: Dataset | None, of_picture: bool = False) -> str:
         "picture", "svt", "eval", "demo", "general", "lexicon", "typed" or "file".
     """
     before = state.get("vocabulary")
-    titles: dict[str, str] = {PICTURE: "Words read in the picture, and a general list"} if of_picture else {}
+    titles: dict[str, str] = {PICTURE: "Read words and a general list"} if of_picture else {}
     if dataset is not None:
         titles["svt"] = f"{dataset.name}, all words"
         titles |= {"eval": f"{dataset.name}, evaluation images"} if "eval" in dataset.splits else {}
     if demo_dataset() is not None:
         titles["demo"] = "Demo images, all words"
-    titles |= {"general": "A general list: frequent English words, shops, names"}
+    titles |= {"general": "A general list of words"}
     titles |= {"lexicon": "This image's own lexicon", "typed": "Words I type", "file": "A text file of words"}
     kind = state.choose(
         "Vocabulary",

@@ -37,6 +37,6 @@ def test_shares_that_stand_together_have_the_same_decimals() -> None:
     assert percents([0.6142, 0.05, 0.012]) == ["61.4 %", "5.0 %", "1.2 %"]
     assert percents([0.99972, 0.0031, 0.000003]) == ["99.97 %", "0.31 %", "< 0.01 %"]
     assert percents([0.00031, 0.00029, 0]) == ["0.0310 %", "0.0290 %", "0 %"]
-    assert percents([1.0, 0.25]) == ["100 %", "25.0 %"]
+    assert percents([1.0, 0.25]) == ["> 99.99 %", "25.00 %"] and percents([1.0, 0.0]) == ["100 %", "0 %"]
     assert percents([]) == [] and percents([0.0]) == ["0 %"]
     assert percents([1e-12]) == ["< 0.0001 %"]

@@ -50,8 +50,17 @@ def test_words_from_outside_are_shown_as_they_are():
     long = "LLANFAIRPWLLGWYNGYLLGOGERYCHWYRNDROBWLL"
     figure = top_words_figure([WordProbability("<b>&", 0.5), WordProbability(long, 0.4)])
     assert figure.layout.yaxis.ticktext[0] == "&lt;b&gt;&amp;"
-    assert len(figure.layout.yaxis.ticktext[1]) < len(long)
+    first, second = figure.layout.yaxis.ticktext[1].split("<br>")
+    assert (first, second) == ("LLANFAIRPWLLGWYNG-", "YLLGOGERYCHWYRNDR…")
     assert figure.data[0].customdata[1][1] == long
+
+
+def test_bars_have_a_width_of_their_own_and_words_have_room():
+    figure = top_words_figure(TOP, lexicon=["HOTEL", "BAR"])
+    assert {trace.width for trace in figure.data} == {0.7}
+    assert figure.layout.margin.l > 50
+    wide = top_words_figure([WordProbability("DONAUDAMPFSCHIFFAHRT", 0.5)])
+    assert wide.layout.margin.l > 150 and wide.layout.yaxis.ticktext[0] == "DONAUDAMPFSCHIFFA-<br>HRT"
 
 
 def test_no_words_give_an_empty_chart():
