@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from odits.counting.quantiles import BAND, quantiles
 from odits.counting.statistics import DISTRIBUTIONS, CountStatistics, StatisticsError, density_curve, describe_counts
-from odits.figures.theme import AMBER, BLUE, GREEN, GREY, PURPLE, SMALL_SIZE, VERMILION, faded, styled
+from odits.figures.theme import AMBER, BLUE, GREEN, GREY, PURPLE, SMALL_SIZE, VERMILION, escaped_percent, faded, styled
 
 ROW = 20
 """Pixels from one label's row above the plot to the next."""
@@ -109,8 +109,8 @@ def _add_bars(figure: go.Figure, numbers: np.ndarray, edges: np.ndarray, scale: 
         width=np.diff(edges) * 0.94,
         name="images",
         marker={"color": faded(BLUE, 0.6), "cornerradius": 2},
-        customdata=list(zip(spans, numbers.tolist(), (numbers / total).tolist(), strict=True)),
-        hovertemplate="%{customdata[0]} objects: %{customdata[1]:,} images, %{customdata[2]:.1%} of all<extra></extra>",
+        customdata=list(zip(spans, numbers.tolist(), map(escaped_percent, numbers / total), strict=True)),
+        hovertemplate="%{customdata[0]} objects: %{customdata[1]:,} images, %{customdata[2]} of all<extra></extra>",
     )
 
 

@@ -12,7 +12,7 @@ from odits.core.errors import OditsError
 from odits.counting.statistics import StatisticsError, density_curve
 from odits.data import Dataset
 from odits.data.facts import lexicon_lengths, word_frequencies
-from odits.figures.theme import FONT_SIZE, SPLIT_COLORS, SPLIT_TITLES, escape_html, faded, styled
+from odits.figures.theme import FONT_SIZE, SPLIT_COLORS, SPLIT_TITLES, escape_html, escaped_percent, faded, styled
 
 MAX_LABEL = 16
 
@@ -62,8 +62,8 @@ def frequent_words_figure(
             x=[number / total if density else number for _, number in top],
             y=list(range(len(top))),
             marker={"color": SPLIT_COLORS[split], "cornerradius": 2},
-            customdata=[[escape_html(word), number, number / total] for word, number in top],
-            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:,} occurrences, %{customdata[2]:.2%} of all"
+            customdata=[[escape_html(word), number, escaped_percent(number / total)] for word, number in top],
+            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:,} occurrences, %{customdata[2]} of all"
             f"<extra>{SPLIT_TITLES[split]}</extra>",
             row=1,
             col=column,
@@ -106,8 +106,11 @@ def word_frequency_figure(dataset: Dataset) -> go.Figure:
             name=SPLIT_TITLES[split],
             line={"color": SPLIT_COLORS[split], "width": 2},
             marker={"color": SPLIT_COLORS[split], "size": 8, "symbol": symbols[split]},
-            customdata=list(zip(spans, numbers[occupied].tolist(), shares.tolist(), strict=True)),
-            hovertemplate="%{customdata[0]} occurrences: %{customdata[1]:,} words, %{customdata[2]:.2%} of all",
+            customdata=[
+                (span, number, share, escaped_percent(share))
+                for span, number, share in zip(spans, numbers[occupied].tolist(), shares.tolist(), strict=True)
+            ],
+            hovertemplate="%{customdata[0]} occurrences: %{customdata[1]:,} words, %{customdata[3]} of all",
         )
     figure.update_xaxes(type="log", title="occurrences of a word", tickvals=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000])
     powers = range(-7, 1)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.colors import sample_colorscale
 
-from odits.figures.theme import BLUE, VERMILION, escape_html, faded, lay_out_picture, note, styled
+from odits.figures.theme import BLUE, VERMILION, escape_html, escaped_percent, faded, lay_out_picture, note, styled
 
 DIVERGING = [[0.0, "#2166AC"], [0.5, "#F7F7F7"], [1.0, "#D6604D"]]
 """Blue takes away, red adds; told apart by colour-blind eyes, pale in the middle."""
@@ -74,7 +74,7 @@ def contributions_figure(
             customdata=[[index]],
             hovertemplate=f"{escape_html(labels[index])}<br><b>{values[index]:+.3f}</b><extra></extra>"
             if diverging
-            else f"{escape_html(labels[index])}<br><b>{values[index]:.1%}</b><extra></extra>",
+            else f"{escape_html(labels[index])}<br><b>{escaped_percent(float(values[index]))}</b><extra></extra>",
             showlegend=False,
         )
     _add_bar(figure, scale, (-largest if diverging else 0.0, largest), title)
@@ -120,6 +120,7 @@ def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequenc
         objects: names of the rows.
         words: names of the columns.
     """
+    shares = [[escaped_percent(share) for share in row] for row in similarity.tolist()]
     figure = go.Figure(
         go.Heatmap(
             z=similarity,
@@ -130,8 +131,14 @@ def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequenc
             zmax=max(float(similarity.max(initial=0.0)), 1e-6),
             xgap=1,
             ygap=1,
-            customdata=[[[escape_html(name), escape_html(word)] for word in words] for name in objects],
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}: <b>%{z:.2%}</b><extra></extra>",
+            customdata=[
+                [
+                    [escape_html(name), escape_html(word), escaped_percent(share)]
+                    for word, share in zip(words, row, strict=True)
+                ]
+                for name, row in zip(objects, similarity.tolist(), strict=True)
+            ],
+            hovertemplate="%{customdata[0]}<br>%{customdata[1]}: <b>%{customdata[2]}</b><extra></extra>",
             colorbar={"title": {"text": "probability"}, "thickness": 12, "tickformat": ".0%"},
         )
     )

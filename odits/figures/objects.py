@@ -13,7 +13,7 @@ from PIL import Image
 from plotly.colors import sample_colorscale
 
 from odits.core.errors import OditsError
-from odits.figures.theme import SHOWN_SIDE, escape_html, faded, lay_out_picture, note
+from odits.figures.theme import SHOWN_SIDE, escape_html, escaped_percent, faded, lay_out_picture, note
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
@@ -196,7 +196,8 @@ def _hover(detections: sv.Detections, index: int, name: str) -> str:
     # plotly reads what stands in %{} of a template
     called = f"<b>{escape_html(name).replace('%{', '% {')}</b><br>" if name else ""
     sure = "" if confidence is None else f"<br>confidence {confidence:.3f}"
-    return f"{called}<b>Object {index + 1}</b> · {title}<br>area {area:,} px ({area / pixels:.1%}){sure}<extra></extra>"
+    size = f"area {area:,} px ({escaped_percent(area / pixels)})"
+    return f"{called}<b>Object {index + 1}</b> · {title}<br>{size}{sure}<extra></extra>"
 
 
 def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: ColorBy) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from odits.core.percent import percent
+
 # Okabe and Ito's hues, shaded so that each has at least 3:1 against white and against the dark theme's background, and
 # that any two are well apart (CIE76 above 15) for ordinary eyes and under protanopia, deuteranopia and tritanopia.
 BLUE = "#2A86C8"
@@ -85,6 +87,11 @@ def styled(figure: go.Figure, height: int = 400, legend: bool = True) -> go.Figu
 def escape_html(text: str) -> str:
     """Return the text as plotly shows it literally: its labels are read as HTML otherwise."""
     return html.escape(text, quote=False)
+
+
+def escaped_percent(share: float) -> str:
+    """Write a share in 0..1 in percent, as plotly shows it literally."""
+    return escape_html(percent(share))
 
 
 def faded(color: str, opacity: float) -> str:

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from odits.core.percent import percent
+
 Item = TypeVar("Item")
 
 # Landis and Koch's words for kappa, each up to its limit
@@ -66,7 +68,9 @@ class Agreement(Generic[Item]):
         if not self.both:
             return f"{first} and {second} have not marked any of the same words yet, so nothing can be compared."
         words = "1 word" if self.both == 1 else f"{self.both:,} words"
-        start = f"{first} and {second} both marked {words} and agree on {self.same:,} ({self.same / self.both:.0%})."
+        start = (
+            f"{first} and {second} both marked {words} and agree on {self.same:,} ({percent(self.same / self.both)})."
+        )
         if self.kappa is None:
             verdict = self.verdicts[int(self.table.sum(1).argmax())]
             return (

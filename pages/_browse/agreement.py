@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.core.percent import percent
 from odits.data.annotations import (
     VERDICTS,
     ImageWord,
@@ -66,7 +67,7 @@ def _compare(names: list[str]) -> None:
         with st.container(horizontal=True, key="agreement-numbers"):
             st.metric("Cohen's kappa", f"{found.kappa:.2f}")
             st.metric("Marked by both", f"{found.both:,}")
-            st.metric("Same verdict", f"{found.same / found.both:.0%}")
+            st.metric("Same verdict", percent(found.same / found.both))
         st.markdown(escape_markdown(found.sentence))
     if found.both:
         _tables(found, *marks)

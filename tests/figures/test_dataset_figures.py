@@ -65,7 +65,7 @@ def test_words_are_shown_literally() -> None:
 
 def test_word_frequency_shares_add_up(svt: Path) -> None:
     for line in word_frequency_figure(read_dataset(svt)).data:
-        assert sum(share for _, _, share in line.customdata) == pytest.approx(1)
+        assert sum(share for _, _, share, _ in line.customdata) == pytest.approx(1)
     once = word_frequency_figure(read_dataset(svt)).data[2]
     assert once.customdata[0][0] == "1" and once.y[0] == pytest.approx(once.customdata[0][1] / 5363)
 

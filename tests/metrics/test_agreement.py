@@ -51,7 +51,7 @@ def test_the_sentence_the_table_and_the_differences() -> None:
     assert found.table.tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
     assert found.differing == ((1, "right", "wrong"), (4, "unsure", "right"))
     assert found.sentence == (
-        "Anna and Ben both marked 5 words and agree on 3 (60%). Cohen's kappa is 0.33: fair agreement beyond chance "
+        "Anna and Ben both marked 5 words and agree on 3 (60.0 %). Cohen's kappa is 0.33: fair agreement beyond chance "
         "(1 is full agreement, 0 is what chance alone would give)."
     )
 
@@ -70,7 +70,7 @@ def test_nothing_in_common_is_a_sentence() -> None:
 def test_one_verdict_only_is_a_sentence_never_nan(verdicts: str, count: str, verdict: str) -> None:
     found = compare(verdicts, verdicts)
     assert found.kappa is None
-    assert f"both marked {count}" in found.sentence and "(100%)" in found.sentence
+    assert f"both marked {count}" in found.sentence and "(100 %)" in found.sentence
     assert "can't be computed" in found.sentence and f"every one of them {verdict}" in found.sentence
     assert "nan" not in found.sentence.lower()
 
