@@ -132,11 +132,8 @@ def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequenc
             xgap=1,
             ygap=1,
             customdata=[
-                [
-                    [escape_html(name), escape_html(word), escaped_percent(share)]
-                    for word, share in zip(words, row, strict=True)
-                ]
-                for name, row in zip(objects, similarity.tolist(), strict=True)
+                [[escape_html(name), escape_html(word), share] for word, share in zip(words, row, strict=True)]
+                for name, row in zip(objects, shares, strict=True)
             ],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}: <b>%{customdata[2]}</b><extra></extra>",
             colorbar={"title": {"text": "probability"}, "thickness": 12, "tickformat": ".0%"},

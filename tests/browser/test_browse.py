@@ -106,7 +106,7 @@ def second_annotator(page: Page, evaluated: str, annas: str) -> None:
         page.locator(f".st-key-{verdict}-{row} button").click()
         marked(page, row + 1)
     page.get_by_text("Agreement", exact=True).click()
-    expect(page.get_by_text(re.compile("both marked 2 words and agree on 1 .50\.0 %."))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"both marked 2 words and agree on 1 .50\.0 %."))).to_be_visible()
     expect(page.get_by_test_id("stMetric").filter(has_text="kappa")).to_contain_text("0.00")
     files = {"name": "anna.csv", "mimeType": "text/csv", "buffer": annas.replace("Anna", "Carla").encode()}
     page.locator('input[type="file"]').first.set_input_files(files)
