@@ -67,6 +67,9 @@ def compare(references: list[str], opened: Opened, picture: ImageRecord, vocabul
 def show_prediction(prediction: WordPrediction, picture: ImageRecord, limit: float, key: str) -> None:
     """Show one model's chart, its numbers and their downloads."""
     show_caption(prediction)
+    if prediction.is_empty:
+        st.info("No readable words: none of the vocabulary is in the picture.", icon=":material/search_off:")
+        return
     top = prediction.top(TOP)
     extra = prediction.vocabulary.extra
     figure = top_words_figure(top, picture.lexicon, picture.visible, limit, extra)

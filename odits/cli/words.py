@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from odits.data.vocabulary import Vocabulary
     from odits.models.reading.read_words import PictureVocabularies
 
-LEAST = 1e-4
-"""A picture whose words have a lower probability in all shows none of them."""
 FILES = "files"
 """What stands for the name of the data set where images are named one by one."""
 
@@ -78,10 +76,12 @@ def words(
         word_model = load(find_model(reference, report, *kinds), device, download_progress(report))
     with_read = _picture_vocabularies(word_model, words) if vocabulary == PICTURE else None
     found: list[dict[str, Any]] = []
+    empty: set[str] = set()
     exported: list[tuple[Path, Size, list[WordProbability]]] = []
     for path, image in opened:
         prediction = word_model.predict(image, with_read.of(image) if with_read else words)
         extra = set(prediction.vocabulary.extra)
+        empty |= {str(path)} if prediction.is_empty else set()
         exported.append((path, image.size, prediction.top(top)))
         found.append(
             {
@@ -108,7 +108,7 @@ def words(
             size = entry["vocabulary_size"]
             about = f"checkpoint {entry['checkpoint'][:12]}, {size:,} word{'' if size == 1 else 's'}"
             title = f"{entry['image']}: {entry['model']}, {about}"
-            if entry["none"] > 1 - LEAST:
+            if entry["image"] in empty:
                 say(f"{title}: none of these words is in the picture.")
             else:
                 print_table(*_table(entry["words"]), title)

@@ -20,6 +20,9 @@ View = Literal["scene", "crop"]
 """What an image shows to a word model: a whole scene, or the crop of one object."""
 
 
+_NOTHING = 1e-4
+
+
 class WordProbability(NamedTuple):
     """A word and how well it describes the image, in 0..1."""
 
@@ -54,6 +57,11 @@ class WordPrediction:
     def none(self) -> float:
         """The probability, in 0..1, that it is none of these words; 0 of models that do not ask."""
         return max(0.0, 1 - float(self.probabilities.sum(dtype=np.float64)))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the model says that none of these words is in the image: all of them together are below 0.01 %."""
+        return self.none > 1 - _NOTHING
 
     def top(self, count: int = 10) -> list[WordProbability]:
         """Return the most probable words, best first; ties in the vocabulary's order."""

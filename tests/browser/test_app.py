@@ -38,6 +38,13 @@ def demo_image() -> bytes:
     return buffer.getvalue()
 
 
+def plain(width: int, height: int) -> bytes:
+    """A picture without anything in it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (120, 140, 160)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def upload(page: Page, *files: tuple[str, bytes]) -> None:
     page.locator('input[type="file"]').first.set_input_files(
         [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
@@ -135,6 +142,18 @@ def test_a_broken_upload_gives_one_sentence_and_the_others_stay(app: str, page: 
     assert "broken.png" in told[0]
     assert "Traceback" not in page.content()
     expect(page.get_by_text("1 of 1")).to_be_visible()
+
+
+def test_forty_pictures_at_once_and_some_of_odd_sizes(app: str, page: Page) -> None:
+    visit(page, f"{app}/?images=upload&model=spotting")
+    files = [("dot.png", plain(1, 1)), ("wide.png", plain(20_000, 300))]
+    upload(page, *files, *((f"plain-{number}.png", plain(60 + number, 40)) for number in range(38)))
+    expect(page.get_by_text("40 images of yours")).to_be_visible()
+    expect(page.get_by_text("No readable words")).to_be_visible()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("2 of 40")).to_be_visible()
+    expect(page.get_by_text("No readable words")).to_be_visible()
+    assert mistakes(page) == []
 
 
 def test_a_link_to_an_object_shows_its_words(app: str, page: Page) -> None:
