@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from odits.data.general_words import general_vocabulary
-from odits.data.vocabulary import Vocabulary, fold_word
+from odits.data.vocabulary import Vocabulary, bare_word, fold_word
 from odits.models.reading.alphabet import BLANK, PUNCTUATION, SPACE, spell
 from odits.models.reading.places import find_places
 from odits.models.reading.reader import TextLine
-from odits.models.reading.spotter import WordSpotter
+from odits.models.reading.spotter import WordSpotter, shared_area
 from odits.models.reading.text_match import words_of
 
 CERTAIN = -0.1
@@ -23,6 +23,7 @@ CONFIDENT = 0.5
 """The detector's confidence: lines below it name none either."""
 SHORTEST = 3
 """Latin letters of a word that is in no list: real ones of two are in it. Two letters of another script are enough."""
+_INSIDE = 0.5  # of the smaller of two boxes: they show the same word
 _SPACE = 0.02  # probability of a space between letters from which they are two words; in compounds it is below 0.001
 
 
@@ -63,17 +64,34 @@ def picture_vocabulary(lines: Sequence[TextLine], base: Vocabulary) -> Vocabular
     Returns:
         The list's words first; those that were read follow, and are its `extra`.
     """
-    return base.with_read(read_words(lines), f"words read in the picture, and the {base.name}")
+    return base.with_read(read_words(lines, base), f"words read in the picture, and the {base.name}")
 
 
-def read_words(lines: Sequence[TextLine]) -> list[str]:
+def read_words(lines: Sequence[TextLine], base: Vocabulary | None = None) -> list[str]:
     """Return the words of the certain lines as they were read, the most certain one first.
 
-    Where the same place was read several times, the most certain reading counts.
+    Where the same place was read several times, the most certain reading counts. What is a part of a word that stands
+    there whole, or of a listed one that was read there too, is none.
+
+    Args:
+        lines: that were read in a picture.
+        base: a list of words.
     """
-    certain = [line for line in lines if line.confidence >= CONFIDENT and line.certainty >= CERTAIN]
-    words = (part for place in find_places(certain) for part in _parts(place.best))
-    return list(dict.fromkeys(filter(_is_long, words)))
+    places = find_places([line for line in lines if line.confidence >= CONFIDENT and line.certainty >= CERTAIN])
+    firsts = [(place.best, bare_word(place.best.text)) for place in places]
+    others = [(one, bare_word(one.text)) for place in places for one in place.readings[1:]]
+    whole = firsts + [(one, text) for one, text in others if base is not None and base.find(one.text) is not None]
+    words = [one for one, text in firsts if not any(_is_part(one, text, *other) for other in whole)]
+    return list(dict.fromkeys(part for word in words for part in _parts(word) if _is_long(part)))
+
+
+def _is_part(word: TextLine, text: str, other: TextLine, longer: str) -> bool:
+    """Return whether a word is a part of another reading of its place, which a larger box shows whole."""
+    return len(text) < len(longer) and text in longer and shared_area(_box(word), _box(other)) > _INSIDE
+
+
+def _box(word: TextLine) -> tuple[float, ...]:
+    return (*word.corners.min(0).tolist(), *word.corners.max(0).tolist())
 
 
 def _is_long(word: str) -> bool:

@@ -50,6 +50,17 @@ def test_the_surest_reading_of_a_place_counts() -> None:
     assert read_words([line("KRANZIER", 0, sure=0.95), line("KRANZLER", 2, sure=0.99)]) == ["KRANZLER"]
 
 
+def test_a_part_of_a_reading_of_the_same_place_is_no_word() -> None:
+    part, whole = line("KRA"), line("KRANZLER", 5)
+    assert read_words([part, whole]) == ["KRANZLER"]
+    assert set(read_words([line("KRA", 300), whole])) == {"KRANZLER", "KRA"}
+
+
+def test_a_listed_word_goes_before_a_part_of_it_that_was_read_more_surely() -> None:
+    readings = [line("STRASS", 0, sure=0.99), line("STRASSE", 0, sure=0.97)]
+    assert read_words(readings, BASE) == [] and read_words(readings) == ["STRASS"]
+
+
 def test_a_narrow_space_parts_words_and_a_compound_stays() -> None:
     assert read_words([line("CITYBANK", space=0.1)]) == ["CITY", "BANK"]
     assert read_words([line("BAYSIDES")]) == ["BAYSIDES"]
