@@ -33,7 +33,7 @@ from odits.models.reading.places import FEATURES, Candidates, Place, PlaceCalibr
 from odits.models.reading.read_words import picture_vocabulary
 from odits.models.reading.spotter import WordSpotter, overlap_of
 from odits.models.segmentation.segmenters import load_segmenter
-from odits.training.data import data_digest, require_two, usable_records
+from odits.training.data import data_digest, require_two
 from odits.training.machine import Processes, deterministic
 from odits.training.run import RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
 from odits.training.saving import BEST, save_odits
@@ -86,7 +86,7 @@ def train_street(
     """
     options = options or RunOptions()
     with run_lock(folder, options.wait_s), deterministic():
-        records = usable_records(dataset, "train")
+        records = dataset.split("train")  # without words, too: what is no text has to be learned as well
         require_two(records, dataset, "train")
         spotter, digest = WordSpotter(), data_digest(records)
         state = open_run(
@@ -212,7 +212,7 @@ class StreetTask(Task[np.ndarray]):
         self._held_out, self._train = np.sort(order[:count]), np.sort(order[count:])
         self._batches = max(1, math.ceil(len(self._train) / settings.batch))
         self._lexicons = [_boxed_words(one) for one in pictures]
-        self._table = lexicon_table(self._lexicons, general_vocabulary())
+        self._frequency = lexicon_table(self._lexicons, general_vocabulary()).sum(0)
 
     def batches(self, state: RunState, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Return the pictures of each batch of the epoch that follows, without the first `state.step` batches."""
@@ -248,13 +248,13 @@ class StreetTask(Task[np.ndarray]):
     def _loss(self, index: int) -> Tensor:
         """Return a picture's loss, its own words hidden from the prior."""
         picture = self._pictures[index]
-        count = len(picture.vocabulary)
+        count, listed = len(picture.vocabulary), len(self._frequency)
+        others = self._frequency - picture.present[:listed]  # as often as the other pictures have each word
         rows = self._encoder.calibration.rows(picture.candidates, len(picture.places), count)
         output = self._network(
             collate([_as_input(picture.places, rows)]),
             torch.zeros(count, 0),
-            F.pad(self._table, (0, count - self._table.shape[1])),
-            torch.tensor([index]),
+            F.pad(others, (0, count - listed))[None],
         )
         logits = output.logits[0] + self._network.presence_bias
         return F.binary_cross_entropy_with_logits(logits, picture.present, reduction="sum")

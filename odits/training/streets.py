@@ -387,7 +387,8 @@ def _warped(mask: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Show coverage under a homography (3, 3), uint8 (HEIGHT, WIDTH); it is shrunk with averaging first."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     if scale < 0.6:
-        less = cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
+        less = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
         matrix = matrix @ np.diag([mask.shape[1] / less.shape[1], mask.shape[0] / less.shape[0], 1.0])
         mask = less
     return cv2.warpPerspective(mask, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
