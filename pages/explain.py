@@ -57,7 +57,7 @@ def main() -> None:
             show_picture(model, answer, picture, opened, word, view)
         st.subheader("What the objects are in words", anchor=False)
         with guarded():
-            show_matrix(answer, picture)
+            show_matrix(answer, picture, opened)
         with guarded():
             show_capabilities(model)
 

@@ -9,7 +9,18 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.colors import sample_colorscale
 
-from odits.figures.theme import BLUE, VERMILION, escape_html, escaped_percent, faded, lay_out_picture, note, styled
+from odits.figures.theme import (
+    BLUE,
+    VERMILION,
+    data_uri,
+    escape_html,
+    escaped_percent,
+    faded,
+    jpeg,
+    lay_out_picture,
+    note,
+    styled,
+)
 
 DIVERGING = [[0.0, "#2166AC"], [0.5, "#F7F7F7"], [1.0, "#D6604D"]]
 """Blue takes away, red adds; told apart by colour-blind eyes, pale in the middle."""
@@ -112,13 +123,16 @@ def _add_bar(figure: go.Figure, scale: object, ends: tuple[float, float], title:
     )
 
 
-def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequence[str]) -> go.Figure:
+def matrix_figure(
+    similarity: np.ndarray, objects: Sequence[str], words: Sequence[str], thumbnails: Sequence[Image.Image] = ()
+) -> go.Figure:
     """Draw the object-text similarity matrix (thesis 3.1) as a heat map: rows are objects, columns words.
 
     Args:
         similarity: (P, q) in 0..1.
         objects: names of the rows.
         words: names of the columns.
+        thumbnails: what each object looks like, shown before its row.
     """
     shares = [[escaped_percent(share) for share in row] for row in similarity.tolist()]
     figure = go.Figure(
@@ -146,10 +160,17 @@ def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequenc
         tickmode="array",
         tickvals=list(range(len(objects))),
         ticktext=[_short(name, 26) for name in objects],
-        autorange="reversed",
+        range=[max(len(objects), 1) - 0.5, -0.5],
         showgrid=False,
     )
-    return styled(figure, 150 + 26 * max(len(objects), 1), legend=False)
+    for row, picture in enumerate(thumbnails):
+        place = {"x": -1.9, "y": row, "sizex": 1.3, "sizey": 0.9}
+        figure.add_layout_image(
+            source=data_uri(jpeg(picture, 120)), xref="x", yref="y", xanchor="left", yanchor="middle", **place
+        )
+    if thumbnails:  # a column before the words
+        figure.update_xaxes(range=[-2, len(words) - 0.5])
+    return styled(figure, 150 + (34 if thumbnails else 26) * max(len(objects), 1), legend=False)
 
 
 def contribution_bars(labels: Sequence[str], values: np.ndarray) -> go.Figure:

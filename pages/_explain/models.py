@@ -37,7 +37,7 @@ def _title(ref: ModelRef) -> str:
     reads = ", reads signs too" if ref.header.get("reads") == "True" else ""
     left_out = ref.header.get("without", "")
     without = f", without {left_out.replace('_', ' ').replace(',', ', ')}" if left_out else ""
-    return f"{ref.name.replace(' (embedded)', '')}{reads}{without} ({ref.digest[:8]})"
+    return f"{ref.digest[:8]} · {ref.name.replace(' (embedded)', '')}{reads}{without}"
 
 
 def load(reference: str) -> OditsModel:

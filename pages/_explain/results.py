@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
+from PIL import Image
 
 from odits.data import ImageRecord
 from odits.figures.explanation import contribution_bars, contributions_figure, matrix_figure
@@ -119,7 +120,7 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
         table_download(table, stem, "explain-objects", "Objects")
 
 
-def show_matrix(answer: Answer, picture: ImageRecord) -> None:
+def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:
     """Show the object-text matrix of the surest objects, for the words that either model predicts."""
     words = list(dict.fromkeys(item.word for one in (answer.odits, answer.clip) for item in one.top(TOP)))
     columns = [answer.odits.vocabulary.words.index(word) for word in words]
@@ -127,7 +128,8 @@ def show_matrix(answer: Answer, picture: ImageRecord) -> None:
     if not len(rows):
         return
     part = answer.matrix[rows][:, columns]
-    figure = matrix_figure(part, [answer.labels[i] for i in rows], words)
+    crops = [_crop(opened, answer.explainer.groups[i].corners) for i in rows]
+    figure = matrix_figure(part, [answer.labels[i] for i in rows], words, crops)
     chart(figure, "explain-matrix", f"Object-text matrix of {len(rows)} objects and {len(words)} words")
     st.caption(
         "Each row is one object: its probabilities over the vocabulary. Shown are the words that CLIP or ODITS "
@@ -138,6 +140,14 @@ def show_matrix(answer: Answer, picture: ImageRecord) -> None:
     with st.container(horizontal=True, key="matrix-downloads"):
         chart_download(figure, file_stem(f"matrix-{picture.name}"), "explain-matrix")
         table_download(table, file_stem(f"matrix-{picture.name}"), "explain-matrix")
+
+
+def _crop(opened: Opened, corners: np.ndarray) -> Image.Image:
+    """Cut the box around an object out of the picture; at least a pixel."""
+    width, height = opened.image.size
+    left, top = (int(np.clip(low, 0, size - 1)) for low, size in zip(corners.min(0), (width, height), strict=True))
+    right, bottom = (int(np.ceil(high)) for high in corners.max(0))
+    return opened.image.crop((left, top, max(left + 1, min(right, width)), max(top + 1, min(bottom, height))))
 
 
 def _outlines(

@@ -43,6 +43,7 @@ class NeededError(OditsError):
 def page(title: str, lead: str) -> Iterator[None]:
     """Draw a page with its title and one sentence of what it is for; a mistake inside becomes one sentence."""
     _hand_over()
+    st.set_page_config(page_title=f"{title} · ODITS Explorer")
     st.html(_STYLE)
     st.title(title, anchor=False)
     st.caption(lead)

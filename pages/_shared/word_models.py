@@ -89,9 +89,8 @@ def reads(reference: str) -> bool:
 
 
 def _title(ref: ModelRef) -> str:
-    """Name a model, with the digest of its weights where it is a file."""
-    digest = f" ({ref.digest[:8]})" if ref.path is not None and ref.reference != EMBEDDED else ""
-    return f"{ref.name}{digest}"
+    """Name a model; the digest of its weights comes first where it is a file: boxes cut long names at their end."""
+    return f"{ref.digest[:8]} · {ref.name}" if ref.path is not None and ref.reference != EMBEDDED else ref.name
 
 
 def load(reference: str, *kinds: Kind) -> WordModel:

@@ -59,6 +59,7 @@ def test_every_page_opens_without_an_error_and_fits_a_narrow_window(app: str, pa
     page.on("requestfailed", lambda request: failed.append(request.url))
     visit(page, f"{app}/{path}")
     expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path])
+    expect(page).to_have_title(f"{PAGES[path]} · ODITS Explorer")
     assert mistakes(page) == []
     assert [url for url in failed if "localhost" not in url] == [], "a page must not need the network"
     page.set_viewport_size({"width": 800, "height": 900})

@@ -47,3 +47,13 @@ def test_bars_stand_in_the_order_given() -> None:
     assert list(figure.data[0].x) == [1.5, -0.5]
     assert figure.data[0].marker.color[0] != figure.data[0].marker.color[1]
     assert list(figure.data[0].marker.pattern.shape) == ["", "/"]
+
+
+def test_each_row_of_the_matrix_shows_its_object_before_the_words():
+    crops = [Image.new("RGB", (30, 10), color) for color in ("red", "blue")]
+    figure = matrix_figure(np.array([[0.5, 0.5], [0.1, 0.2]]), ["1 (text)", "2 (region)"], ["A", "B"], crops)
+    assert [(image.y, image.xref, image.yref) for image in figure.layout.images] == [(0, "x", "y"), (1, "x", "y")]
+    low, high = figure.layout.xaxis.range
+    assert low < figure.layout.images[0].x and figure.layout.images[0].x + figure.layout.images[0].sizex < -0.5 < high
+    assert len({image.source for image in figure.layout.images}) == 2
+    assert matrix_figure(np.array([[0.5]]), ["1"], ["A"]).layout.images == ()
