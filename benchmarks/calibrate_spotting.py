@@ -18,7 +18,7 @@ from benchmarks.report import add_data, needed_data, parser, report
 from odits.data.images import open_image
 from odits.evaluation.reading_tasks import lexicon_words, spotting_quality
 from odits.evaluation.retrieval import mean_average_precision, retrieval_task, spotting_scores
-from odits.models.reading.ctc import Lexicon, Lines, score
+from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import ReadingSettings, TextReader
 from odits.models.reading.spotter import Calibration, WordSpotter, features
 
@@ -36,8 +36,7 @@ def main() -> None:
         lines, words = spotter.read(open_image(record.path)), lexicon_words(record)
         lexicon = Lexicon(words)
         if lines:
-            scores = score(Lines([line.frames for line in lines]), lexicon, spotter.scoring)
-            tables.append(np.stack(np.broadcast_arrays(*features(scores, lexicon, lines)), axis=-1))
+            tables.append(features(spotter.score_lines(lines, lexicon).scores, lexicon, lines))
             truths.append(np.isin(words, [box.word.upper() for box in record.boxed]))
     fitted = fit(tables, truths)
     figures: dict[str, object] = {
