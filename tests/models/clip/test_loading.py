@@ -12,9 +12,11 @@ from safetensors.torch import save_file
 
 from odits.core.device import resolve_device
 from odits.core.errors import OditsError
+from odits.core.store import make_key
 from odits.data import Vocabulary
 from odits.models.clip.embedded import ARCHITECTURE, new_model
 from odits.models.clip.loading import load_clip, read_state
+from odits.models.clip.model import TEXT_EMBEDDINGS, encode_vocabulary
 from odits.models.registry import available, from_settings, parse, to_settings
 from odits.training.saving import save_model
 
@@ -140,3 +142,14 @@ def test_the_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch, t
 def test_open_clip_knows_the_embedded_architecture() -> None:
     new_model()
     assert ARCHITECTURE in open_clip.list_models()
+
+
+def test_words_read_in_a_picture_are_embedded_beside_their_list_which_alone_is_stored(home: Path) -> None:
+    model = load_clip("embedded", "cpu")
+    base = Vocabulary.from_words(["HOTEL", "BAR"], "a list for this test")
+    pictured = base.with_read(["Kranzler", "Brûlée"], "and two more")
+    found = model.encode_vocabulary(pictured)
+    expected = encode_vocabulary(model.model, model.tokenize, pictured.words)
+    assert torch.allclose(found, expected, atol=1e-6)
+    keys = [make_key(checkpoint=model.checkpoint, vocabulary=one.digest) for one in (base, pictured)]
+    assert [TEXT_EMBEDDINGS.path(key).is_file() for key in keys] == [True, False]
