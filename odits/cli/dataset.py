@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from odits.cli.common import Data, Json, load_data, print_json, print_table
+from odits.cli.common import Data, Device, Json, exit_after, load_data, print_json, print_table, report_problems, say
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
+from odits.core.progress import open_reporter
+
+if TYPE_CHECKING:
+    from odits.data import Dataset
 
 
 def dataset(
@@ -16,6 +20,10 @@ def dataset(
     export_format: Format = None,
     pictures: Pictures = None,
     layouts: Annotated[bool, typer.Option("--layouts", help="List the layouts that are read, and end.")] = False,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="List pairs of images that look like the same one, and end.")
+    ] = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Show how a data set was read, how many words its lexicons have, and how often they occur (thesis, Table 2.1)."""
@@ -26,6 +34,9 @@ def dataset(
         return
     form = check_export(export, export_format)
     found = load_data(data)
+    if duplicates:
+        _print_duplicates(found, device, as_json)
+        return
     if export and form:
         from odits.objects.exports import PictureRegions, export_regions, word_regions
 
@@ -42,6 +53,34 @@ def dataset(
     print_table(("fact", "value"), simple, "Words in the lexicons")
     print_table(("statistic", "value"), facts["frequency"].items(), "Word frequencies")
     print_table(("word", "occurrences"), dict(facts["most_common"]).items(), "Most frequent words")
+
+
+def _print_duplicates(found: Dataset, device: str, as_json: bool) -> None:
+    """Print the pairs of images of a data set that look like the same one."""
+    from odits.search.likeness import duplicates, embed_records
+
+    with open_reporter() as report:
+        phase = report.phase("looking at images", len(found.records))
+        likeness = embed_records(found.records, progress=phase, device=device)
+    problems = report_problems(likeness.problems)
+    pairs = [
+        {
+            "first": pair.first.name,
+            "first_split": pair.first.split,
+            "second": pair.second.name,
+            "second_split": pair.second.split,
+            "similarity": pair.similarity,
+        }
+        for pair in duplicates(likeness)
+    ]
+    if as_json:
+        print_json({"name": found.name, "images": len(likeness.records), "duplicates": pairs, "problems": problems})
+    elif pairs:
+        columns = [name.replace("_", " ") for name in pairs[0]]
+        print_table(columns, [list(pair.values()) for pair in pairs], f"{found.name}: images that look alike")
+    else:
+        say(f"{found.name}: no two of its {len(likeness.records):,} images look like the same one.")
+    exit_after(problems)
 
 
 def _print_layouts(as_json: bool) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from odits.core.pool import Problem
     from odits.data.predictions import Segmenter as SegmenterModel
+    from odits.data.vocabulary import Vocabulary
     from odits.models.segmentation.naming import Namer, ObjectNames
 
 
@@ -68,7 +69,10 @@ def objects(
     pictures: Pictures = None,
     names: Annotated[
         str | None,
-        typer.Option(help="Who names the objects: clip, grounding-dino, or grounding-dino: and a hub name or folder."),
+        typer.Option(
+            help="Who names the objects: imagenet (its classes), clip, grounding-dino, or grounding-dino: and a hub "
+            "name or folder."
+        ),
     ] = None,
     vocabulary: Annotated[str, typer.Option(help="The names to choose from: svt, or a text file of words.")] = "svt",
     model: AnyModel = EMBEDDED,
@@ -91,7 +95,7 @@ def objects(
     prompt = _read_prompt(point or (), box)
     form = check_export(export, export_format, ("label-studio", "cvat", "csv", "parquet", "coco"))
     opened = open_images(images, problems)
-    words = load_vocabulary(vocabulary, data) if names else None
+    words = _names_to_choose(names, vocabulary, data) if names else None
     with open_reporter() as report:
         find_model(segmenter, report, "segmenter")  # a wrong one ends before a model is loaded
         namer = _namer(names, model, device, report) if names else None
@@ -114,10 +118,12 @@ def objects(
             exported.append(ExportedImage(path.name, image, detections, called, path))
         if out:
             _write_overlay(_overlay_path(out, path, written), image, detections)
-        documents.append({"image": str(path), "segmenter": finder.name, **_document(detections, named)})
+        scene = _scene(namer, image) if namer else {}
+        documents.append({"image": str(path), "segmenter": finder.name, **scene, **_document(detections, named)})
         if not as_json:
             table = object_table(detections, called, named.scores if named else detections.confidence)
             who = f"{finder.name}, named by {named.model}" if named else finder.name
+            who += f"; the picture: {scene['scene']['name'] or 'unnamed'}" if scene else ""
             print_table(list(table.columns), table.values.tolist(), f"{path}: {len(table)} objects by {who}")
     if export and form:
         named_by = namer.name if namer else ""
@@ -199,14 +205,40 @@ def _document(detections: sv.Detections, named: ObjectNames | None) -> dict[str,
     return document
 
 
+def _names_to_choose(names: str, vocabulary: str, data: Path | None) -> Vocabulary:
+    """Return the names that objects may get: ImageNet's are its own, the others' are the vocabulary's."""
+    if names != "imagenet":
+        return load_vocabulary(vocabulary, data)
+    from odits.data.vocabulary import Vocabulary
+    from odits.models.classification.eye import class_names
+
+    return Vocabulary(class_names(), "ImageNet's classes")
+
+
+def _scene(namer: Namer, image: Image.Image) -> dict[str, Any]:
+    """Return the name of the whole picture for JSON, where the namer names pictures."""
+    from odits.models.segmentation.naming import PhotoNamer
+
+    if not isinstance(namer, PhotoNamer):
+        return {}
+    name, score = namer.scene(image)
+    return {"scene": {"name": name, "score": score}}
+
+
 def _namer(names: str, model: str, device: str, report: Reporter) -> Namer:
     """Load what names objects, by `--names`; CLIP where GroundingDINO's own weights are not here."""
     from odits.models.registry import WORD_MODELS, load
     from odits.models.segmentation.naming import WordNamer
 
     kind, _, reference = names.partition(":")
-    if kind not in ("clip", "grounding-dino") or (kind == "clip" and reference):
-        raise OditsError(f"Nobody called {names!r} names objects: use clip, grounding-dino, or grounding-dino:PATH.")
+    if kind not in ("imagenet", "clip", "grounding-dino") or (kind != "grounding-dino" and reference):
+        raise OditsError(
+            f"Nobody called {names!r} names objects: use imagenet, clip, grounding-dino, or grounding-dino:PATH."
+        )
+    if kind == "imagenet":
+        from odits.models.segmentation.naming import PhotoNamer
+
+        return PhotoNamer(device)
     if kind == "grounding-dino":
         from odits.models.segmentation.naming import GROUNDING_DINO, GroundingDinoNamer
 

@@ -1,4 +1,4 @@
-"""`odits search`: the images of a collection that show words."""
+"""`odits search`: the images of a collection that show words, or look like a picture."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from odits.cli.common import (
     Data,
+    Device,
     Json,
     Ray,
     Workers,
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(help="Words that an image must all show.", show_default=False)],
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Words that an image must all show.", show_default=False)
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="A picture, in place of words: the images most like it, by EfficientNet-Lite2."),
+    ] = None,
     data: Data = None,
     folder: Annotated[
         Path | None, typer.Option(help="A folder of images, in place of a data set.", show_default=False)
@@ -42,15 +49,22 @@ def search(
     tolerance: Annotated[int, typer.Option(help="How many letters of a word may be wrong: 0, 1 or 2.")] = 0,
     workers: Workers = None,
     ray: Ray = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Find images that show words, with the place of each word and why it was found; images are read once."""
+    """Find images that show words, or that look like a picture; images are read, or looked at, once."""
     from odits.core.pool import Problem
+
+    if bool(words) == (like is not None):
+        raise OditsError("Name words to look for, or a picture with --like.")
+    if like is not None:
+        _search_like(like, _collection(data, folder, split), top, chosen_workers(workers, ray, 0), device, as_json)
+        return
     from odits.search.query import parse_query
     from odits.search.ranking import Searcher
     from odits.search.ranking import search as search_images
 
-    query = parse_query(" ".join(words), part, tolerance)
+    query = parse_query(" ".join(words or ()), part, tolerance)
     collection = _collection(data, folder, split)
     index = _index(collection, chosen_workers(workers, ray))
     problems = report_problems(Problem(entry.name, entry.problem) for entry in index.problems)
@@ -70,6 +84,38 @@ def search(
         )
     else:
         _print(hits, f"{collection.title}: {len(index.images):,} images", query.words)
+    exit_after(problems)
+
+
+def _search_like(
+    picture: Path, collection: Collection, top: int, workers: PoolWorkers, device: str, as_json: bool
+) -> None:
+    """Print the images of a collection that are most like a picture."""
+    from odits.data.records import ImageRecord
+    from odits.search.likeness import embed_records, most_alike
+
+    asked = embed_records([ImageRecord(picture.name, picture)], device=device)
+    with open_reporter() as report:
+        phase = report.phase("looking at images", len(collection.records))
+        likeness = embed_records(collection.records, workers, phase, device)
+    problems = report_problems(likeness.problems)
+    found = most_alike(likeness, asked.table[0], top)
+    if as_json:
+        print_json(
+            {
+                "collection": collection.title,
+                "images": len(likeness.records),
+                "problems": problems,
+                "like": str(picture),
+                "results": [
+                    {"image": one.record.name, "path": str(one.record.path), "similarity": one.similarity}
+                    for one in found
+                ],
+            }
+        )
+    else:
+        rows = [(rank, one.record.name, one.similarity) for rank, one in enumerate(found, start=1)]
+        print_table(("rank", "image", "similarity"), rows, f"{collection.title}: {len(likeness.records):,} images")
     exit_after(problems)
 
 

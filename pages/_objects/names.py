@@ -1,4 +1,4 @@
-"""Names for the objects, given on demand by the word model or by GroundingDINO."""
+"""Names for the objects, given on demand: ImageNet's classes, or words by the word model or by GroundingDINO."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 LINK = ("namer", "dino")
-_CLIP, _DINO = "clip", "grounding-dino"
-_TITLES = {_CLIP: "The model on the left", _DINO: "GroundingDINO"}
+_PHOTO, _CLIP, _DINO = "imagenet", "clip", "grounding-dino"
+_TITLES = {_PHOTO: "EfficientNet-Lite2 (ImageNet's classes)", _CLIP: "The model on the left", _DINO: "GroundingDINO"}
 
 
 @st.cache_resource(show_spinner=False)
@@ -60,7 +60,13 @@ def offer_names(
             ).strip()
         words = count_of(len(vocabulary), "word")
         slow = "GroundingDINO takes many passes for a long vocabulary." if namer == _DINO else ""
-        st.caption(f"Each object gets a name from the vocabulary {escape_markdown(vocabulary.name)} ({words}). {slow}")
+        if namer == _PHOTO:
+            st.caption(
+                "An object of a photograph gets one of ImageNet's 1,000 class names, or none where it is unsure."
+            )
+        else:
+            name = escape_markdown(vocabulary.name)
+            st.caption(f"Each object gets a name from the vocabulary {name} ({words}). {slow}")
         if namer == _CLIP:
             word_models.need_weights(reference)
         task = jobs.Task(
@@ -91,7 +97,7 @@ def _name(
 ) -> None:
     """Name the objects; by the word model also where GroundingDINO's weights are not to be had, which is said."""
     namer_kind, weights, reference = choice
-    namer: Namer | None = None
+    namer: Namer | None = _photo() if namer_kind == _PHOTO else None
     if namer_kind == _DINO:
         try:
             namer = _dino(weights)
@@ -106,6 +112,13 @@ def _name(
     if len(names) >= 64 and place not in names:
         names.pop(next(iter(names)))
     names[place] = (source, found)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _photo() -> Namer:
+    from odits.models.segmentation.naming import PhotoNamer
+
+    return PhotoNamer()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -72,7 +72,7 @@ def test_both_views_and_saved_links() -> None:
 
 
 def test_names_are_given_on_demand_and_filter() -> None:
-    app = objects()
+    app = objects(namer="clip")
     assert "Name" not in app.dataframe[0].value
     next(button for button in app.button if button.label == "Name the objects").click()
     run(app)

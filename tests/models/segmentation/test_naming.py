@@ -11,9 +11,18 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from odits.core.errors import OditsError
+from odits.core.files import asset
 from odits.data import Vocabulary
 from odits.models.registry import load
-from odits.models.segmentation.naming import GroundingDinoNamer, NamedBox, WordNamer, match_boxes, weights_available
+from odits.models.segmentation.naming import (
+    PHOTO_LIMIT,
+    GroundingDinoNamer,
+    NamedBox,
+    PhotoNamer,
+    WordNamer,
+    match_boxes,
+    weights_available,
+)
 from odits.objects.detections import make_detections
 
 SIZE = (200, 120)
@@ -43,6 +52,28 @@ def test_the_embedded_model_reads_names_off_crops() -> None:
     assert list(named.names) == expected
     assert named.scores.shape == (2,) and ((named.scores > 0) & (named.scores <= 1)).all()
     assert steps[-1] == (2, 2) and named.model == load("embedded").name and named.vocabulary == "shops"
+
+
+def test_imagenet_names_an_object_but_no_text_and_nothing_unsure() -> None:
+    image = Image.new("RGB", (300, 200), "gray")
+    with Image.open(asset("demo/cafe.jpg")) as scene:
+        image.paste(scene.resize((200, 150)), (50, 25))
+    masks = [np.zeros((200, 300), bool) for _ in range(3)]
+    masks[0][25:175, 50:250] = True
+    masks[1][25:175, 50:250] = True
+    masks[2][:10, :10] = True
+    found = make_detections(masks, [1] * 3, ["region", "text", "region"], (300, 200))
+    namer, steps = PhotoNamer("cpu"), list[tuple[int, int]]()
+    named = namer.names(image, found, WORDS, lambda *step: steps.append(step))
+    assert (
+        named.names == ("scoreboard", "", "") and named.vocabulary == "ImageNet's classes"
+    )  # as drawn pictures come out
+    assert PHOTO_LIMIT <= named.scores[0] <= 1 and named.scores[1:].tolist() == [0, 0] and steps[-1] == (2, 2)
+    strict = PhotoNamer("cpu", limit=1.0)
+    assert strict.names(image, found, WORDS).names == ("", "", "") and strict.key != namer.key
+    assert namer.names(image, make_detections([], [], [], (300, 200)), WORDS).names == ()
+    name, score = namer.scene(image)
+    assert name in ("scoreboard", "") and (score >= PHOTO_LIMIT) == bool(name) and strict.scene(image)[0] == ""
 
 
 def test_an_image_without_objects_has_no_names() -> None:

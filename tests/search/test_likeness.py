@@ -1,0 +1,100 @@
+"""Pictures that look alike: the real network, on drawn pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from odits.cli import app
+from odits.core.errors import OditsError
+from odits.data.records import ImageRecord
+from odits.models.classification import batch
+from odits.models.classification.batch import PHOTO_EMBEDDINGS, embed_images, embedding_key
+from odits.models.classification.eye import DIMENSION
+from odits.search import likeness as module
+from odits.search.likeness import DUPLICATE, Likeness, duplicates, embed_records, most_alike
+from tests.search.conftest import DEMO
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two scenes, one of them twice, and a file that is no picture."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("cafe", "hotel"):
+        shutil.copy(DEMO / f"{name}.jpg", folder)
+    with Image.open(DEMO / "cafe.jpg") as image:
+        image.resize((512, 384)).save(folder / "again.jpg", quality=60)
+    (folder / "broken.jpg").write_bytes(b"no image")
+    return folder
+
+
+def records(folder: Path) -> list[ImageRecord]:
+    return [ImageRecord(path.name, path) for path in sorted(folder.iterdir())]
+
+
+@pytest.mark.slow
+def test_pictures_are_found_by_a_picture_and_embedded_once(
+    home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = embed_records(records(folder))
+    assert [record.name for record in found.records] == ["again.jpg", "cafe.jpg", "hotel.jpg"]
+    assert found.table.shape == (3, DIMENSION) and found.table.dtype == np.float32
+    assert [problem.image for problem in found.problems] == ["broken.jpg"]
+    ranked = most_alike(found, found.table[1], 2)
+    assert [one.record.name for one in ranked] == ["cafe.jpg", "again.jpg"]
+    assert ranked[0].similarity == pytest.approx(1, abs=1e-5) and 0.999 > ranked[1].similarity > DUPLICATE
+    (pair,) = duplicates(found)
+    assert (pair.first.name, pair.second.name) == ("again.jpg", "cafe.jpg")
+
+    def fail(*_: object) -> None:
+        raise AssertionError("a stored picture is embedded again")
+
+    monkeypatch.setattr(batch.PhotoNetwork, "_run", lambda self, images, *_: fail() if images else np.empty((0, 1)))
+    assert (embed_records(records(folder)).table == found.table).all()
+
+
+def test_a_damaged_embedding_is_computed_again(home: Path, folder: Path) -> None:
+    record = ImageRecord("cafe.jpg", folder / "cafe.jpg")
+    PHOTO_EMBEDDINGS.put(embedding_key(record.digest), np.zeros(3, np.float32))
+    assert embed_records([record]).table.shape == (1, DIMENSION)
+    assert list(embed_images([])) == []
+
+
+def test_none_that_can_be_read_is_one_sentence(home: Path, folder: Path) -> None:
+    with pytest.raises(OditsError, match=r"None of the 1 images can be read: .*broken"):
+        embed_records([ImageRecord("broken.jpg", folder / "broken.jpg")])
+
+
+def test_pairs_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 2)
+    table = np.eye(5, DIMENSION, dtype=np.float32)
+    table[4], table[2] = table[0], table[1]
+    some = Likeness(tuple(ImageRecord(f"{n}", b"") for n in range(5)), table, ())
+    assert [(pair.first.name, pair.second.name) for pair in duplicates(some)] == [("0", "4"), ("1", "2")]
+    assert duplicates(Likeness((), table[:0], ())) == []
+
+
+@pytest.mark.slow
+def test_the_commands(home: Path, folder: Path) -> None:
+    done = CliRunner().invoke(app, ["search", "--like", str(DEMO / "hotel.jpg"), "--folder", str(folder), "--json"])
+    assert done.exit_code == 1, done.output  # an image that can't be read
+    answer = json.loads(done.stdout)
+    assert answer["results"][0]["image"] == "hotel.jpg" and [one["image"] for one in answer["problems"]] == [
+        "broken.jpg"
+    ]
+    (folder / "broken.jpg").unlink()
+    (folder / "lexicons.csv").write_text("file,words\nagain.jpg,CAFE\ncafe.jpg,CAFE\nhotel.jpg,HOTEL\n")
+    done = CliRunner().invoke(app, ["dataset", "--data", str(folder), "--duplicates", "--json"])
+    assert done.exit_code == 0, done.output
+    (pair,) = json.loads(done.stdout)["duplicates"]
+    assert {pair["first"], pair["second"]} == {"again.jpg", "cafe.jpg"} and pair["similarity"] > DUPLICATE
+    for wrong in ([], ["cafe", "--like", str(DEMO / "cafe.jpg")]):
+        done = CliRunner().invoke(app, ["search", *wrong, "--folder", str(folder)])
+        assert isinstance(done.exception, OditsError) and "--like" in str(done.exception)
