@@ -70,8 +70,7 @@ def objects(
     names: Annotated[
         str | None,
         typer.Option(
-            help="Who names the objects: imagenet (its classes), clip, grounding-dino, or grounding-dino: and a hub "
-            "name or folder."
+            help="Who names the objects: imagenet, clip, grounding-dino, or grounding-dino:HUB-NAME-OR-FOLDER."
         ),
     ] = None,
     vocabulary: Annotated[str, typer.Option(help="The names to choose from: svt, or a text file of words.")] = "svt",
@@ -122,9 +121,8 @@ def objects(
         documents.append({"image": str(path), "segmenter": finder.name, **scene, **_document(detections, named)})
         if not as_json:
             table = object_table(detections, called, named.scores if named else detections.confidence)
-            who = f"{finder.name}, named by {named.model}" if named else finder.name
-            who += f"; the picture: {scene['scene']['name'] or 'unnamed'}" if scene else ""
-            print_table(list(table.columns), table.values.tolist(), f"{path}: {len(table)} objects by {who}")
+            title = f"{path}: {len(table)} objects by {_speakers(finder.name, named, scene)}"
+            print_table(list(table.columns), table.values.tolist(), title)
     if export and form:
         named_by = namer.name if namer else ""
         write_export(export, exported_files(exported, form, shape, pictures, finder.name, named_by))
@@ -213,6 +211,12 @@ def _names_to_choose(names: str, vocabulary: str, data: Path | None) -> Vocabula
     from odits.models.classification.eye import class_names
 
     return Vocabulary(class_names(), "ImageNet's classes")
+
+
+def _speakers(segmenter: str, named: ObjectNames | None, scene: dict[str, Any]) -> str:
+    """Say who found the objects and who named them, and what the picture is called where it was named."""
+    who = f"{segmenter}, named by {named.model}" if named else segmenter
+    return f"{who}; the picture: {scene['scene']['name'] or 'unnamed'}" if scene else who
 
 
 def _scene(namer: Namer, image: Image.Image) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from odits.cli import app
 from odits.core.errors import OditsError
+from odits.core.files import asset
 from tests.models.segmentation.small_hub_sam import write_small_sam2, write_small_sam3
 from tests.models.segmentation.test_sam2 import scene
 
@@ -120,3 +121,14 @@ def test_counts_of_a_data_set(sam2: str, sam3: str, tmp_path: Path, home: Path) 
     ):
         done, _ = run(*command, *options)
         assert len(done["images"]) == 8 and done["tuning"]["tried"] > 100
+
+
+@pytest.mark.slow
+def test_imagenet_names_objects_and_the_picture(home: Path) -> None:
+    (document,), _ = run("objects", asset("demo/bakery.jpg"), "--names", "imagenet", "--json")
+    assert document["named_by"] == "EfficientNet-Lite2 (ImageNet)" and 0 <= document["scene"]["score"] <= 1
+    assert {one["kind"] for one in document["objects"]} == {"text", "region"}
+    assert all(one["name"] == "" for one in document["objects"] if one["kind"] == "text")
+    assert all((one["name_score"] >= 0.25) == bool(one["name"]) for one in document["objects"])
+    _, mistake = run("objects", asset("demo/bakery.jpg"), "--names", "imagenet:x", status=2)
+    assert "use imagenet, clip" in mistake

@@ -150,7 +150,8 @@ def test_words_are_read_unless_another_model_is_named(places: dict[str, str]) ->
     for options in ((), ("--model", "spotting"), ("--model", "clip"), ("--checkpoint", "embedded")):
         (entry,) = json.loads(run([*words, *options], places))
         speakers[options] = entry["model"]
-    assert speakers[()] == speakers["--model", "spotting"] == "Word spotting with PP-OCRv6-small on PP-OCRv5-mobile's lines"
+    reader = "Word spotting with PP-OCRv6-small on PP-OCRv5-mobile's lines"
+    assert speakers[()] == speakers["--model", "spotting"] == reader
     assert speakers["--model", "clip"] == speakers["--checkpoint", "embedded"] == "ODITS Signs (embedded)"
     assert "--checkpoint" in refusal([*words, "--model", "odits"], places)
 

@@ -174,10 +174,6 @@ class PhotoNetwork:
         normed: np.ndarray = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
         return normed
 
-    def embed_scene(self, image: Image.Image) -> np.ndarray:
-        """Embed a picture and its three squares (`scene_views`): float32 (4, 1280), each of length 1."""
-        return self.embed(scene_views(image))
-
     def _run(self, images: Sequence[Image.Image], compute: Callable[[Any, Tensor], Tensor], width: int) -> np.ndarray:
         import torch
 

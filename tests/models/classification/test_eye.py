@@ -75,7 +75,7 @@ def test_any_mode_and_size_is_seen(network: PhotoNetwork, mode: str, size: tuple
     assert prepared(image).shape == (3, eye.SIDE, eye.SIDE)
     views = scene_views(image)
     assert [view.size for view in views] == [size, *[(min(size), min(size))] * 3]
-    assert np.isfinite(network.embed_scene(image)).all()
+    assert np.isfinite(network.embed(views)).all()
 
 
 def test_the_squares_of_a_scene_stand_along_its_longer_side() -> None:
