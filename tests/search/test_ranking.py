@@ -174,7 +174,9 @@ def test_results_are_sorted_and_probable_enough(demo_index: Index) -> None:
     scores = [hit.score for hit in hits]
     assert scores == sorted(scores, reverse=True)
     assert all(hit.probability >= LEAST - 1e-6 for hit in hits)
-    assert all(fitted.score > 0 for fitted in SVT_TRAIN.values()), "more score must mean more odds, or the bounds bound nothing"
+    assert all(fitted.score > 0 for fitted in SVT_TRAIN.values()), (
+        "more score must mean more odds, or the bounds bound nothing"
+    )
     assert probability(np.array([0.0])) == 0.5
 
 
