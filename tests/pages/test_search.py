@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -55,3 +57,16 @@ def test_a_place_is_cut_with_its_surroundings() -> None:
     cut = place_of(image, np.array([[150, 40], [260, 40], [260, 60], [150, 60]], np.float32))
     assert cut.width <= CROP[0] and cut.height <= CROP[1] and cut.width > cut.height
     assert min(place_of(image, np.zeros((4, 2), np.float32)).size) >= 1
+
+
+@pytest.mark.slow
+def test_images_are_found_by_a_picture(home: Path) -> None:
+    page = opened(searched="demo", like="cafe.jpg")
+    next(button for button in page.button if button.label == "Look at 6 images").click().run()
+    for _ in range(240):
+        if any("cosine" in caption.value for caption in page.caption):
+            break
+        time.sleep(0.5)
+        page.run()
+    assert not page.exception and any("cosine" in caption.value for caption in page.caption)
+    assert len(page.get("image")) == 5 and page.query_params["like"] == "cafe.jpg"
