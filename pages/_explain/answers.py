@@ -27,14 +27,17 @@ class Answer:
     """What both models predict for a picture.
 
     Attributes:
-        clip: CLIP's prediction from the whole picture.
+        other: what ODITS is compared with: CLIP's prediction from the whole picture, or where ODITS has no CLIP model
+            under it, that of word spotting, line by line.
+        other_name: what it is called.
         odits: ODITS's prediction, with its objects.
         explainer: computes what a word loses without an object.
         labels: what each of the P groups of objects is called.
         matrix: float32 (P, n), each group's object-text row: its members' highest.
     """
 
-    clip: WordPrediction
+    other: WordPrediction
+    other_name: str
     odits: ObjectPrediction
     explainer: Explainer
     labels: list[str]
@@ -42,7 +45,7 @@ class Answer:
 
 
 def answer_for(model: OditsModel, picture: ImageRecord, opened: Opened, vocabulary: Vocabulary) -> Answer:
-    """Predict the picture's words with CLIP and with ODITS. Raises OditsError."""
+    """Predict the picture's words with ODITS and with what it is compared with. Raises OditsError."""
     return _answer(opened.digest, model.checkpoint, vocabulary.digest, model, picture, vocabulary)
 
 
@@ -61,7 +64,7 @@ def _answer(
         _label(number, group.kind, row, _vocabulary)
         for number, (group, row) in enumerate(zip(explainer.groups, matrix, strict=True), 1)
     ]
-    return Answer(_clip(_model, inputs, _vocabulary), odits, explainer, labels, matrix)
+    return Answer(*_other(_model, inputs, _picture, _vocabulary), odits, explainer, labels, matrix)
 
 
 def _label(number: int, kind: str, row: np.ndarray, vocabulary: Vocabulary) -> str:
@@ -71,13 +74,18 @@ def _label(number: int, kind: str, row: np.ndarray, vocabulary: Vocabulary) -> s
     return f"{number} ({KINDS.get(kind, kind)}{word})"
 
 
-def _clip(model: OditsModel, inputs: OditsInput, vocabulary: Vocabulary) -> WordPrediction:
+def _other(
+    model: OditsModel, inputs: OditsInput, picture: ImageRecord, vocabulary: Vocabulary
+) -> tuple[WordPrediction, str]:
+    spotter = model.input_encoder.spotter
+    if model.clip is None and spotter is not None:
+        return spotter.predict(picture.open(), vocabulary), "word spotting"
+    assert model.clip is not None
     text = model.clip.encode_vocabulary(vocabulary).numpy()
     logits = float(model.network.clip_scale) * inputs.embeddings.image @ text.T
     shares = np.exp(logits - logits.max())
-    return WordPrediction(
-        vocabulary, (shares / shares.sum()).astype(np.float32), model.clip.name, model.clip.checkpoint
-    )
+    probabilities = (shares / shares.sum()).astype(np.float32)
+    return WordPrediction(vocabulary, probabilities, model.clip.name, model.clip.checkpoint), "CLIP"
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -87,13 +95,13 @@ def contributions(digest: str, checkpoint: str, words: tuple[int, ...], vocabula
 
 
 def changes(answer: Answer, contributed: np.ndarray) -> pd.DataFrame:
-    """Tabulate what changed from CLIP to ODITS: ODITS's top words, their ranks, and the object that matters most.
+    """Tabulate what changed: ODITS's top words, their ranks before and after, and the object that matters most.
 
     Args:
         answer: both predictions.
         contributed: (P, q) contributions to ODITS's q most probable words.
     """
-    before = np.argsort(np.argsort(-answer.clip.probabilities, kind="stable"))
+    before = np.argsort(np.argsort(-answer.other.probabilities, kind="stable"))
     order = np.argsort(-answer.odits.probabilities, kind="stable")[: contributed.shape[1]]
     rows = []
     for rank, index in enumerate(order.tolist()):
@@ -104,7 +112,7 @@ def changes(answer: Answer, contributed: np.ndarray) -> pd.DataFrame:
             {
                 "word": answer.odits.vocabulary.words[index],
                 "rank by ODITS": rank + 1,
-                "rank by CLIP": int(before[index]) + 1,
+                f"rank by {answer.other_name}": int(before[index]) + 1,
                 "carried by": answer.labels[best] if carried else "no object: frequent in training",
                 "adds to the logit": float(values[best]) if carried else 0.0,
             }

@@ -31,10 +31,10 @@ Outline = tuple[list[float | None], list[float | None]]
 
 
 def show_words(answer: Answer, picture: ImageRecord) -> None:
-    """Show CLIP's ten words beside ODITS's."""
+    """Show the ten words of ODITS beside those of what it is compared with."""
     with panes("two-models") as row:
         for key, prediction, title in (
-            ("clip", answer.clip, "CLIP, from the whole picture"),
+            ("clip", answer.other, f"{answer.other_name[0].upper()}{answer.other_name[1:]}, from the whole picture"),
             ("odits", answer.odits, "ODITS, from the picture and its objects"),
         ):
             with row.container(key=f"pane-{key}"):
@@ -48,15 +48,15 @@ def show_words(answer: Answer, picture: ImageRecord) -> None:
 
 def show_changes(answer: Answer, picture: ImageRecord, contributed: np.ndarray) -> None:
     """Say which words rose, and because of which object."""
-    table = changes(answer, contributed)
-    risen = table[(table["rank by CLIP"] > TOP) & (table["adds to the logit"] > 0)]
+    table, before = changes(answer, contributed), f"rank by {answer.other_name}"
+    risen = table[(table[before] > TOP) & (table["adds to the logit"] > 0)]
     if len(risen):
         best = risen.iloc[0]
         st.markdown(
-            f"**{escape_markdown(str(best['word']))}** rose from rank {best['rank by CLIP']:,} to "
+            f"**{escape_markdown(str(best['word']))}** rose from rank {best[before]:,} to "
             f"{best['rank by ODITS']}, most of all because of object {escape_markdown(str(best['carried by']))}."
         )
-    elif not (table["rank by CLIP"] > TOP).any():
+    elif not (table[before] > TOP).any():
         st.markdown("Both have the same ten words.")
     with st.expander("What changed, word by word"):
         st.dataframe(
@@ -70,7 +70,7 @@ def show_changes(answer: Answer, picture: ImageRecord, contributed: np.ndarray) 
 
 def choose_word(answer: Answer, picture: ImageRecord) -> str:
     """Ask for the word to explain: one that either model predicts, or one of the picture's own."""
-    words = [item.word for item in answer.odits.top(TOP)] + [item.word for item in answer.clip.top(TOP)]
+    words = [item.word for item in answer.odits.top(TOP)] + [item.word for item in answer.other.top(TOP)]
     known = set(answer.odits.vocabulary.words)
     words += [word for word in (*picture.visible, *picture.lexicon) if word in known]
     return state.choose("Word", list(dict.fromkeys(words)), "word")
@@ -122,7 +122,7 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
 
 def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:
     """Show the object-text matrix of the surest objects, for the words that either model predicts."""
-    words = list(dict.fromkeys(item.word for one in (answer.odits, answer.clip) for item in one.top(TOP)))
+    words = list(dict.fromkeys(item.word for one in (answer.odits, answer.other) for item in one.top(TOP)))
     columns = [answer.odits.vocabulary.words.index(word) for word in words]
     rows = np.argsort(-answer.matrix[:, columns].max(1, initial=0), kind="stable")[:SHOWN]
     if not len(rows):
@@ -132,7 +132,7 @@ def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:
     figure = matrix_figure(part, [answer.labels[i] for i in rows], words, crops)
     chart(figure, "explain-matrix", f"Object-text matrix of {len(rows)} objects and {len(words)} words")
     st.caption(
-        "Each row is one object: its probabilities over the vocabulary. Shown are the words that CLIP or ODITS "
+        "Each row is one object: its probabilities over the vocabulary. Shown are the words that either model "
         "predicts, and the objects that are most sure of one of them."
     )
     table = pd.DataFrame(part, columns=words)
@@ -155,9 +155,14 @@ def _outlines(
 ) -> list[Outline]:
     """Return the outline of each group of objects: a mask's, or the frame around a sign."""
     from odits.figures.objects import mask_outline
+    from odits.models.fusion.places import PlaceEncoder
     from odits.objects.detections import masks_of
 
-    masks = masks_of(find_objects(model.input_encoder.object_encoder.segmenter, picture, opened))
+    encoder = model.input_encoder
+    if isinstance(encoder, PlaceEncoder):  # it tells the segmenter what was read
+        masks = masks_of(encoder.objects(opened.image))
+    else:
+        masks = masks_of(find_objects(encoder.segmenter, picture, opened))
     found: list[Outline] = []
     for group in object_groups:
         if group.kind in ("mask", "region") and 0 <= group.owner < len(masks):
