@@ -28,6 +28,8 @@ VITSTR = f"{SPOTTING}:vitstr"
 """Reference of the same with docTR's ViTSTR as recogniser; a colon and a weights file may follow."""
 SPOTTING_V6 = f"{SPOTTING}:v6"
 """Reference of the same with PP-OCRv6's own detector of lines in place of PP-OCRv5's."""
+STREET = "street"
+"""Reference of ODITS Street, which reads places and says which words are in a picture."""
 DEFAULT_MODEL = SPOTTING
 """The word model of every page and command where no other one is named."""
 DEFAULT_SEGMENTER = EMBEDDED
@@ -35,6 +37,9 @@ DEFAULT_SEGMENTER = EMBEDDED
 EMBEDDED_ARCHITECTURE = "odits-signs"
 EMBEDDED_WEIGHTS = asset("odits-signs/model.safetensors")
 EMBEDDED_NAME = "ODITS Signs (embedded)"
+STREET_WEIGHTS = asset("odits-street/model.safetensors")
+CARRIED = (EMBEDDED_WEIGHTS, STREET_WEIGHTS)
+"""Files that this program carries: every machine has them."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class ModelRef:
     @property
     def stem(self) -> str:
         """The reference for the name of a folder or run: a file's without its folders and ending."""
-        named = self.path is not None and not self.published and self.path != EMBEDDED_WEIGHTS
+        named = self.path is not None and not self.published and self.path not in CARRIED
         return self.weights.stem if named else self.reference
 
     @property

@@ -4,6 +4,7 @@
 |---|---|
 | `spotting`, `spotting:v6` | word spotting; with PP-OCRv6's detector of lines in place of PP-OCRv5's |
 | `spotting:vitstr`, `spotting:vitstr:FILE` | word spotting with docTR's ViTSTR as its recogniser |
+| `street` | ODITS Street in assets/: ODITS whose objects are the places where words are written |
 | `embedded` | the CLIP model in assets/; as a segmenter: text lines and regions of one colour |
 | `ARCHITECTURE/TAG` | open_clip's pretrained weights, such as `ViT-B-32/openai` |
 | `ViT-B/32` | the same by OpenAI's own names |
@@ -33,6 +34,7 @@ from odits.core.files import cache_home, expand_home, safe_name, sha256_of
 from odits.core.model_folders import cached_weights, configs_beside, is_repository, read_config, weights_at
 from odits.models.clip_references import HUB, by_architecture, by_file, by_folder, by_hub, known_architecture
 from odits.models.model_ref import (
+    CARRIED,
     DEFAULT_MODEL,
     DEFAULT_SEGMENTER,
     EMBEDDED,
@@ -42,6 +44,8 @@ from odits.models.model_ref import (
     KINDS,
     SPOTTING,
     SPOTTING_V6,
+    STREET,
+    STREET_WEIGHTS,
     VITSTR,
     WORD_MODELS,
     Kind,
@@ -135,6 +139,11 @@ _EMBEDDED_SEGMENTER_NOTE = (
 )
 
 
+STREET_NAME = "ODITS Street"
+_STREET_NOTE = (
+    "Reads each place where a word is written, and says how probable it is that the word is there, "
+    "with any vocabulary; trained on rendered scenes."
+)
 _SPOTTING_NOTE = "Reads what is written in the picture: a word that stands nowhere gets next to no probability."
 
 
@@ -169,7 +178,8 @@ def available(kind: Kind | None = None) -> list[ModelRef]:
     Those are word spotting, the embedded CLIP model, every readable checkpoint in ODITS_HOME/checkpoints by file name,
     the embedded segmenter, SAM, SAM 2.1 and SAM 3.
     """
-    found = [_spotting(SPOTTING), *([_spotting(VITSTR)] if find_spec("doctr") else [])]
+    street = [_street()] if STREET_WEIGHTS.is_file() else []
+    found = [_spotting(SPOTTING), *street, *([_spotting(VITSTR)] if find_spec("doctr") else [])]
     if EMBEDDED_WEIGHTS.is_file():
         found.append(_embedded())
     for path in sorted((cache_home() / "checkpoints").glob("**/*.safetensors")):
@@ -200,6 +210,8 @@ def _pulled_stem(run: str, name: str) -> str:
 def _parse(text: str, wanted: tuple[Kind, ...]) -> ModelRef:
     if text == EMBEDDED:
         return _embedded_segmenter() if "clip" not in wanted and "segmenter" in wanted else _embedded()
+    if text == STREET:
+        return _street()
     scheme = text.partition(":")[0]
     if scheme == SPOTTING and (text in (SPOTTING, SPOTTING_V6, VITSTR) or text.startswith(f"{VITSTR}:")):
         return _spotting(text)
@@ -230,6 +242,11 @@ def _spotting(reference: str) -> ModelRef:
 def _embedded() -> ModelRef:
     header = read_metadata(EMBEDDED_WEIGHTS)
     return ModelRef(EMBEDDED, "clip", EMBEDDED_NAME, EMBEDDED_ARCHITECTURE, EMBEDDED_WEIGHTS, header=header)
+
+
+def _street() -> ModelRef:
+    header = read_metadata(STREET_WEIGHTS)
+    return ModelRef(STREET, "odits", STREET_NAME, "", STREET_WEIGHTS, header=header, note=_STREET_NOTE)
 
 
 def _embedded_segmenter() -> ModelRef:
@@ -301,7 +318,7 @@ def to_settings(ref: ModelRef) -> dict[str, Any]:
     """
     described = {item.name: getattr(ref, item.name) for item in fields(ref) if item.name != "path"}
     described["header"] = dict(ref.header)
-    carried = ref.path is None or ref.path == EMBEDDED_WEIGHTS
+    carried = ref.path is None or ref.path in CARRIED
     return {"model": described} if carried else {"model": described, "weights": str(ref.path)}
 
 
