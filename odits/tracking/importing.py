@@ -148,7 +148,7 @@ def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[
     ended = summary.moment("sys/modification_time")
     end = int(ended.timestamp() * 1000) if ended else None
     mlflow.client.set_terminated(target, "FAILED" if summary.values.get("sys/failed") is True else "FINISHED", end)
-    if not unread and not any("missing" in line for line in missing):  # what may still come is looked for again
+    if not unread and all(line.endswith("is refused.") for line in missing):  # what may still come is looked for again
         mlflow.client.set_tag(target, FINGERPRINT_TAG, fingerprint)
     return "changed" if existing else "new", target
 

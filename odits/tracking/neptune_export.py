@@ -26,6 +26,8 @@ MOST_PROBLEMS = 5
 CURVE_POINTS = 5000
 """A longer curve is thinned out while it is read: it is drawn on fewer pixels than that."""
 
+Lines = list[str]  # inside the class, `list` is its method
+
 _LIST_BYTES = 1 << 20
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -67,7 +69,7 @@ class ExportStore:
         indexed: IndexedRun,
         summary: Summary,
         files: Sequence[FoundFile],
-        warnings: list[str],  # type: ignore[valid-type]
+        warnings: Lines,
     ) -> StoredRun:
         run = indexed.run
         plain = summary.describe(self.source, run)
@@ -85,9 +87,10 @@ class ExportStore:
         run, name = split_reference(reference, runs)
         return runs[run], name
 
-    def _whole(self, indexed: IndexedRun, warnings: list[str]) -> tuple[StoredRun, Sequence[FoundFile]]:  # type: ignore[valid-type]
+    def _whole(self, indexed: IndexedRun, warnings: Lines) -> tuple[StoredRun, Sequence[FoundFile]]:
         """Read one run anew: nothing of it is cut."""
         summary = summarise(indexed.run, warnings)
+        warnings.extend(summary.complaints(indexed.run.id))
         files = find_files(indexed.run, summary.files, warnings, indexed.known)
         return self._describe(indexed, summary, files, warnings), files
 
@@ -98,7 +101,12 @@ class ExportStore:
             raise StoreError(f"There is no run '{run}' here.")
         warnings: list[str] = []
         whole = self._whole(found, warnings)[0]
-        return replace(whole, problem=" ".join(warnings[:MOST_PROBLEMS]))
+        more = len(warnings) - MOST_PROBLEMS
+        shown = [
+            *warnings[:MOST_PROBLEMS],
+            *([f"{more:,} more such sentences are in the list of all runs."] if more > 0 else []),
+        ]
+        return replace(whole, problem=" ".join(shown))
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
         """Return every series of numbers, thinned to at most `CURVE_POINTS` points, in order of steps."""

@@ -17,7 +17,7 @@ from odits.tracking.neptune_export_reader import ExportedRun, moment_at
 from odits.tracking.neptune_export_summary import ExportedFile, Last, Scanned, Summary, scan
 
 INDEXES: Store[Any] = Store(
-    "neptune-exports", FunctionCodec(".json", lambda value: json.dumps(value).encode(), json.loads)
+    "neptune-exports", FunctionCodec(".json", lambda value: json.dumps(value).encode(), json.loads), version=2
 )
 LISTED_LETTERS = 2000
 LISTED_VALUES = 2000

@@ -230,7 +230,9 @@ def select_checkpoint(run: StoredRun, name: str) -> StoredCheckpoint:
     found = found or [item for item in run.checkpoints if name == Path(item.name).stem]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(item.name for item in run.checkpoints) or "none"
+    names = ", ".join(item.name for item in run.checkpoints)
+    if not names:
+        raise StoreError(f"Run {run.id} has no checkpoint.")
     if not found:
         raise StoreError(f"Run {run.id} has no checkpoint '{name}'; it has {names}.")
     raise StoreError(f"Run {run.id} has several such checkpoints: name one of {names}.")
