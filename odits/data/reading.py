@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -70,12 +71,52 @@ class Reading:
         self._warnings: list[str] = []
         self._counts: Counter[str] = Counter()
         self._several: list[str] = []
+        self._listed: dict[Path, dict[str, list[str]]] = {}
 
     def warn(self, sentence: str, kind: str = "") -> None:
         """Remember what was mended or left out; of one kind at most fifty sentences, then their number."""
         self._counts[kind] += bool(kind)
         if self._counts[kind] <= MOST_WARNINGS:
             self._warnings.append(sentence)
+
+    def path_of(self, named: str) -> Path | None:
+        """Resolve a path that the annotations name; None where it leads out of the data set's folder.
+
+        Where there is no such file, Windows' separators are understood, and a name that differs from the file's in
+        case or in how its accents are composed (macOS takes them apart, archives carry that elsewhere).
+        """
+        spellings = dict.fromkeys((named, named.replace("\\", "/")) if named else ())
+        found = [path for path in (inside(self.folder, one) for one in spellings) if path is not None]
+        for path in found:
+            meant = self._spelt_otherwise(path)
+            if meant is not None:
+                return inside(self.folder, str(meant))
+        return found[0] if found else None
+
+    def _spelt_otherwise(self, path: Path) -> Path | None:
+        """Return the file that is there for a path below the folder; None where there is none, or several could be."""
+        found = home = self.folder.resolve()
+        for part in path.relative_to(home).parts:
+            try:
+                is_there = (found / part).exists()
+            except OSError:  # a name that no disk has
+                return None
+            names = [part] if is_there else self._names_in(found).get(_plain(part), [])
+            if len(names) != 1:
+                return None
+            found /= names[0]
+        return found
+
+    def _names_in(self, folder: Path) -> dict[str, list[str]]:
+        """Return the names in a folder by what they have in common with other spellings of them."""
+        if folder not in self._listed:
+            spellings = self._listed[folder] = defaultdict(list)
+            try:
+                for name in os.listdir(folder):  # noqa: PTH208  (names, not paths, and maybe very many)
+                    spellings[_plain(name)].append(name)
+            except OSError:
+                pass
+        return self._listed[folder]
 
     def find_image(
         self, named: str, place: str, name: str | None = None, declared: Size | None = None
@@ -89,7 +130,7 @@ class Reading:
             declared: width and height that the annotations give: where they are those of the stored pixels and not
                 those of the upright picture, boxes are turned with the picture.
         """
-        path = inside(self.folder, named) if named else None
+        path = self.path_of(named)
         if path is None:
             self.warn(f"{place}: the image name {named[:200]!r} is not a path inside the data set; left out.", "image")
             return None
@@ -177,6 +218,11 @@ class Reading:
         return (*self._warnings, *counted, *said)
 
 
+def _plain(name: str) -> str:
+    """Return a name in one case and with composed accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def read_text(path: Path, most: int = MAX_ANNOTATION_BYTES) -> str:
     """Read a text file from outside: UTF-8, UTF-16 by its byte order mark, else as Windows writes western languages.
 
@@ -194,14 +240,19 @@ def read_text(path: Path, most: int = MAX_ANNOTATION_BYTES) -> str:
 
 def decode_text(content: bytes, name: str) -> str:
     """Decode a text; see `read_text`."""
-    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings = ["utf-16"]
+    elif len(content) > 1 and not (content[0] and content[1]):  # of the first letter, one byte is zero
+        encodings = ["utf-16-le" if content[0] else "utf-16-be"]
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
     for encoding in encodings:
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
         if "\0" not in text:
-            return text
+            return text.lstrip("\ufeff")
     raise OditsError(f"{name} is not a text file in UTF-8 or UTF-16.")
 
 
@@ -224,12 +275,36 @@ def images_below(folder: Path) -> Iterator[Path]:
     return files_below(folder, SUFFIXES)
 
 
-def images_by_split(folder: Path) -> dict[tuple[str, str], Path]:
-    """Return the images in a folder and below by split and name, in lower case and without the ending."""
-    found: dict[tuple[str, str], Path] = {}
-    for path in images_below(folder):
-        found.setdefault((split_of(path, folder), path.stem.lower()), path)
-    return found
+class ImagesByName:
+    """The images in a folder and below, to be found for files of annotations that are named after them.
+
+    Args:
+        folder: of the data set.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[str, dict[str, Path]] = defaultdict(dict)
+        for path in images_below(folder):
+            self._found[_plain(path.stem)].setdefault(split_of(path, folder, ""), path)
+
+    def find(self, file: Path, *stems: str) -> tuple[Path | None, str]:
+        """Return the image of a file of annotations, and its split; None where there is none.
+
+        Both splits may have images of the same names: where the folders of both the file and the image tell a split,
+        it has to be the same.
+
+        Args:
+            file: of annotations.
+            stems: the name of its image without the ending; the first that there is counts.
+        """
+        split = split_of(file, self._folder, "")
+        for stem in stems:
+            images = self._found.get(_plain(stem), {})
+            for told in (split, "") if split else ("", *SPLITS):
+                if told in images and (told == split or told == "" or len(images) == 1):
+                    return images[told], split or told or "eval"
+        return None, split or "eval"
 
 
 def split_of(path: Path, folder: Path, default: str = "eval", by_name: bool = False) -> str:
