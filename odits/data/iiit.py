@@ -25,7 +25,18 @@ _QUERIES = "Only the words of the queries are known, and where they stand is not
 
 
 def _fits_words(folder: Path) -> bool:
-    return any((folder / f"{split}{end}").is_file() for split in _SPLITS for end in ("data.mat", "_label.txt"))
+    """Whether there are the archive's tables, or MMOCR's: PaddleOCR's lists of the same name have tabs."""
+    if any((folder / f"{split}data.mat").is_file() for split in _SPLITS):
+        return True
+    return any(_is_list(folder / f"{split}_label.txt") for split in _SPLITS)
+
+
+def _is_list(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"\t" not in file.read(4096)
+    except OSError:
+        return False
 
 
 def _read_words(folder: Path) -> Dataset:

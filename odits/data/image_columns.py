@@ -1,4 +1,4 @@
-"""Which columns of a table with images hold what, found by their names and types (Arrow's), and what is in their cells."""
+"""Which columns of a table with images hold what, found by their names and Arrow types, and what is in their cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from odits.data.vocabulary import clean_word
 _IMAGE = ("image", "img", "picture", "jpg", "png")
 _LEXICON = ("lexicon", "lexicons")
 _WORDS = (
-    "words", "texts", "text", "word", "transcriptions", "transcription", "utf8_string", "ocr_words", "labels", "label", "txt",
+    "words", "texts", "text", "word", "transcriptions", "transcription", "utf8_string", "ocr_words", "labels", "label",
+    "txt",
 )  # fmt: skip
 _CORNERS = ("polygons", "polygon", "quads", "quad", "points", "boxes", "xyxy")
 _BOXES = ("bboxes", "bbox", "xywh")
