@@ -14,11 +14,13 @@ from odits.core.files import expand_home
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
+PICKLE_SHARDS = "pytorch_model.bin.index.json"
 CONFIG = "config.json"
 CONFIGS = (CONFIG, "preprocessor_config.json", "processor_config.json")
 """The small files that say how a model is built and how it is shown an image."""
 
 _MOST_BYTES = 4 << 20  # of a small file
+_INDEX_BYTES = 64 << 20  # of an index, which names every tensor
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -31,6 +33,11 @@ def is_repository(name: str) -> bool:
     """
     file = name.endswith((".pth", ".pt", ".bin", ".safetensors", ".ckpt"))
     return len(name) <= 200 and ".." not in name and not file and _REPOSITORY.fullmatch(name) is not None
+
+
+def weight_names(pickles: bool = False) -> tuple[str, ...]:
+    """Return what a model's weights, or the index of their parts, may be called; the preferred one first."""
+    return (WEIGHTS, SHARDS, PICKLE, PICKLE_SHARDS) if pickles else (WEIGHTS, SHARDS)
 
 
 def weights_at(place: str | Path, pickles: bool = False) -> Path | None:
@@ -47,7 +54,7 @@ def weights_at(place: str | Path, pickles: bool = False) -> Path | None:
         path = expand_home(place)
         if path.is_file():
             return path
-        names = (WEIGHTS, SHARDS, PICKLE) if pickles else (WEIGHTS, SHARDS)
+        names = weight_names(pickles)
         return next((path / name for name in names if (path / name).is_file()), None)
     except (OSError, ValueError):  # a name too long, or a NUL in it
         return None
@@ -62,12 +69,19 @@ def part_names(weights: Path) -> list[str]:
     if not weights.name.endswith(".index.json"):
         return []
     try:
+        if weights.stat().st_size > _INDEX_BYTES:
+            raise ValueError("too large")
         names = sorted(set(json.loads(weights.read_bytes())["weight_map"].values()))
-        if not names or any(Path(name).name != name for name in names):  # a path that climbs out
-            raise ValueError("no names of files")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OditsError(f"{weights.name} is damaged: it should name the files of the weights.") from error
+        if not names or not all(map(_is_part, names)):
+            raise ValueError("no names of files beside it")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise OditsError(f"{weights.name} is damaged: it should name the files of the weights beside it.") from error
     return names
+
+
+def _is_part(name: str) -> bool:
+    """Whether an index may name this: a file beside it and not a path that climbs out, nor another index."""
+    return name not in ("", ".", "..") and Path(name).name == name and not name.endswith(".json")
 
 
 def parts_of(weights: Path) -> list[Path]:
@@ -83,11 +97,19 @@ def parts_of(weights: Path) -> list[Path]:
     return parts or [weights]
 
 
+def is_whole(weights: Path) -> bool:
+    """Return whether a file of weights is here, and where it is an index, all parts that it names."""
+    try:
+        return all(part.is_file() for part in parts_of(weights))
+    except OditsError:
+        return False
+
+
 def configs_beside(weights: Path) -> dict[str, str]:
     """Return the small files beside a model's weights, by name: only those that are there and are JSON documents."""
     found = {}
     for name in CONFIGS:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             path = weights.with_name(name)
             if path.stat().st_size <= _MOST_BYTES:
                 text = path.read_text("utf-8")
@@ -112,8 +134,4 @@ def cached_weights(repository: str, pickles: bool = False) -> Path | None:
     except HFValidationError:
         return None
     found = weights_at(Path(config).parent, pickles) if isinstance(config, str) else None
-    if found is not None:
-        with suppress(OditsError):
-            parts_of(found)
-            return found
-    return None
+    return found if found is not None and is_whole(found) else None

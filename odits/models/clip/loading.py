@@ -14,8 +14,8 @@ from open_clip.pretrained import get_pretrained_cfg
 
 from odits.core.device import resolve_device
 from odits.core.errors import OditsError
-from odits.core.files import file_digest
 from odits.core.progress import Progress
+from odits.core.weights import weights_digest
 from odits.models.clip.building import build_model, build_tokenizer
 from odits.models.clip.hub import fetch_pretrained, fetch_repository
 from odits.models.clip.model import ClipModel
@@ -49,7 +49,7 @@ def load_clip(reference: ModelRef | str | Path, device: str = "auto", progress: 
         path, options = ref.weights, recorded_options(ref.header)
     state = read_state(path)
     try:
-        checkpoint = ref.clip_checkpoint(file_digest(path))
+        checkpoint = ref.clip_checkpoint(weights_digest(path))
         return clip_from_state(state, ref.architecture, ref.name, checkpoint, device, options | {"folder": path.parent})
     except ValueError as error:
         raise OditsError(f"{path.name} does not hold weights of {ref.architecture}: {error}.") from error

@@ -17,6 +17,7 @@ from odits.core.device import check_device, resolve_device
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
 from odits.core.model_folders import CONFIG, CONFIGS, parts_of, read_config
+from odits.core.weights import read_tensors, require_finite
 from odits.models.reference import ModelRef
 from odits.models.segmentation.parameters import EXACT, Sam3Parameters, SamParameters
 from odits.models.segmentation.sam_weights import stored_digest
@@ -198,15 +199,8 @@ def _part_of_config(ref: ModelRef, part: Part) -> dict[str, Any]:
 
 def _part_of_state(ref: ModelRef, part: Part) -> Mapping[str, Tensor]:
     """Return the tensors of a network by the names that it has for them."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    state: dict[str, Tensor] = {}
-    try:
-        for path in parts_of(ref.weights):
-            state |= load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise OditsError(f"{ref.weights.name} of {ref.name} is not a safetensors file, or it is damaged.") from error
+    state = read_tensors(ref.weights)
+    require_finite(state, ref.weights.name)
     if not any(name.startswith("detector_model.") for name in state):
         return state
     if part == "text":

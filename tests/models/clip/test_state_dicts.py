@@ -13,6 +13,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file, save_file
 
 from benchmarks.ways_in import (
@@ -111,6 +112,25 @@ def test_a_transformers_folder_of_another_activation(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(OditsError, match="open_clip builds no CLIP with the activation gelu"):
         parse(tmp_path)
+
+
+@pytest.mark.parametrize("safe", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_folder_whose_weights_lie_in_several_files(tmp_path: Path, safe: bool) -> None:
+    """huggingface/transformers#13548 and after: what `save_pretrained` makes of a large model."""
+    theirs = write_hugging_face(tmp_path, TINY)
+    whole = load_clip(str(tmp_path), "cpu")
+    (tmp_path / "model.safetensors").unlink()
+    save_torch_state_dict(theirs.state_dict(), tmp_path, max_shard_size="4MB", safe_serialization=safe)
+    ref = parse(tmp_path)
+    assert ref.path is not None and ref.path.name.endswith(".index.json")
+    assert transformers_difference(tmp_path, theirs) < 1e-5
+    parted = load_clip(ref, "cpu")
+    assert largest(whole.model, parted.model) == 0 and ref.describes(parted.checkpoint)
+    assert parse(ref.path).architecture == ref.architecture
+    part = sorted(tmp_path.glob("*-00002-of-*"))[0]
+    part.unlink()
+    with pytest.raises(OditsError, match=rf"A part of the weights is missing in {tmp_path.name}: {part.name}"):
+        load_clip(str(tmp_path), "cpu")
 
 
 def test_an_open_clip_folder(tmp_path: Path, model: Any, plain: dict[str, torch.Tensor]) -> None:
@@ -321,6 +341,21 @@ def test_a_file_without_an_architecture(tmp_path: Path) -> None:
     assert ref.clip_checkpoint("a" * 64) == parse(f"ViT-B-32-256@{ref.path}").clip_checkpoint("a" * 64)
     with pytest.raises(OditsError, match=r"fits ViT-B-32 and ViT-B-32-quickgelu, .*as in ViT-B-32@ViT-B-32\."):
         parse(tmp_path / "ViT-B-32.safetensors")
+
+
+@pytest.mark.slow
+def test_a_pickle_without_an_architecture(tmp_path: Path, model: Any, plain: dict[str, torch.Tensor]) -> None:
+    """As a safetensors file is known by its shapes; what is fitting several is asked for, by name."""
+    state = {key: torch.zeros(()).expand(shape) for key, shape in shapes_of("RN50").items()}
+    torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "epoch 1.pt")
+    with pytest.raises(OditsError, match=r"epoch 1.pt fits RN50 and RN50-quickgelu, .* as in RN50@epoch 1\.pt\."):
+        parse(tmp_path / "epoch 1.pt")
+    torch.save({"state_dict": {f"module.{key}": value for key, value in plain.items()}}, tmp_path / "epoch 1.pt")
+    with pytest.raises(OditsError, match=r"names no architecture, and its weights \(.*\) have the shapes of none"):
+        parse(tmp_path / "epoch 1.pt")  # an architecture that a test added is not among open_clip's files
+    torch.save({"a.lora_A.weight": torch.zeros(2)}, tmp_path / "adapter.bin")
+    with pytest.raises(OditsError, match=r"adapter.bin is no CLIP model: it holds a LoRA adapter"):
+        parse(tmp_path / "adapter.bin")
 
 
 def write_header(path: Path, state: dict[str, torch.Tensor]) -> None:
