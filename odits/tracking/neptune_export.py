@@ -15,14 +15,15 @@ from odits.core.errors import StoreError
 from odits.core.files import expand_home, safe_name
 from odits.core.formats import suffix_of
 from odits.core.progress import Progress
-from odits.tracking.neptune_export_files import FoundFile, bring_out, checkpoints_of, find_files
+from odits.tracking.neptune_export_files import NAME_FILES, FoundFile, bring_out, checkpoints_of, find_files
 from odits.tracking.neptune_export_index import ExportIndex, IndexedRun
 from odits.tracking.neptune_export_layout import Layout, find_layout
 from odits.tracking.neptune_export_reader import milliseconds, moment_at, read_batches
 from odits.tracking.neptune_export_summary import Summary, summarise
 from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, select_checkpoint, split_reference
 
-MOST_PROBLEMS = 5
+MOST_PROBLEMS, MOST_RUNS = 5, 3
+"""How many are named in a sentence."""
 CURVE_POINTS = 5000
 """A longer curve is thinned out while it is read: it is drawn on fewer pixels than that."""
 
@@ -59,7 +60,17 @@ class ExportStore:
         """List all runs, newest first; what had to be left out is named."""
         index = ExportIndex(self.layout())
         warnings = [*index.warnings]
-        found = [self._describe(run, run.summary, run.files(warnings), warnings) for run in index.runs]
+        missing: dict[Path, Lines] = {}
+        found = []
+        for run in index.runs:
+            said: Lines = []
+            whole = self._describe(run, run.summary, run.files(said), said)
+            found.append(replace(whole, problem=_problem(said)))
+            if said and not run.run.files.is_dir():
+                missing.setdefault(run.run.files, []).append(run.run.id)
+            else:
+                warnings.extend(said)
+        warnings.extend(_missing(folder, runs) for folder, runs in missing.items())
         index.save()
         found.sort(key=lambda run: run.started or _EPOCH, reverse=True)
         return Listing(tuple(found), tuple(warnings))
@@ -101,12 +112,7 @@ class ExportStore:
             raise StoreError(f"There is no run '{run}' here.")
         warnings: list[str] = []
         whole = self._whole(found, warnings)[0]
-        more = len(warnings) - MOST_PROBLEMS
-        shown = [
-            *warnings[:MOST_PROBLEMS],
-            *([f"{more:,} more such sentences are in the list of all runs."] if more > 0 else []),
-        ]
-        return replace(whole, problem=" ".join(shown))
+        return replace(whole, problem=_problem(warnings))
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
         """Return every series of numbers, thinned to at most `CURVE_POINTS` points, in order of steps."""
@@ -153,6 +159,19 @@ class ExportStore:
     ) -> StoredCheckpoint:
         """Refuse: an export can only be read."""
         raise StoreError("A Neptune export can only be read; push to mlflow or neptune.")
+
+
+def _problem(said: Sequence[str]) -> str:
+    more = len(said) - MOST_PROBLEMS
+    return " ".join([*said[:MOST_PROBLEMS], *([f"There are {more:,} more such files."] if more > 0 else [])])
+
+
+def _missing(folder: Path, runs: Sequence[str]) -> str:
+    """Say once of all the runs that name files in a folder that it is missing."""
+    more = len(runs) - MOST_RUNS
+    named = ", ".join(runs[:MOST_RUNS]) + (f" and {more:,} more" if more > 0 else "")
+    verb = "Runs {} name" if len(runs) > 1 else "Run {} names"
+    return f"{verb.format(named)} files, and their folder {folder} is missing: {NAME_FILES}"
 
 
 def _metadata(file: FoundFile) -> dict[str, str]:

@@ -29,6 +29,8 @@ LIST_OF_FILES = "files_list.json"
 """What the exporter keeps of an artifact: the names, sizes and hashes of files that lie elsewhere."""
 
 _DAMAGED = "damaged-zip"  # of the entries of `Known`: begins as a ZIP does, and has no end that can be read
+NAME_FILES = "name the export's folder of files (--files)."
+
 _MOST_MEMBERS = 100_000
 _BOMB_BYTES = 100 << 20
 _BOMB_RATIO = 200  # of weights and pictures; zeros pack 1000 to 1
@@ -121,7 +123,7 @@ def find_files(
     seen = known or Known()
     if files and not run.files.is_dir():
         some = "1 file" if len(files) == 1 else f"{len(files):,} files"
-        warnings.append(f"Run {run.id} names {some}, and their folder {run.files} is missing: name it with --files.")
+        warnings.append(f"Run {run.id} names {some}, and their folder {run.files} is missing: {NAME_FILES}")
         return []
     names = _names(files)
     found: list[FoundFile] = []

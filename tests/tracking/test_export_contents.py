@@ -174,7 +174,7 @@ def test_data_and_files_may_lie_apart(made: Export, tmp_path: Path) -> None:
     assert names(listed(beside)[0]) == {"best": "safetensors"}
     shutil.move(made.folder / "files", tmp_path / "elsewhere")
     run, warnings = listed(beside)
-    assert run.checkpoints == () and "name it with --files" in warnings[0]
+    assert run.checkpoints == () and "name the export's folder of files (--files)" in warnings[0] and run.problem
     apart = ExportStore(str(made.folder / "data"), str(tmp_path / "elsewhere"))
     assert names(listed(apart)[0]) == {"best": "safetensors"}
     with pytest.raises(StoreError, match="--files names"):
