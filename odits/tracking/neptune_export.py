@@ -163,7 +163,7 @@ class ExportStore:
 
 def _problem(said: Sequence[str]) -> str:
     more = len(said) - MOST_PROBLEMS
-    return " ".join([*said[:MOST_PROBLEMS], *([f"There are {more:,} more such files."] if more > 0 else [])])
+    return " ".join([*said[:MOST_PROBLEMS], *([f"So it is with {more:,} more."] if more > 0 else [])])
 
 
 def _missing(folder: Path, runs: Sequence[str]) -> str:
