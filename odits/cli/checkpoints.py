@@ -117,7 +117,7 @@ def show(
             print_table(columns, found, whole=["checkpoint"])
     absent = [columns[0] for columns, found in tables if not found]
     if absent:
-        say(f"No {' and no '.join(absent)}.")
+        say(f"No {' or '.join([', '.join(absent[:-1]), absent[-1]] if absent[1:] else absent)}.")
 
 
 @app.command()

@@ -124,7 +124,7 @@ class MlflowStore:
         with mlflow.errors():
             models = logged_models(mlflow, [raw.info.experiment_id])
         roots = [root for root in model_roots(models) if root.owner == run]
-        answers = list_roots(mlflow, [raw.info.artifact_uri, *(root.uri for root in roots)])
+        answers = list_roots(mlflow, [raw.info.artifact_uri, *(root.uri for root in roots)], patient=True)
         return _describe(self.source, raw, roots, answers)
 
     def _raw(self, run: str) -> Any:
@@ -141,7 +141,7 @@ class MlflowStore:
         mlflow, name = self._mlflow, owner.removeprefix(MODELS)
         with mlflow.errors():
             uri = owner_root(mlflow, owner)
-            answers = list_roots(mlflow, [uri])
+            answers = list_roots(mlflow, [uri], patient=True)
             root = Root(uri, owner, "", "" if "/" in name else name)
             if root.model:
                 return _describe_model(self.source, mlflow.client.get_logged_model(name), root, answers)
