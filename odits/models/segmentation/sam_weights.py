@@ -58,8 +58,9 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
     """
     if not path.is_file():
         raise OditsError(f"There are no SAM weights at {path}.")
-    state = with_own_names(read_tensors(path))
-    require_finite(state, path.name)
+    stored = read_tensors(path)
+    require_finite(stored, path.name)  # by the names that the file has
+    state = with_own_names(stored)
     try:
         model, architecture = _build(state)
         model.load_state_dict(state, strict=True, assign=True)

@@ -162,11 +162,12 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> dict[s
 SIZES = [(3, 40), (40, 3), (200, 10), (10, 200), (1, 1), (3, 3), (3000, 1)]
 
 
+KINDS = ["embedded", "sam", "sam, approximate", "sam, crops", "sam2", "sam3", "sam3, text"]
+FOR_CROPS = [("sam2, crops", size) for size in ((3, 40), (1, 1))]  # many crops, and each takes its time
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    "which", ["embedded", "sam", "sam, approximate", "sam, crops", "sam2", "sam2, crops", "sam3", "sam3, text"]
-)
+@pytest.mark.parametrize(("which", "size"), [*((kind, size) for kind in KINDS for size in SIZES), *FOR_CROPS])
 def test_pictures_that_are_long_or_small(
     segmenters: dict[str, tuple[str, SamParameters | None]], which: str, size: tuple[int, int]
 ) -> None:
