@@ -257,7 +257,7 @@ def decode_text(content: bytes, name: str) -> str:
 
 
 def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
-    """Yield the files with these endings in a folder and below, by name; hidden ones are left out."""
+    """Yield the files with these endings in a folder and below, by name, without hidden ones and links out of it."""
     wanted, depth = frozenset(suffixes), len(folder.parts)
     for place, folders, files in os.walk(folder):
         folders[:] = (
@@ -266,8 +266,11 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
             else sorted(name for name in folders if not name.startswith("."))
         )
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in wanted:
-                yield Path(place) / name
+            path = Path(place) / name
+            if name.startswith(".") or path.suffix.lower() not in wanted:
+                continue
+            if not path.is_symlink() or inside(folder, path.relative_to(folder).as_posix()) is not None:
+                yield path
 
 
 def images_below(folder: Path) -> Iterator[Path]:

@@ -55,3 +55,14 @@ def test_paths_that_climb_out_are_refused(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path / "set")
     assert [record.name for record in dataset.records] == ["a.jpg"]
     assert "outside" in " ".join(dataset.warnings)
+
+
+def test_an_image_that_is_a_link_out_of_the_folder_is_not_opened(tmp_path: Path) -> None:
+    picture(tmp_path / "secret.jpg")
+    for name in ("img_1.jpg", "img_2.jpg"):
+        text(tmp_path / "set" / f"gt_{name[:-4]}.txt", "10,5,50,5,50,20,10,20,WORD\n")
+    picture(tmp_path / "set" / "img_1.jpg")
+    (tmp_path / "set" / "img_2.jpg").symlink_to(tmp_path / "secret.jpg")
+    dataset = read_dataset(tmp_path / "set")
+    assert [record.name for record in dataset.records] == ["img_1.jpg"]
+    assert "img_2" in " ".join(dataset.warnings)
