@@ -195,7 +195,8 @@ def serve(project: Project) -> Iterator[Project]:
             found = project.answer(name, query, json.loads(body or b"{}"))
             return self.send(200, found) if found is not None else self.send(404, {"title": "not found"})
 
-        do_POST = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def send(self, status: int, answer: Answer | bytes) -> None:
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
