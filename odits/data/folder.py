@@ -28,8 +28,16 @@ _COLUMNS = {
 
 
 def is_folder(folder: Path) -> bool:
-    """Return whether the folder holds lexicons.csv."""
-    return (folder / FILE).is_file()
+    """Return whether the folder holds lexicons.csv, in whatever case."""
+    return _table(folder).is_file()
+
+
+def _table(folder: Path) -> Path:
+    """Return the path of lexicons.csv, as the folder writes it."""
+    exact = folder / FILE
+    if exact.is_file() or not folder.is_dir():
+        return exact
+    return next((path for path in sorted(folder.iterdir()) if path.name.lower() == FILE), exact)
 
 
 def read_folder(folder: Path) -> Dataset:
@@ -46,7 +54,7 @@ def read_folder(folder: Path) -> Dataset:
     """
     reading = Reading(folder)
     rows: dict[Path, _Row] = {}
-    for row in _rows(folder / FILE, reading):
+    for row in _rows(_table(folder), reading):
         path = reading.path_of(row.file)
         if path is None:
             reading.warn(f"{FILE}, line {row.line}: {row.file!r} is not a path inside the data set; left out.", "image")

@@ -66,3 +66,10 @@ def test_an_image_that_is_a_link_out_of_the_folder_is_not_opened(tmp_path: Path)
     dataset = read_dataset(tmp_path / "set")
     assert [record.name for record in dataset.records] == ["img_1.jpg"]
     assert "img_2" in " ".join(dataset.warnings)
+
+
+def test_a_table_whose_name_is_in_capitals(tmp_path: Path) -> None:
+    picture(tmp_path / "A.JPG")
+    text(tmp_path / "LEXICONS.CSV", "FILE;WORDS\nA.JPG;BAR ZOO\n")
+    (record,) = read_dataset(tmp_path).records
+    assert record.name == "A.JPG" and record.lexicon == ("BAR", "ZOO")
