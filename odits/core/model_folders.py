@@ -21,6 +21,8 @@ CONFIGS = (CONFIG, "preprocessor_config.json", "processor_config.json")
 
 _MOST_BYTES = 4 << 20  # of a small file
 _INDEX_BYTES = 64 << 20  # of an index, which names every tensor
+_COUNTED = ("layers", "blocks", "depth", "heads")
+_MOST_COUNTED, _MOST = 1024, 1 << 31
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -122,6 +124,29 @@ def read_config(configs: dict[str, str], name: str = CONFIG) -> dict[str, Any]:
     """Return the document of one of the files of `configs_beside`; empty where it isn't there."""
     document: dict[str, Any] = json.loads(configs.get(name, "{}"))
     return document
+
+
+def implausible(config: Any, name: str = "") -> str:
+    """Return which number of a configuration no model has, such as the layers that would fill all memory.
+
+    Args:
+        config: a JSON document.
+        name: of the field that it stands in.
+
+    Returns:
+        The field's name and its value; "" where all are plausible.
+
+    Example:
+        >>> implausible({"vision_config": {"num_hidden_layers": 1000000}})
+        'num_hidden_layers is 1000000'
+    """
+    if isinstance(config, dict | list):
+        inner = config.items() if isinstance(config, dict) else ((name, value) for value in config)
+        return next((found for key, value in inner if (found := implausible(value, str(key)))), "")
+    if isinstance(config, bool) or not isinstance(config, int | float):
+        return ""
+    most = _MOST_COUNTED if any(word in name for word in _COUNTED) else _MOST
+    return "" if abs(config) <= most else f"{name[:40]} is {str(config)[:20]}"  # NaN is no number up to that, either
 
 
 def cached_weights(repository: str, pickles: bool = False) -> Path | None:

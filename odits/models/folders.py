@@ -17,6 +17,7 @@ from odits.models.layouts import (
     canonical,
     config_dimensions,
     config_files,
+    describes_model,
     read_config,
 )
 
@@ -52,11 +53,8 @@ def read_folder(folder: Path, name: str = "") -> Layout:
     files: tuple[str, ...] = WEIGHT_FILES
     if (folder / OPEN_CLIP_CONFIG).is_file():
         found = read_config(folder / OPEN_CLIP_CONFIG)
-        config, preprocess = found.get("model_cfg"), found.get("preprocess_cfg") or {}
-        if not isinstance(config, dict) or not all(
-            isinstance(config.get(part), kind)
-            for part, kind in (("embed_dim", int), ("vision_cfg", dict), ("text_cfg", dict))
-        ):
+        config, preprocess = _document(found, "model_cfg"), _document(found, "preprocess_cfg")
+        if not describes_model(config):
             raise OditsError(f"{OPEN_CLIP_CONFIG} of {name} describes no model.")
     elif (folder / HF_CONFIG).is_file():
         config = hugging_face_config(read_config(folder / HF_CONFIG), name)
@@ -90,7 +88,7 @@ def _signature(config: Mapping[str, Any]) -> Any:
 
 
 # transformers writes down only what differs from these
-_HF_TEXT = {
+_HF_TEXT: dict[str, Any] = {
     "hidden_size": 512,
     "intermediate_size": 2048,
     "num_hidden_layers": 12,
@@ -100,7 +98,7 @@ _HF_TEXT = {
     "hidden_act": "quick_gelu",
     "layer_norm_eps": 1e-5,
 }
-_HF_IMAGE = {
+_HF_IMAGE: dict[str, Any] = {
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
@@ -126,19 +124,19 @@ def hugging_face_config(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     if kind != "clip":
         described = f"a model of type '{str(kind)[:40]}'" if kind else "no model"
         raise OditsError(f"{name} can't be loaded: its {HF_CONFIG} describes {described}, not transformers' CLIP.")
-    text = _HF_TEXT | (config.get("text_config_dict") or {}) | (config.get("text_config") or {})
-    image = _HF_IMAGE | (config.get("vision_config_dict") or {}) | (config.get("vision_config") or {})
-    activations = {text["hidden_act"], image["hidden_act"]}
-    if activations not in ({"quick_gelu"}, {"gelu"}):
+    text = _HF_TEXT | _document(config, "text_config_dict") | _document(config, "text_config")
+    image = _HF_IMAGE | _document(config, "vision_config_dict") | _document(config, "vision_config")
+    activations = sorted({str(text["hidden_act"]), str(image["hidden_act"])})
+    if activations not in (["quick_gelu"], ["gelu"]):
         raise OditsError(
-            f"{name} can't be loaded: open_clip builds no CLIP with the activation {' and '.join(activations)}."
+            f"{name} can't be loaded: open_clip builds no CLIP with the activation {' and '.join(activations)[:80]}."
         )
-    if {text["layer_norm_eps"], image["layer_norm_eps"]} != {1e-5}:
+    if text["layer_norm_eps"] != 1e-5 or image["layer_norm_eps"] != 1e-5:
         raise OditsError(f"{name} can't be loaded: open_clip's layer norms have an epsilon of 1e-05.")
     try:
         return {
             "embed_dim": int(config.get("projection_dim", 512)),
-            "quick_gelu": activations == {"quick_gelu"},
+            "quick_gelu": activations == ["quick_gelu"],
             "vision_cfg": {
                 "image_size": image["image_size"],
                 "layers": image["num_hidden_layers"],
@@ -156,8 +154,14 @@ def hugging_face_config(config: Mapping[str, Any], name: str) -> dict[str, Any]:
                 "mlp_ratio": text["intermediate_size"] / text["hidden_size"],
             },
         }
-    except (TypeError, ValueError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise OditsError(f"{HF_CONFIG} of {name} describes no model.") from error
+
+
+def _document(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a configuration's part; empty where it is none."""
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 _RESAMPLING = {"2": "bilinear", "3": "bicubic"}  # Pillow's numbers

@@ -16,7 +16,7 @@ from typing import Any
 
 from odits.core.errors import OditsError
 from odits.core.formats import open_zip
-from odits.core.model_folders import weight_names
+from odits.core.model_folders import implausible, weight_names
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -164,6 +164,12 @@ _PLAIN_TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_
 _PLAIN_MODEL = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 
 
+def describes_model(config: Any) -> bool:
+    """Return whether this has the parts of a configuration in open_clip's format."""
+    parts = (("embed_dim", int), ("vision_cfg", dict), ("text_cfg", dict))
+    return isinstance(config, dict) and all(isinstance(config.get(part), kind) for part, kind in parts)
+
+
 def config_dimensions(config: Mapping[str, Any]) -> Dimensions | None:
     """Return the dimensions of an architecture in open_clip's format; None where it has other parts than CLIP's own."""
     image, text = config["vision_cfg"], config["text_cfg"]
@@ -171,10 +177,14 @@ def config_dimensions(config: Mapping[str, Any]) -> Dimensions | None:
         return None
     layers, width, patch = image.get("layers", 12), image.get("width", 768), image.get("patch_size", 16)
     resnet = isinstance(layers, list)
+    try:
+        mlp = 0 if resnet else int(width * image.get("mlp_ratio", 4.0))
+    except (TypeError, ValueError, OverflowError):  # a configuration of others may hold anything
+        return None
     return Dimensions(
         config["embed_dim"],
         (tuple(layers) if resnet else layers, width, None if resnet else patch, image.get("image_size", 224)),
-        0 if resnet else int(width * image.get("mlp_ratio", 4.0)),
+        mlp,
         (text.get("context_length", 77), text.get("vocab_size", 49408), text.get("width", 512), text.get("layers", 12)),
     )
 
@@ -347,4 +357,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise OditsError(f"{path.name} of {path.parent.name} can't be read as a configuration.") from error
     if not isinstance(found, dict):
         raise OditsError(f"{path.name} of {path.parent.name} can't be read as a configuration.")
+    wrong = implausible(found)
+    if wrong:
+        raise OditsError(f"{path.name} of {path.parent.name} describes no model: {wrong}.")
     return found

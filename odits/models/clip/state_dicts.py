@@ -145,7 +145,10 @@ def _resize_positions(model: nn.Module, state: dict[str, Tensor], own: Mapping[s
             continue
         if resize is resize_pos_embed and round((len(theirs) - 1) ** 0.5) ** 2 != len(theirs) - 1:
             continue  # not the cells of a square, which is all that open_clip resizes
-        resize(state, model)
+        try:
+            resize(state, model)
+        except (RuntimeError, ValueError, ZeroDivisionError) as error:  # an image size of 0, say
+            raise ForeignWeightsError(f"{name} can't be resized to {_shape(mine)}") from error
 
 
 def _differing_names(missing: list[str], foreign: list[str], count: int) -> str:

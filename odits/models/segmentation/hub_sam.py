@@ -16,7 +16,7 @@ import numpy as np
 from odits.core.device import check_device, resolve_device
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
-from odits.core.model_folders import CONFIG, CONFIGS, parts_of, read_config
+from odits.core.model_folders import CONFIG, CONFIGS, implausible, parts_of, read_config
 from odits.core.weights import read_tensors, require_finite
 from odits.models.reference import ModelRef
 from odits.models.segmentation.parameters import EXACT, Sam3Parameters, SamParameters
@@ -186,6 +186,9 @@ def _load(ref: ModelRef, part: Part, device: str) -> HubNetwork:
 def _part_of_config(ref: ModelRef, part: Part) -> dict[str, Any]:
     """Return the fields of a network's configuration; those of a whole SAM 3 name both networks."""
     config = read_config(dict(ref.header))
+    wrong = implausible(config)
+    if wrong:
+        raise OditsError(f"{ref.name} cannot be loaded: its {CONFIG} describes no model, {wrong}.")
     kind = config.get("model_type")
     if kind == "sam3_video":
         config = config.get("detector_config" if part == "text" else "tracker_config") or {}

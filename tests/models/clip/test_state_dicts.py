@@ -133,6 +133,62 @@ def test_a_folder_whose_weights_lie_in_several_files(tmp_path: Path, safe: bool)
         load_clip(str(tmp_path), "cpu")
 
 
+WRONG_CONFIGS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"model_cfg": {"embed_dim": 24, "vision_cfg": IMAGE | {"layers": 10**6}, "text_cfg": TEXT}},
+        "layers is 1000000",
+    ),
+    ({"model_cfg": {"embed_dim": 24, "vision_cfg": IMAGE | {"width": "x"}, "text_cfg": TEXT}}, "open_clip can't build"),
+    (
+        {"model_cfg": {"embed_dim": 24, "vision_cfg": IMAGE | {"image_size": 0}, "text_cfg": TEXT}},
+        "can't be resized",
+    ),
+    (
+        {"model_cfg": {"embed_dim": 1 << 20, "vision_cfg": IMAGE, "text_cfg": TEXT}},
+        "describes .* parameters, and",
+    ),
+    ({"model_cfg": {"embed_dim": 24, "vision_cfg": 3, "text_cfg": TEXT}}, "describes no model"),
+    ({"model_cfg": CONFIGS[TINY], "preprocess_cfg": {"mean": [1, 2]}}, r"its mean for preparing images is \[1, 2\]"),
+    ({"model_cfg": CONFIGS[TINY], "preprocess_cfg": {"std": [1, 0, 1]}}, "its std for preparing images"),
+    ({"model_cfg": CONFIGS[TINY], "preprocess_cfg": {"interpolation": "x"}}, "its interpolation for preparing images"),
+]
+
+
+@pytest.mark.parametrize(("config", "said"), WRONG_CONFIGS)
+def test_a_folders_configuration_is_not_believed(config: dict, said: str, tmp_path: Path, plain: dict) -> None:
+    """Nothing is built before its size is known to be that of the weights: layers without end filled all memory."""
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    save_file(plain, tmp_path / "model.safetensors")
+    with pytest.raises(OditsError, match=said) as found:
+        load_clip(str(tmp_path), "cpu")
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("config", [{"embed_dim": 24, "vision_cfg": 3, "text_cfg": TEXT}, {"layers": 1e9}])
+def test_a_headers_configuration_is_not_believed(config: dict, tmp_path: Path, plain: dict) -> None:
+    header = {"architecture": "custom-x", "model_cfg": json.dumps(config)}
+    save_file(plain, tmp_path / "a.safetensors", header)
+    with pytest.raises(OditsError, match=r"does not hold weights of custom-x: its configuration describes"):
+        load_clip(str(tmp_path / "a.safetensors"), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"text_config": [1], "vision_config": "x"}, "does not hold weights of"),
+        ({"text_config": {"hidden_act": ["gelu"]}}, "builds no CLIP with the activation"),
+        ({"vision_config": {"layer_norm_eps": []}}, "layer norms have an epsilon"),
+        ({"vision_config": {"hidden_size": None}}, "describes no model"),
+        ({"vision_config": {"num_hidden_layers": 1e30}}, "describes no model: num_hidden_layers is 1e"),
+    ],
+)
+def test_a_transformers_configuration_is_not_believed(change: dict, said: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"} | change))
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(OditsError, match=said):
+        load_clip(str(tmp_path), "cpu")
+
+
 def test_an_open_clip_folder(tmp_path: Path, model: Any, plain: dict[str, torch.Tensor]) -> None:
     preprocess = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}
     described = {"model_cfg": CONFIGS[TINY], "preprocess_cfg": preprocess}

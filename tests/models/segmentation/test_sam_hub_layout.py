@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -117,6 +118,15 @@ def test_a_sam_2_in_several_files(tmp_path: Path) -> None:
     image = scene(60, 40)
     found = [load_segmenter(f"sam2:{one}", SamParameters(**FEW), "cpu").segment(image) for one in (whole, parts)]
     assert len(found[0]) > 0 and np.array_equal(masks_of(found[0]), masks_of(found[1]))
+
+
+def test_layers_without_end_are_not_built(tmp_path: Path) -> None:
+    folder = write_small_sam2(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["mask_decoder_config"]["num_hidden_layers"] = 10**12
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(OditsError, match=r"config\.json describes no model, num_hidden_layers is 1000000000000\."):
+        load_segmenter(f"sam2:{folder}", SamParameters(**FEW), "cpu").segment(scene(40, 40))
 
 
 def test_numbers_that_are_none_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
