@@ -19,6 +19,9 @@ from odits.core.pickles import converted
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
+
+_POSITIONS = 1 << 24  # parameters by which a model of another resolution may be larger
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -122,6 +125,25 @@ def not_finite(state: Mapping[str, Tensor]) -> str:
 
     floating = ((name, value) for name, value in state.items() if value.is_floating_point())
     return next((name for name, value in floating if not bool(torch.isfinite(value).all())), "")
+
+
+def excess(described: Module, state: Mapping[str, Tensor]) -> str:
+    """Return what a configuration describes where it is of a far larger model than the weights are of; else "".
+
+    Asked before memory is taken for it.
+
+    Args:
+        described: the model that the configuration describes, on the meta device.
+        state: the weights.
+
+    Returns:
+        A clause with both numbers of parameters.
+    """
+    parameters = sum(value.numel() for value in described.parameters())
+    held = sum(value.numel() for value in state.values())
+    if parameters <= 2 * held + _POSITIONS:
+        return ""
+    return f"its configuration describes {parameters:,} parameters, and there are {held:,}"
 
 
 def _parts(path: Path) -> list[Path]:

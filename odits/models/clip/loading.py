@@ -17,15 +17,13 @@ from odits.core.device import resolve_device
 from odits.core.errors import OditsError
 from odits.core.model_folders import implausible
 from odits.core.progress import Progress
-from odits.core.weights import weights_digest
+from odits.core.weights import excess, weights_digest
 from odits.models.clip.building import build_model, build_tokenizer
 from odits.models.clip.hub import fetch_pretrained, fetch_repository
 from odits.models.clip.model import ClipModel
 from odits.models.clip.state_dicts import load_weights, plain_state, read_state
 from odits.models.layouts import describes_model
 from odits.models.reference import ModelRef, parse
-
-_POSITIONS = 1 << 24  # parameters by which a model of another resolution may be larger
 
 
 def load_clip(reference: ModelRef | str | Path, device: str = "auto", progress: Progress | None = None) -> ClipModel:
@@ -148,7 +146,6 @@ def _require_room(architecture: str, config: Mapping[str, Any], state: Mapping[s
     if wrong or not describes_model(config):
         raise ValueError(f"its configuration describes no model{f', {wrong}' if wrong else ''}")
     with torch.device("meta"):
-        described = sum(value.numel() for value in build_model(architecture, config, device="meta").parameters())
-    held = sum(value.numel() for value in state.values())
-    if described > 2 * held + _POSITIONS:
-        raise ValueError(f"its configuration describes {described:,} parameters, and there are {held:,}")
+        described = build_model(architecture, config, device="meta")
+    if larger := excess(described, state):
+        raise ValueError(larger)

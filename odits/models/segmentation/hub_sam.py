@@ -17,7 +17,7 @@ from odits.core.device import check_device, resolve_device
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
 from odits.core.model_folders import CONFIG, CONFIGS, implausible, parts_of, read_config
-from odits.core.weights import read_tensors, require_finite
+from odits.core.weights import excess, read_tensors, require_finite
 from odits.models.reference import ModelRef
 from odits.models.segmentation.parameters import EXACT, Sam3Parameters, SamParameters
 from odits.models.segmentation.sam_weights import stored_digest
@@ -152,7 +152,7 @@ def _load(ref: ModelRef, part: Part, device: str) -> HubNetwork:
     config = _part_of_config(ref, part)
     names = _CLASSES[ref.family, part]
     try:
-        kinds = [getattr(transformers, name) for name in names[:2]]
+        network, described = (getattr(transformers, name) for name in names[:2])
         prepare = getattr(transformers, names[2], None) or getattr(transformers, f"{names[2]}Fast")
     except AttributeError as error:
         raise OditsError(
@@ -161,8 +161,13 @@ def _load(ref: ModelRef, part: Part, device: str) -> HubNetwork:
     state = _part_of_state(ref, part)
     with _quiet(transformers):
         try:
-            model, said = kinds[0].from_pretrained(
-                None, config=kinds[1](**config), state_dict=state, dtype=torch.float32, output_loading_info=True
+            settings = described(**config)
+            with torch.device("meta"):
+                larger = excess(network(settings), state)
+            if larger:
+                raise OditsError(f"{ref.name} cannot be loaded: {larger}.")
+            model, said = network.from_pretrained(
+                None, config=settings, state_dict=state, dtype=torch.float32, output_loading_info=True
             )
         except OditsError:
             raise

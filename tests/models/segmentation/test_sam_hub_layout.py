@@ -129,6 +129,15 @@ def test_layers_without_end_are_not_built(tmp_path: Path) -> None:
         load_segmenter(f"sam2:{folder}", SamParameters(**FEW), "cpu").segment(scene(40, 40))
 
 
+def test_a_network_far_larger_than_its_weights_is_not_built(tmp_path: Path) -> None:
+    folder = write_small_sam2(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["backbone_config"] |= {"hidden_size": 200_000, "embed_dim_per_stage": [200_000] * 4}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(OditsError, match=r"describes [\d,]{12,} parameters, and there are \d{2,3},\d{3}\."):
+        load_segmenter(f"sam2:{folder}", SamParameters(**FEW), "cpu").segment(scene(40, 40))
+
+
 def test_numbers_that_are_none_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
     for family, source in (("sam", folder), ("sam2", write_small_sam2(tmp_path / "sam2"))):
         state = load_file(source / "model.safetensors")
