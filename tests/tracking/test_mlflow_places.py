@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from odits.tracking.mlflow_artifacts import store_of
 from odits.tracking.mlflow_client import local_database, open_mlflow
 from odits.tracking.pulling import pull
 from odits.tracking.sources import open_store
+from tests.loopback import serving
 
 Make = Callable[[float], Path]
 
@@ -140,10 +140,8 @@ def slow(weights: Make) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/api/2.0/mlflow-artifacts/artifacts/signs"
-        server.shutdown()
+    with serving(Slow) as address:
+        yield f"{address}/api/2.0/mlflow-artifacts/artifacts/signs"
 
 
 @pytest.mark.slow

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from odits.models.segmentation.sam import SamSegmenter
 from odits.models.segmentation.sam_weights import load_sam
 from odits.models.segmentation.segmenters import load_segmenter
 from odits.objects.detections import masks_of
+from tests.loopback import serving
 from tests.models.segmentation.small_hub_sam import write_small_hub_sam, write_small_sam2, write_small_sam3
 from tests.models.segmentation.small_sam import write_small_sam
 from tests.models.segmentation.test_sam2 import scene
@@ -220,11 +220,8 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     files.mkdir()
     handler = partial(SimpleHTTPRequestHandler, directory=str(files))
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", files
-    server.shutdown()
-    server.server_close()
+    with serving(handler) as address:
+        yield address, files
 
 
 def test_sam_comes_from_the_mirror_that_is_named(
