@@ -52,6 +52,7 @@ from odits.tracking.store import (
     StoredRun,
     TrackingError,
     is_weights,
+    newest_first,
     select_checkpoint,
 )
 
@@ -65,7 +66,6 @@ _RESTORE = (
     "restore --experiment-id ID` where its experiment was deleted (with MLFLOW_TRACKING_URI set to this store)."
 )
 _RETRY_S = 30.0
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class MlflowStore:
         warnings += _summaries(found)
         if any(run.deleted for run in found):
             warnings.append(_RESTORE)
-        return Listing(tuple(sorted(found, key=lambda run: run.started or _EPOCH, reverse=True)), tuple(warnings))
+        return Listing(newest_first(found), tuple(warnings))
 
     def run(self, run: str) -> StoredRun:
         """Return one run with every file of weights among its artifacts and those of its logged models.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +19,15 @@ from odits.tracking.neptune_export_index import ExportIndex, IndexedRun
 from odits.tracking.neptune_export_layout import Layout, find_layout
 from odits.tracking.neptune_export_reader import milliseconds, moment_at, read_batches
 from odits.tracking.neptune_export_summary import Summary, summarise
-from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, select_checkpoint, split_reference
+from odits.tracking.store import (
+    Listing,
+    Point,
+    StoredCheckpoint,
+    StoredRun,
+    newest_first,
+    select_checkpoint,
+    split_reference,
+)
 
 MOST_PROBLEMS, MOST_RUNS = 5, 3
 """How many are named in a sentence."""
@@ -30,7 +37,6 @@ CURVE_POINTS = 5000
 Lines = list[str]  # inside the class, `list` is its method
 
 _LIST_BYTES = 1 << 20
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class ExportStore:
@@ -72,8 +78,7 @@ class ExportStore:
                 warnings.extend(said)
         warnings.extend(_missing(folder, runs) for folder, runs in missing.items())
         index.save()
-        found.sort(key=lambda run: run.started or _EPOCH, reverse=True)
-        return Listing(tuple(found), tuple(warnings))
+        return Listing(newest_first(found), tuple(warnings))
 
     def _describe(
         self,
@@ -85,7 +90,7 @@ class ExportStore:
         run = indexed.run
         plain = summary.describe(self.source, run)
         checkpoints = tuple(
-            StoredCheckpoint(self.source, run.id, file.name, file.size, metadata=_metadata(file))
+            StoredCheckpoint(self.source, run.id, file.name, file.size, metadata=file.metadata)
             for file in checkpoints_of(files, run.id, warnings)
         )
         artifacts = {file.attribute: _artifact(file) for file in files if file.kind == "artifact"}
@@ -172,10 +177,6 @@ def _missing(folder: Path, runs: Sequence[str]) -> str:
     named = ", ".join(runs[:MOST_RUNS]) + (f" and {more:,} more" if more > 0 else "")
     verb = "Runs {} name" if len(runs) > 1 else "Run {} names"
     return f"{verb.format(named)} files, and their folder {folder} is missing: {NAME_FILES}"
-
-
-def _metadata(file: FoundFile) -> dict[str, str]:
-    return {"attribute": file.attribute, "format": file.format}
 
 
 def _called(file: FoundFile) -> tuple[str, ...]:

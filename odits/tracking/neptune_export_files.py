@@ -104,6 +104,11 @@ class FoundFile:
         return self.format in WEIGHTS or (self.format == "other-pickle" and self.claims_weights)
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """What is told of it as a checkpoint."""
+        return {"attribute": self.attribute, "format": self.format}
+
+    @property
     def claims_weights(self) -> bool:
         """Whether its name is that of weights, whatever it holds."""
         return any(is_weights(name) for name in (self.name, self.attribute, self.place.name, self.member))

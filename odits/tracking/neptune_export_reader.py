@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from odits.core.errors import StoreError
 from odits.core.files import file_digest, sha256_of
 from odits.tracking.neptune_export_layout import REGISTRY, Kind
+from odits.tracking.store import EPOCH
 
 OWNER = ("project_id", "run_id")
 NEEDED = (*OWNER, "attribute_path", "attribute_type")
@@ -40,7 +41,6 @@ VALUES = {
 """The columns of values, with the types that the exporter gives them."""
 BATCH_ROWS = 8192
 _BUFFER = 1 << 20
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Owner(NamedTuple):
@@ -235,6 +235,6 @@ def milliseconds(column: Any) -> Any:
 def moment_at(millis: int | None) -> datetime | None:
     """Return the moment of milliseconds since 1970; None where Python has none."""
     try:
-        return None if millis is None else _EPOCH + timedelta(milliseconds=millis)
+        return None if millis is None else EPOCH + timedelta(milliseconds=millis)
     except OverflowError:
         return None
