@@ -12,11 +12,10 @@ from odits.core.errors import OditsError
 from odits.data.csv_tables import read_table
 from odits.data.reading import Reader, Reading, read_text
 from odits.data.records import SPLITS, Dataset, ImageRecord
-from odits.data.vocabulary import clean_word
+from odits.data.vocabulary import clean_word, split_words
 
 FILE = "lexicons.csv"
 MAX_BYTES = 256 * 2**20
-_SEPARATORS = re.compile(r"[\s,;]+")
 _LIST = re.compile(r"\[\s*(['\"].*['\"])\s*\]", re.DOTALL)  # how pandas writes a column of lists
 _LISTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
 _SPLITS = {"": "eval", "test": "eval", "val": "eval", "validation": "eval", "dev": "eval", "training": "train"}
@@ -139,12 +138,11 @@ def _words(cell: str) -> list[str]:
     """Take the words of a cell apart: a list as pandas writes it, else what spaces, commas and semicolons separate."""
     listed = _LIST.fullmatch(cell)
     if listed is None:
-        parts = _SEPARATORS.split(cell)
-    else:
-        try:
-            parts = [part for part in json.loads(cell) if isinstance(part, str)]
-        except ValueError:
-            parts = [re.sub(r"\\(.)", r"\1", one or other) for one, other in _LISTED.findall(listed[1])]
+        return split_words(cell)
+    try:
+        parts = [part for part in json.loads(cell) if isinstance(part, str)]
+    except ValueError:
+        parts = [re.sub(r"\\(.)", r"\1", one or other) for one, other in _LISTED.findall(listed[1])]
     return [word for part in parts if (word := clean_word(part))]
 
 

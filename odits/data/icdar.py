@@ -16,6 +16,7 @@ from pathlib import Path
 
 from odits.core.errors import OditsError
 from odits.data.reading import (
+    LOOKED_AT,
     WITHOUT_LEXICONS,
     FoundImage,
     ImagesByName,
@@ -31,13 +32,12 @@ IGNORED = ("###", "####", "#", "*")
 _POLYGON_END = "####"
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+|nan|inf))\s*(?:,|\s|$)", re.IGNORECASE)
 _SCRIPT = re.compile(r"(?:Arabic|Latin|Chinese|Japanese|Korean|Bangla|Hindi|Symbols|Mixed|None)\s*,\s*")
-_LOOKED_AT = 20  # files whose first line may tell the layout: some images hold no text
 _QUADRANGLE = 8  # numbers
 
 
 def _fits(folder: Path, numbers: int) -> bool:
     """Return whether the first box of the folder is written with so many numbers."""
-    for path in islice(_annotations(folder), _LOOKED_AT):
+    for path in islice(_annotations(folder), LOOKED_AT):
         first = next(iter(_lines(path)), None)
         if first is not None:
             return len(_numbers(first, _QUADRANGLE)[0]) == numbers
@@ -96,17 +96,13 @@ def _read(folder: Path, reader: Reader, numbers: int) -> Dataset:
     reading = Reading(folder)
     images = ImagesByName(folder)
     files = list(_annotations(folder))
-    texts = [_numbers(line, numbers)[1] for file in files[:_LOOKED_AT] for line in _lines(file)]
+    texts = [_numbers(line, numbers)[1] for file in files[:LOOKED_AT] for line in _lines(file)]
     multilingual = numbers == _QUADRANGLE and bool(texts) and all(map(_SCRIPT.match, texts))
     records = []
     for file in files:
-        place = file.relative_to(folder).as_posix()
-        path, split = images.find(file, _stem(file))
-        if path is None:
-            reading.warn(f"{place}: there is no image {_stem(file)} for it; left out.", "image")
-            continue
-        image = reading.open_image(path, path.relative_to(folder).as_posix(), place)
-        if image is not None:
+        path, split = reading.find_named(images, file, _stem(file))
+        image = path and reading.open_image(path, reading.name_of(path), reading.name_of(file))
+        if image:
             records.append(_record(reading, image, split, file, numbers, multilingual))
     return reading.dataset(reader.name, records, reader.name, WITHOUT_LEXICONS)
 

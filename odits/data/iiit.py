@@ -12,8 +12,8 @@ from pathlib import Path
 
 from odits.core.errors import OditsError
 from odits.data.matlab import read_matlab
-from odits.data.reading import FoundImage, Reader, Reading, images_below, read_text
-from odits.data.records import BoxedWord, Dataset, ImageRecord
+from odits.data.reading import Reader, Reading, images_below, read_text
+from odits.data.records import Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
 
 _SPLITS = {"train": "train", "test": "eval"}
@@ -53,7 +53,7 @@ def _read_words(folder: Path) -> Dataset:
             place = f"{split}, word {number}"
             image = reading.find_image(named, place)
             if image is not None:
-                records.append(_cropped(reading, image, _SPLITS[split], word, place))
+                records.append(reading.cropped_record(image, _SPLITS[split], word, place))
     return reading.dataset(IIIT5K.name, records, IIIT5K.name, _WHOLE)
 
 
@@ -71,16 +71,6 @@ def _words(folder: Path, split: str) -> Iterator[tuple[str, str]]:
             name, _, word = line.strip().partition(" ")
             if name:
                 yield name.rstrip(","), word.strip().strip('"')
-
-
-def _cropped(reading: Reading, image: FoundImage, split: str, word: str, place: str) -> ImageRecord:
-    width, height = image.facts.size
-    boxed: list[BoxedWord | None] = []
-    if clean_word(word):
-        boxed.append(reading.box_word(word, (0, 0, width, height), image._replace(turned=False), place))
-    else:
-        reading.warn(f"{place}: {image.name} has no word.", "words")
-    return reading.boxed_record(image, split, boxed)
 
 
 def _fits_scenes(folder: Path) -> bool:

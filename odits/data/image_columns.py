@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from odits.data.records import SPLITS
-from odits.data.vocabulary import clean_word
+from odits.data.vocabulary import clean_word, split_words
 
 _IMAGE = ("image", "img", "picture", "jpg", "png")
 _LEXICON = ("lexicon", "lexicons")
@@ -20,7 +19,6 @@ _WORDS = (
 _CORNERS = ("polygons", "polygon", "quads", "quad", "points", "boxes", "xyxy")
 _BOXES = ("bboxes", "bbox", "xywh")
 _NAMES = ("file_name", "filename", "file", "name", "image_id", "id", "__key__")
-_SEPARATORS = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,9 @@ def _fields(cell: Any, names: Iterable[str | None]) -> dict[str, list[Any]]:
 
 def _texts(cell: Any) -> list[str]:
     """Return the words of a cell: a list as it is, a text taken apart at spaces, commas and semicolons."""
-    parts = cell if isinstance(cell, list) else _SEPARATORS.split(cell) if isinstance(cell, str) else ()
+    if isinstance(cell, str):
+        return split_words(cell)
+    parts = cell if isinstance(cell, list) else ()
     return [word for part in parts if isinstance(part, str) and (word := clean_word(part))]
 
 

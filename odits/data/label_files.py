@@ -16,19 +16,20 @@ from typing import Any
 from odits.core.errors import OditsError
 from odits.data.icdar import IGNORED, unquoted
 from odits.data.reading import (
+    LOOKED_AT,
     WITHOUT_LEXICONS,
     FoundImage,
     ImagesByName,
     Reader,
     Reading,
     files_below,
+    is_coordinate,
     read_text,
     split_of,
 )
-from odits.data.records import SUFFIXES, BoxedWord, Dataset, ImageRecord
+from odits.data.records import SUFFIXES, Dataset, ImageRecord
 
 MAX_BYTES = 256 * 2**20
-_LOOKED_AT = 20  # files whose first line may tell the layout
 _HEAD = 2**16
 _LINE = re.compile(r"\s*(?P<path>[^\t]+?)\s*(?:\t\s*(?P<label>.*)|,\s*(?P<quoted>\".*\")\s*)$")
 _ANOTHER = re.compile(r"\]\s*[^\[\]\t]+\t\s*\[\s*\{")  # within a line: files that were joined without a line break
@@ -37,7 +38,7 @@ _SKIPPED = "its line is not a path, a tab and a label; left out."
 
 def _fits(folder: Path) -> bool:
     """Return whether a text file begins with a line about an image."""
-    for path in islice(files_below(folder, (".txt",)), _LOOKED_AT):
+    for path in islice(files_below(folder, (".txt",)), LOOKED_AT):
         try:
             with path.open("rb") as stream:
                 head = stream.read(_HEAD).decode("utf-8-sig", "replace")
@@ -66,7 +67,7 @@ def _read(folder: Path) -> Dataset:
 
 def _records(reading: Reading, file: Path, images: ImagesByName) -> Iterator[ImageRecord]:
     """Yield the images of one file."""
-    place = file.relative_to(reading.folder).as_posix()
+    place = reading.name_of(file)
     try:
         lines = read_text(file, MAX_BYTES).splitlines()
     except OditsError as error:
@@ -106,24 +107,16 @@ def _image(reading: Reading, file: Path, named: str, images: ImagesByName, place
 
 def _record(reading: Reading, image: FoundImage, split: str, label: str, place: str) -> ImageRecord:
     """Make the record of an image: of a list of words with polygons, else of the word that the whole image shows."""
-    boxed: list[BoxedWord | None] = []
-    if label.startswith("[{") or label == "[]":
-        try:
-            entries = json.loads(label)
-        except (ValueError, RecursionError):
-            said = "another image begins on it" if _ANOTHER.search(label) else "its label is no JSON"
-            reading.warn(f"{place}: {said}; {image.name} has no words.", "words")
-            entries = []
-        for entry in entries:
-            word, points = _entry(entry)
-            if word not in IGNORED:
-                boxed.append(reading.box_word(word, points, image, place))
-    elif label.strip() and label not in IGNORED:
-        width, height = image.facts.size
-        boxed.append(reading.box_word(label, (0, 0, width, height), image._replace(turned=False), place))
-    else:
-        reading.warn(f"{place}: {image.name} has no word.", "words")
-    return reading.boxed_record(image, split, boxed)
+    if not label.startswith("[{") and label != "[]":
+        return reading.cropped_record(image, split, "" if label in IGNORED else label, place)
+    try:
+        entries = json.loads(label)
+    except (ValueError, RecursionError):
+        said = "another image begins on it" if _ANOTHER.search(label) else "its label is no JSON"
+        reading.warn(f"{place}: {said}; {image.name} has no words.", "words")
+        entries = []
+    words = (found for found in map(_entry, entries) if found[0] not in IGNORED)
+    return reading.boxed_record(image, split, [reading.box_word(*found, image, place) for found in words])
 
 
 def _entry(entry: Any) -> tuple[str, list[float]]:
@@ -131,7 +124,7 @@ def _entry(entry: Any) -> tuple[str, list[float]]:
     found = entry if isinstance(entry, dict) else {}
     word, points = found.get("transcription"), found.get("points")
     flat = [value for point in points if isinstance(point, list) for value in point] if isinstance(points, list) else []
-    good = all(isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 for value in flat)
+    good = all(map(is_coordinate, flat))
     return word if isinstance(word, str) else "", [float(value) for value in flat] if good else []
 
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import inside
@@ -20,8 +20,11 @@ MOST_WARNINGS = 50
 """Of one kind; what goes beyond is counted."""
 MAX_ANNOTATION_BYTES = 4 * 2**20
 """The largest file of the annotations of one image."""
+LOOKED_AT = 20
+"""Files whose first line may tell the layout: some images hold no text."""
 MAX_DEPTH = 4
 """Folders below a data set's, in which its files are looked for."""
+_FARTHEST = 1e9  # pixels; and a whole number beyond may not fit a float
 WITHOUT_LEXICONS = "It has no lexicons: the lexicon of an image is the words that are boxed in it."
 
 
@@ -136,6 +139,23 @@ class Reading:
             return None
         return self.open_image(path, name or named, place, declared)
 
+    def name_of(self, path: Path) -> str:
+        """Return the name within the data set of a file below its folder."""
+        return path.relative_to(self.folder).as_posix()
+
+    def find_named(self, images: ImagesByName, file: Path, stem: str) -> tuple[Path | None, str]:
+        """Find the image that a file of annotations is named after, and its split; None, with a warning, without it.
+
+        Args:
+            images: of the data set.
+            file: of annotations.
+            stem: the name of its image without the ending.
+        """
+        path, split = images.find(file, stem)
+        if path is None:
+            self.warn(f"{self.name_of(file)}: there is no image {stem} for it; left out.", "image")
+        return path, split
+
     def open_image(self, path: Path, name: str, place: str, declared: Size | None = None) -> FoundImage | None:
         """Read the header of an image; see `find_image`."""
         if name in self.names:
@@ -184,6 +204,21 @@ class Reading:
         words = tuple(item for item in boxed if item is not None)
         return ImageRecord(image.name, image.path, split, tuple(item.word for item in words), words)
 
+    def cropped_record(self, image: FoundImage, split: str, word: str, place: str) -> ImageRecord:
+        """Make the record of an image that is a cropped word: its box is the whole image; without one, with a warning.
+
+        Args:
+            image: the crop.
+            split: that it belongs to.
+            word: on it; empty where nobody could read it.
+            place: where it is named, for the warning.
+        """
+        if not clean_word(word):
+            self.warn(f"{place}: {image.name} has no word.", "words")
+            return self.boxed_record(image, split, ())
+        whole = (0, 0, *image.facts.size)
+        return self.boxed_record(image, split, [self.box_word(word, whole, image._replace(turned=False), place)])
+
     def dataset(self, name: str, records: Iterable[ImageRecord], reader: str, *remarks: str) -> Dataset:
         """Make the data set of these images, train before eval.
 
@@ -216,6 +251,11 @@ class Reading:
         rest = ", …" if len(self._several) > len(several) else ""
         said = [f"{animated}{', '.join(several)}{rest}."] if several else []
         return (*self._warnings, *counted, *said)
+
+
+def is_coordinate(value: Any) -> bool:
+    """Return whether a value of a JSON document can be one of a box or a polygon: what is farther off is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _FARTHEST
 
 
 def _plain(name: str) -> str:

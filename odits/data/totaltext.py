@@ -16,6 +16,7 @@ from pathlib import Path
 from odits.core.errors import OditsError
 from odits.data.matlab import read_matlab
 from odits.data.reading import (
+    LOOKED_AT,
     WITHOUT_LEXICONS,
     FoundImage,
     ImagesByName,
@@ -31,7 +32,6 @@ PREFIXES = ("poly_gt_", "rect_gt_", "gt_")
 
 IGNORED = ("#", "###", ",", "")
 _SUFFIXES = (".txt", ".mat")
-_LOOKED_AT = 20  # files that may tell the layout
 _ENTRY = re.compile(r"^\s*x:|(?<=\])\s*x:(?=\s*\[)", re.MULTILINE)
 _FIELDS = re.compile(r"x:\s*\[+([^\]]*)\]+\s*,\s*y:\s*\[+([^\]]*)\]+(.*)", re.DOTALL)
 _WORD = re.compile(r"transcriptions:\s*(\[.*\])", re.DOTALL)
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|nan)", re.IGNORECASE)
 
 def _fits(folder: Path) -> bool:
     """Return whether there is a file of polygons."""
-    return next(_annotations(folder), None) is not None or any(map(_is_ours, islice(_general(folder), _LOOKED_AT)))
+    return next(_annotations(folder), None) is not None or any(map(_is_ours, islice(_general(folder), LOOKED_AT)))
 
 
 def _annotations(folder: Path) -> Iterator[Path]:
@@ -68,14 +68,10 @@ def _read(folder: Path) -> Dataset:
     files = [*_annotations(folder), *filter(_is_ours, _general(folder))]
     for rank, file in sorted((_rank(file), file) for file in files):
         stem = file.stem[len(PREFIXES[rank]) :]
-        path, split = images.find(file, stem)
-        place = file.relative_to(folder).as_posix()
-        if path is None:
-            reading.warn(f"{place}: there is no image {stem} for it; left out.", "image")
+        path, split = reading.find_named(images, file, stem)
+        if path is None or path in records:
             continue
-        if path in records:
-            continue
-        image = reading.open_image(path, path.relative_to(folder).as_posix(), place)
+        image = reading.open_image(path, reading.name_of(path), reading.name_of(file))
         if image is not None:
             records[path] = _record(reading, image, split, file)
     return reading.dataset(TOTAL_TEXT.name, records.values(), TOTAL_TEXT.name, WITHOUT_LEXICONS)
@@ -88,7 +84,7 @@ def _rank(file: Path) -> int:
 
 def _record(reading: Reading, image: FoundImage, split: str, file: Path) -> ImageRecord:
     """Make the record of an image from its file of polygons; one that can't be read costs the words, not the image."""
-    place = file.relative_to(reading.folder).as_posix()
+    place = reading.name_of(file)
     try:
         words = list(_matlab_words(file) if file.suffix.lower() == ".mat" else _text_words(file))
     except OditsError as error:

@@ -14,11 +14,22 @@ from odits.core.files import sha256_of
 
 MAX_WORDS = 100_000
 MAX_FILE_BYTES = 32 * 2**20
+_SEPARATORS = re.compile(r"[\s,;]+")
 
 
 def clean_word(word: str) -> str:
     """Trim a word, make inner runs of space one, compose accents (NFC); case stays as given."""
     return unicodedata.normalize("NFC", " ".join(word.split()))
+
+
+def split_words(text: str) -> list[str]:
+    """Take the words of a text apart that spaces, commas or semicolons separate.
+
+    Example:
+        >>> split_words("HOTEL, BAR;  CAFE")
+        ['HOTEL', 'BAR', 'CAFE']
+    """
+    return [word for part in _SEPARATORS.split(text) if (word := clean_word(part))]
 
 
 @dataclass(frozen=True)
