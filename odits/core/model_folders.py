@@ -149,14 +149,30 @@ def implausible(config: Any, name: str = "") -> str:
     return "" if abs(config) <= most else f"{name[:40]} is {str(config)[:20]}"  # NaN is no number up to that, either
 
 
+def cached_file(hub: str, name: str) -> Path | None:
+    """Return a file of a repository in the hub's cache; None where it is not there.
+
+    Args:
+        hub: the repository, with "@REVISION" where it is not the main one.
+        name: of the file.
+
+    Raises:
+        HFValidationError: no repository can be called that.
+    """
+    from huggingface_hub import try_to_load_from_cache  # deferred: it reads its settings when it is imported
+
+    repository, _, revision = hub.partition("@")
+    found = try_to_load_from_cache(repository, name, revision=revision or None)
+    return Path(found) if isinstance(found, str) and Path(found).is_file() else None
+
+
 def cached_weights(repository: str, pickles: bool = False) -> Path | None:
     """Return where the hub's cache has a model's weights with its config.json; None where a download is needed."""
-    from huggingface_hub import try_to_load_from_cache  # deferred: reads its settings when imported
     from huggingface_hub.errors import HFValidationError
 
     try:
-        config = try_to_load_from_cache(repository, CONFIG)
+        config = cached_file(repository, CONFIG)
     except HFValidationError:
         return None
-    found = weights_at(Path(config).parent, pickles) if isinstance(config, str) else None
+    found = weights_at(config.parent, pickles) if config else None
     return found if found is not None and is_whole(found) else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from odits.core.errors import OditsError
 from odits.core.files import expand_home
 from odits.core.formats import file_format
-from odits.core.model_folders import is_whole
+from odits.core.model_folders import cached_file, is_whole
 from odits.core.weights import tensor_shapes
 from odits.models.folders import read_folder
 from odits.models.layouts import (
@@ -186,11 +186,5 @@ def cached_snapshot(hub: str) -> Path | None:
     Args:
         hub: the repository, with "@REVISION" where it is not the main one.
     """
-    from huggingface_hub import try_to_load_from_cache  # deferred: it reads its settings when it is imported
-
-    repository, _, revision = hub.partition("@")
-    for name in (OPEN_CLIP_CONFIG, HF_CONFIG):
-        found = try_to_load_from_cache(repository, name, revision=revision or None)
-        if isinstance(found, str) and Path(found).is_file():
-            return Path(found).parent
-    return None
+    found = next((path for name in (OPEN_CLIP_CONFIG, HF_CONFIG) if (path := cached_file(hub, name))), None)
+    return found.parent if found else None

@@ -16,14 +16,14 @@ from typing import Any
 
 from odits.core.errors import OditsError
 from odits.core.formats import open_zip
-from odits.core.model_folders import implausible, weight_names
+from odits.core.model_folders import CONFIG, implausible, weight_names
 
 Shapes = Mapping[str, Sequence[int]]
 
 CLIP_CONFIGS = Path(__file__).parent / "clip" / "configs"
 """Our own architectures, in open_clip's format."""
 OPEN_CLIP_CONFIG = "open_clip_config.json"
-HF_CONFIG = "config.json"
+HF_CONFIG = CONFIG
 WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",

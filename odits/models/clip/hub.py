@@ -21,7 +21,7 @@ from open_clip.pretrained import get_pretrained_cfg
 
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
-from odits.core.model_folders import CONFIG, CONFIGS, part_names
+from odits.core.model_folders import CONFIG, CONFIGS, cached_file, part_names
 from odits.core.progress import Progress
 from odits.models.clip_references import HUB, cached_snapshot
 from odits.models.folders import read_folder
@@ -59,7 +59,7 @@ def cached_pretrained(architecture: str, tag: str) -> Path | None:
         OditsError: open_clip names no place to get them from.
     """
     repository, names = _pretrained(architecture, tag)
-    return next((path for name in names if (path := _cached(repository, name)) is not None), None)
+    return next((path for name in names if (path := cached_file(repository, name)) is not None), None)
 
 
 def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = None) -> Path:
@@ -148,21 +148,13 @@ def _fetch_weights(hub: str, names: Sequence[str], what: str, progress: Progress
 def _fetch_first(hub: str, names: Sequence[str], what: str, progress: Progress | None) -> Path:
     """Return the first of these files that there is: of those in the cache, else of those of the hub."""
     for name in names:
-        cached = _cached(hub, name)
+        cached = cached_file(hub, name)
         if cached is not None:
             return _verified(cached, what)
     for name in names:
         with suppress(_AbsentError):
             return _fetch(hub, name, what, progress)
     raise OditsError(f"{what} can't be loaded: {hub} holds none of {', '.join(names)}.")
-
-
-def _cached(hub: str, name: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache  # deferred: it reads its settings when it is imported
-
-    repository, _, revision = hub.partition("@")
-    found = try_to_load_from_cache(repository, name, revision=revision or None)
-    return Path(found) if isinstance(found, str) and Path(found).is_file() else None
 
 
 def _fetch(hub: str, name: str, what: str, progress: Progress | None) -> Path:
