@@ -106,10 +106,9 @@ def save_boxes(dataset: Dataset, name: str) -> None:
         return
 
     def files(format: str, shape: str, prefix: str | None) -> Files:
-        from odits.objects.exports import PictureRegions, export_regions, word_regions
+        from odits.objects.exports import export_boxes
 
-        boxed = [PictureRegions(one.name, one.size(), word_regions(one)) for one in dataset.records]
-        return export_regions(boxed, dataset.name, format, "box", prefix)
+        return export_boxes(dataset, format, prefix)
 
     export_menu("boxes", f"{name}-boxes", files, "words with boxes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,17 +53,21 @@ def list_(
         print_json({"source": store.source, "runs": runs, "local": here, "warnings": list(listing.warnings)})
         return
     rows = [
-        (run.name, _state(run), run.started.isoformat(" ", "minutes") if run.started else "", reference, size)
+        (run.name, _state(run), _minutes(run), reference, size)
         for run in listing.runs
         for reference, size in [(item.reference, _megabytes(item)) for item in run.checkpoints] or [(_none(run), "")]
     ]
-    print_table(("run", "status", "started", "checkpoint", "MiB"), rows, store.source, ["checkpoint"])
+    print_table(("run", "status", "started (UTC)", "checkpoint", "MiB"), rows, store.source, ["checkpoint"])
     local = [(item["name"], item["reference"]) for item in here]
     print_table(("name", "reference"), local, "on this machine", ["reference"])
 
 
 def _none(run: StoredRun) -> str:
-    return f"{run.id} is out of reach" if run.problem else "none"
+    return f"{run.id} {'is out of reach' if run.problem else 'has none'}"
+
+
+def _minutes(run: StoredRun) -> str:
+    return run.started.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if run.started else ""
 
 
 def _state(run: StoredRun) -> str:
@@ -99,10 +104,20 @@ def show(
         return
     if run.problem:
         say(run.problem)
-    print_table(("parameter", "value"), list(run.parameters.items()), f"{run.name} ({_state(run)})")
-    print_table(("metric", "last value"), list(run.metrics.items()))
     rows = [(item.reference, _megabytes(item), (item.digest or "")[:12]) for item in run.checkpoints]
-    print_table(("checkpoint", "MiB", "SHA-256"), rows, whole=["checkpoint"])
+    facts = {"name": run.name, "status": _state(run), "started (UTC)": _minutes(run)}
+    print_table(("run", run.id), [item for item in facts.items() if item[1]], whole=[run.id])
+    tables = (
+        (("parameter", "value"), list(run.parameters.items())),
+        (("metric", "last value"), list(run.metrics.items())),
+        (("checkpoint", "MiB", "SHA-256"), rows),
+    )
+    for columns, found in tables:
+        if found:
+            print_table(columns, found, whole=["checkpoint"])
+    absent = [columns[0] for columns, found in tables if not found]
+    if absent:
+        say(f"No {' or '.join([', '.join(absent[:-1]), absent[-1]] if absent[1:] else absent)}.")
 
 
 @app.command()
@@ -187,12 +202,15 @@ def import_(
     if as_json:
         print_json(vars(done))
     else:
-        print_table(("new", "changed", "unchanged"), [(len(done.new), len(done.changed), len(done.unchanged))])
+        counts = (len(done.new), len(done.changed), len(done.unchanged), len(done.failed))
+        print_table(("new", "changed", "unchanged", "failed"), [counts], f"Runs in {target}")
     exit_after(done.failed)
 
 
 def _megabytes(checkpoint: StoredCheckpoint) -> float | str:
-    return checkpoint.size / 2**20 if checkpoint.size is not None else ""
+    if checkpoint.size is None:
+        return ""
+    return round(checkpoint.size / 2**20, 2) or "< 0.01"
 
 
 def _run_document(run: StoredRun) -> dict[str, Any]:

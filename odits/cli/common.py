@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -359,7 +360,17 @@ def load_vocabulary(reference: str, data: Path | None) -> Vocabulary:
 
 def say(message: str) -> None:
     """Write a line for people, on stderr."""
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(harmless(message) + "\n")
+
+
+def harmless(text: str) -> str:
+    r"""Return a text without characters that a terminal would obey: names from outside may hold any.
+
+    Example:
+        >>> harmless("loss\x1b[2J")
+        'loss\\x1b[2J'
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda match: ascii(match[0])[1:-1], text)
 
 
 def print_json(document: Any) -> None:
@@ -381,8 +392,8 @@ def print_table(
         whole: columns whose cells stay in one piece to be copied, however narrow the terminal is.
     """
     cells = [list(row) for row in rows]
-    texts = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in cells]
-    table = Table(title=title, title_justify="left")
+    texts = [[f"{cell:.4g}" if isinstance(cell, float) else harmless(str(cell)) for cell in row] for row in cells]
+    table = Table()
     narrowest = 1
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) for row in cells)
@@ -395,6 +406,8 @@ def print_table(
         table.add_row(*row)
     console = Console(markup=False, emoji=False)
     console = console if console.width >= narrowest else Console(markup=False, emoji=False, width=narrowest)
+    if title:
+        console.print(harmless(title), style="italic", soft_wrap=True)  # in one piece: it may be a store's reference
     console.print(table)
 
 

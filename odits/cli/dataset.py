@@ -38,10 +38,9 @@ def dataset(
         _print_duplicates(found, device, as_json)
         return
     if export and form:
-        from odits.objects.exports import PictureRegions, export_regions, word_regions
+        from odits.objects.exports import export_boxes
 
-        boxed = [PictureRegions(one.name, one.size(), word_regions(one)) for one in found.records]
-        write_export(export, export_regions(boxed, found.name, form, "box", pictures))
+        write_export(export, export_boxes(found, form, pictures))
     facts, splits = dataset_facts(found), split_facts(found)
     if as_json:
         print_json({"name": found.name, "reader": found.reader, "splits": splits, **facts})

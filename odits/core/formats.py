@@ -36,6 +36,19 @@ _SUFFIXES = (
     (rb"\s*<(!doctype html|html)", ".html"),
     (rb"\s*(<\?xml[^>]*>\s*)?<svg", ".svg"),
 )
+_FOREIGN = (
+    (rb"version https://git-lfs", "a pointer of Git LFS, not the file itself, which `git lfs pull` brings"),
+    (rb"GGUF|ggml|lmgg", "in llama.cpp's format, which holds no tensors as torch has them"),
+    (rb"\x08[\x01-\x7f]\x12[\x01-\x40][\w.\- ]+", "an ONNX model, which holds a network and not its weights by name"),
+    (rb"\x89HDF\r\n", "an HDF5 file, as Keras writes"),
+    (rb"\x93NUMPY", "an array of NumPy"),
+    (rb"....TFL3", "a TensorFlow Lite model"),
+    (rb"\s*<(!doctype html|html)", "a web page: the download failed, or asked for a login"),
+    (rb"\s*<\?xml", "an XML document"),
+    (rb"\s*[{\[]", "a JSON document"),
+    (rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd|Rar!", "a compressed archive: unpack it first"),
+)
+"""First bytes of what people take for weights, and what it is."""
 _FORMAT_SUFFIXES = {"safetensors": ".safetensors", "other-pickle": ".pkl", "zip": ".zip"}
 
 
@@ -129,3 +142,18 @@ def suffix_of(head: bytes, kind: Format = "") -> str:
     if kind:
         return _FORMAT_SUFFIXES.get(kind, ".pt")
     return next((suffix for magic, suffix in _SUFFIXES if re.match(magic, head, re.DOTALL | re.IGNORECASE)), "")
+
+
+def foreign_format(head: bytes) -> str:
+    """Return what a file with these first bytes is where people take it for weights; "" where they tell nothing.
+
+    Examples:
+        >>> foreign_format(b"GIF89a"), foreign_format(b"")
+        ('a picture or document', 'empty')
+        >>> foreign_format(b"version https://git-lfs.github.com/spec/v1")
+        'a pointer of Git LFS, not the file itself, which `git lfs pull` brings'
+    """
+    if not head:
+        return "empty"
+    found = next((what for magic, what in _FOREIGN if re.match(magic, head, re.DOTALL | re.IGNORECASE)), "")
+    return found or ("a picture or document" if suffix_of(head) else "")

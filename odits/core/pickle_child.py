@@ -179,8 +179,8 @@ def load(source: str) -> Any:
     scalar = np.float64(0).__reduce__()[0]
     kinds = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "?")]
     harmless: list[Any] = [Namespace, np.dtype, *kinds, scalar, (scalar, "numpy.core.multiarray.scalar")]
-    with torch.serialization.safe_globals(harmless):
-        return torch.load(source, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals(harmless), Path(source).open("rb") as file:  # by its content, not its name
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def convert(source: str, target: str, memory: int, seconds: int, header: dict[str, str]) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from odits.core.device import cores
 from odits.core.errors import ItemError, OditsError
 from odits.core.files import app_folder, file_digest
+from odits.core.model_folders import part_names
 from odits.core.store import Entries
 from odits.core.tasks import Batches, Item, Task, Worker, batch_places, crash_message, values_of
 
@@ -186,6 +187,8 @@ def _serialisable(item: Item) -> tuple[Any, ...]:
 
 def _put_file(ray: Any, path: Path) -> tuple[str, str, list[Any]]:
     """Return the name of a file, its digest, and references to what it holds, in pieces."""
+    if part_names(path):
+        raise OditsError(f"The weights beside {path} lie in several files: save them as one for a cluster.")
     try:
         with path.open("rb") as file:
             return path.name, file_digest(path), [ray.put(piece) for piece in iter(lambda: file.read(_PIECE), b"")]

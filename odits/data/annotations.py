@@ -301,9 +301,8 @@ class Conflict(NamedTuple):
     there: Mark
 
 
-def conflicts_of(name: str, marks: Mapping[ImageWord, Mark]) -> list[Conflict]:
-    """List the words to which these marks and those of the annotator here give different verdicts."""
-    here = read_marks(name)
+def conflicts_of(here: Mapping[ImageWord, Mark], marks: Mapping[ImageWord, Mark]) -> list[Conflict]:
+    """List the words to which an annotator's marks here and those of a file give different verdicts."""
     return [
         Conflict(about, here[about], mark)
         for about, mark in marks.items()
@@ -343,7 +342,8 @@ def import_marks(content: bytes, file: str = "The file") -> ImportedMarks:
 
 def differing_marks(content: bytes, file: str = "The file") -> list[Conflict]:
     """List the words that a CSV file of marks judges otherwise than the same annotator here; see `import_marks`."""
-    return conflicts_of(*_marks_of(content, file))
+    name, marks = _marks_of(content, file)
+    return conflicts_of(read_marks(name), marks)
 
 
 def _marks_of(content: bytes, file: str) -> tuple[str, dict[ImageWord, Mark]]:

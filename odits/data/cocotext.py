@@ -14,11 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from odits.core.errors import OditsError
-from odits.data.reading import WITHOUT_LEXICONS, FoundImage, Reader, Reading, images_below
+from odits.data.reading import WITHOUT_LEXICONS, FoundImage, Reader, Reading, images_below, is_coordinate
 from odits.data.records import BoxedWord, Dataset, ImageRecord
 
 MAX_BYTES = 2**30
-_FARTHEST = 1e9  # pixels: what is beyond is no coordinate, and may not fit a float
 _HEAD = 2**16  # bytes of a file in which its keys are looked for
 _COCO_TEXT, _TEXT_OCR = ("cocotext", "coco_text", "coco-text"), ("textocr",)
 
@@ -73,7 +72,7 @@ def _records(reading: Reading, file: Path, by_name: dict[str, Path]) -> Iterator
         given = (entry.get("width"), entry.get("height"))
         declared = given if all(type(side) is int for side in given) else None
         if path is not None and ".." not in PurePosixPath(named).parts:
-            image = reading.open_image(path, path.relative_to(reading.folder).as_posix(), place, declared)  # type: ignore[arg-type]
+            image = reading.open_image(path, reading.name_of(path), place, declared)  # type: ignore[arg-type]
         else:
             image = reading.find_image(named, place)
         if image is not None:
@@ -99,17 +98,13 @@ def _points(annotation: dict[str, Any]) -> list[float]:
         points = annotation.get(key)
         if isinstance(points, list) and len(points) == 1 and isinstance(points[0], list):
             points = points[0]
-        if isinstance(points, list) and len(points) >= 6 and all(_is_number(value) for value in points):
+        if isinstance(points, list) and len(points) >= 6 and all(is_coordinate(value) for value in points):
             return [float(value) for value in points]
     box = annotation.get("bbox")
-    if isinstance(box, list) and len(box) == 4 and all(_is_number(value) for value in box):
+    if isinstance(box, list) and len(box) == 4 and all(is_coordinate(value) for value in box):
         x, y, width, height = map(float, box)
         return [x, y, x + width, y + height]
     return []
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _FARTHEST
 
 
 def _values(found: Any) -> list[dict[str, Any]]:

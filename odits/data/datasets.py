@@ -12,6 +12,7 @@ from odits.data.cocotext import COCO_TEXT, TEXT_OCR
 from odits.data.folder import FILE, FOLDER
 from odits.data.icdar import ICDAR_2013, ICDAR_2015
 from odits.data.iiit import IIIT5K, IIIT_STR
+from odits.data.label_files import LABEL_FILES
 from odits.data.parquet import PARQUET
 from odits.data.reading import Reader
 from odits.data.records import Dataset
@@ -31,6 +32,7 @@ READERS: tuple[Reader, ...] = (
     TEXT_OCR,
     IIIT5K,
     IIIT_STR,
+    LABEL_FILES,
     PARQUET,
 )
 """The layouts that are recognised; the first that fits is the data set's."""

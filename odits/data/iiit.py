@@ -12,8 +12,8 @@ from pathlib import Path
 
 from odits.core.errors import OditsError
 from odits.data.matlab import read_matlab
-from odits.data.reading import FoundImage, Reader, Reading, images_below, read_text
-from odits.data.records import BoxedWord, Dataset, ImageRecord
+from odits.data.reading import Reader, Reading, images_below, read_text
+from odits.data.records import Dataset, ImageRecord
 from odits.data.vocabulary import clean_word
 
 _SPLITS = {"train": "train", "test": "eval"}
@@ -25,7 +25,18 @@ _QUERIES = "Only the words of the queries are known, and where they stand is not
 
 
 def _fits_words(folder: Path) -> bool:
-    return any((folder / f"{split}{end}").is_file() for split in _SPLITS for end in ("data.mat", "_label.txt"))
+    """Whether there are the archive's tables, or MMOCR's: PaddleOCR's lists of the same name have tabs."""
+    if any((folder / f"{split}data.mat").is_file() for split in _SPLITS):
+        return True
+    return any(_is_list(folder / f"{split}_label.txt") for split in _SPLITS)
+
+
+def _is_list(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"\t" not in file.read(4096)
+    except OSError:
+        return False
 
 
 def _read_words(folder: Path) -> Dataset:
@@ -42,7 +53,7 @@ def _read_words(folder: Path) -> Dataset:
             place = f"{split}, word {number}"
             image = reading.find_image(named, place)
             if image is not None:
-                records.append(_cropped(reading, image, _SPLITS[split], word, place))
+                records.append(reading.cropped_record(image, _SPLITS[split], word, place))
     return reading.dataset(IIIT5K.name, records, IIIT5K.name, _WHOLE)
 
 
@@ -60,16 +71,6 @@ def _words(folder: Path, split: str) -> Iterator[tuple[str, str]]:
             name, _, word = line.strip().partition(" ")
             if name:
                 yield name.rstrip(","), word.strip().strip('"')
-
-
-def _cropped(reading: Reading, image: FoundImage, split: str, word: str, place: str) -> ImageRecord:
-    width, height = image.facts.size
-    boxed: list[BoxedWord | None] = []
-    if clean_word(word):
-        boxed.append(reading.box_word(word, (0, 0, width, height), image._replace(turned=False), place))
-    else:
-        reading.warn(f"{place}: {image.name} has no word.", "words")
-    return reading.boxed_record(image, split, boxed)
 
 
 def _fits_scenes(folder: Path) -> bool:

@@ -175,8 +175,8 @@ def import_tasks(
         raise OditsError(
             f"{file} holds no marks{f' of {done_by}' if done_by else ''}." + (f" {remarks[0]}" if remarks else "")
         )
-    conflicts = conflicts_of(name, marks)
     here = read_marks(name)
+    conflicts = conflicts_of(here, marks)
     taken = {about: mark for about, mark in marks.items() if about not in here}
     if replace:
         taken |= {one.about: one.there._replace(note=one.here.note) for one in conflicts}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import inside
@@ -20,8 +21,11 @@ MOST_WARNINGS = 50
 """Of one kind; what goes beyond is counted."""
 MAX_ANNOTATION_BYTES = 4 * 2**20
 """The largest file of the annotations of one image."""
+LOOKED_AT = 20
+"""Files whose first line may tell the layout: some images hold no text."""
 MAX_DEPTH = 4
 """Folders below a data set's, in which its files are looked for."""
+_FARTHEST = 1e9  # pixels; and a whole number beyond may not fit a float
 WITHOUT_LEXICONS = "It has no lexicons: the lexicon of an image is the words that are boxed in it."
 
 
@@ -71,12 +75,52 @@ class Reading:
         self._warnings: list[str] = []
         self._counts: Counter[str] = Counter()
         self._several: list[str] = []
+        self._listed: dict[Path, dict[str, list[str]]] = {}
 
     def warn(self, sentence: str, kind: str = "") -> None:
         """Remember what was mended or left out; of one kind at most fifty sentences, then their number."""
         self._counts[kind] += bool(kind)
         if self._counts[kind] <= MOST_WARNINGS:
             self._warnings.append(sentence)
+
+    def path_of(self, named: str) -> Path | None:
+        """Resolve a path that the annotations name; None where it leads out of the data set's folder.
+
+        Where there is no such file, Windows' separators are understood, and a name that differs from the file's in
+        case or in how its accents are composed (macOS takes them apart, archives carry that elsewhere).
+        """
+        spellings = dict.fromkeys((named, named.replace("\\", "/")) if named else ())
+        found = [path for path in (inside(self.folder, one) for one in spellings) if path is not None]
+        for path in found:
+            meant = self._spelt_otherwise(path)
+            if meant is not None:
+                return inside(self.folder, str(meant))
+        return found[0] if found else None
+
+    def _spelt_otherwise(self, path: Path) -> Path | None:
+        """Return the file that is there for a path below the folder; None where there is none, or several could be."""
+        found = home = self.folder.resolve()
+        for part in path.relative_to(home).parts:
+            try:
+                is_there = (found / part).exists()
+            except OSError:  # a name that no disk has
+                return None
+            names = [part] if is_there else self._names_in(found).get(_plain(part), [])
+            if len(names) != 1:
+                return None
+            found /= names[0]
+        return found
+
+    def _names_in(self, folder: Path) -> dict[str, list[str]]:
+        """Return the names in a folder by what they have in common with other spellings of them."""
+        if folder not in self._listed:
+            spellings = self._listed[folder] = defaultdict(list)
+            try:
+                for name in os.listdir(folder):  # noqa: PTH208  (names, not paths, and maybe very many)
+                    spellings[_plain(name)].append(name)
+            except OSError:
+                pass
+        return self._listed[folder]
 
     def find_image(
         self, named: str, place: str, name: str | None = None, declared: Size | None = None
@@ -90,11 +134,28 @@ class Reading:
             declared: width and height that the annotations give: where they are those of the stored pixels and not
                 those of the upright picture, boxes are turned with the picture.
         """
-        path = inside(self.folder, named) if named else None
+        path = self.path_of(named)
         if path is None:
             self.warn(f"{place}: the image name {named[:200]!r} is not a path inside the data set; left out.", "image")
             return None
         return self.open_image(path, name or named, place, declared)
+
+    def name_of(self, path: Path) -> str:
+        """Return the name within the data set of a file below its folder."""
+        return path.relative_to(self.folder).as_posix()
+
+    def find_named(self, images: ImagesByName, file: Path, stem: str) -> tuple[Path | None, str]:
+        """Find the image that a file of annotations is named after, and its split; None, with a warning, without it.
+
+        Args:
+            images: of the data set.
+            file: of annotations.
+            stem: the name of its image without the ending.
+        """
+        path, split = images.find(file, stem)
+        if path is None:
+            self.warn(f"{self.name_of(file)}: there is no image {stem} for it; left out.", "image")
+        return path, split
 
     def open_image(self, path: Path, name: str, place: str, declared: Size | None = None) -> FoundImage | None:
         """Read the header of an image; see `find_image`."""
@@ -144,6 +205,21 @@ class Reading:
         words = tuple(item for item in boxed if item is not None)
         return ImageRecord(image.name, image.path, split, tuple(item.word for item in words), words)
 
+    def cropped_record(self, image: FoundImage, split: str, word: str, place: str) -> ImageRecord:
+        """Make the record of an image that is a cropped word: its box is the whole image; without one, with a warning.
+
+        Args:
+            image: the crop.
+            split: that it belongs to.
+            word: on it; empty where nobody could read it.
+            place: where it is named, for the warning.
+        """
+        if not clean_word(word):
+            self.warn(f"{place}: {image.name} has no word.", "words")
+            return self.boxed_record(image, split, ())
+        whole = (0, 0, *image.facts.size)
+        return self.boxed_record(image, split, [self.box_word(word, whole, image._replace(turned=False), place)])
+
     def dataset(self, name: str, records: Iterable[ImageRecord], reader: str, *remarks: str) -> Dataset:
         """Make the data set of these images, train before eval.
 
@@ -178,6 +254,16 @@ class Reading:
         return (*self._warnings, *counted, *said)
 
 
+def is_coordinate(value: Any) -> bool:
+    """Return whether a value of a JSON document can be one of a box or a polygon: what is farther off is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _FARTHEST
+
+
+def _plain(name: str) -> str:
+    """Return a name in one case and with composed accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def read_text(path: Path, most: int = MAX_ANNOTATION_BYTES) -> str:
     """Read a text file from outside: UTF-8, UTF-16 by its byte order mark, else as Windows writes western languages.
 
@@ -194,7 +280,7 @@ def read_text(path: Path, most: int = MAX_ANNOTATION_BYTES) -> str:
 
 
 def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
-    """Yield the files with these endings in a folder and below, by name; hidden ones are left out."""
+    """Yield the files with these endings in a folder and below, by name, without hidden ones and links out of it."""
     wanted, depth = frozenset(suffixes), len(folder.parts)
     for place, folders, files in os.walk(folder):
         folders[:] = (
@@ -203,8 +289,11 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
             else sorted(name for name in folders if not name.startswith("."))
         )
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in wanted:
-                yield Path(place) / name
+            path = Path(place) / name
+            if name.startswith(".") or path.suffix.lower() not in wanted:
+                continue
+            if not path.is_symlink() or inside(folder, path.relative_to(folder).as_posix()) is not None:
+                yield path
 
 
 def images_below(folder: Path) -> Iterator[Path]:
@@ -212,12 +301,36 @@ def images_below(folder: Path) -> Iterator[Path]:
     return files_below(folder, SUFFIXES)
 
 
-def images_by_split(folder: Path) -> dict[tuple[str, str], Path]:
-    """Return the images in a folder and below by split and name, in lower case and without the ending."""
-    found: dict[tuple[str, str], Path] = {}
-    for path in images_below(folder):
-        found.setdefault((split_of(path, folder), path.stem.lower()), path)
-    return found
+class ImagesByName:
+    """The images in a folder and below, to be found for files of annotations that are named after them.
+
+    Args:
+        folder: of the data set.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[str, dict[str, Path]] = defaultdict(dict)
+        for path in images_below(folder):
+            self._found[_plain(path.stem)].setdefault(split_of(path, folder, ""), path)
+
+    def find(self, file: Path, *stems: str) -> tuple[Path | None, str]:
+        """Return the image of a file of annotations, and its split; None where there is none.
+
+        Both splits may have images of the same names: where the folders of both the file and the image tell a split,
+        it has to be the same.
+
+        Args:
+            file: of annotations.
+            stems: the name of its image without the ending; the first that there is counts.
+        """
+        split = split_of(file, self._folder, "")
+        for stem in stems:
+            images = self._found.get(_plain(stem), {})
+            for told in (split, "") if split else ("", *SPLITS):
+                if told in images and (told == split or told == "" or len(images) == 1):
+                    return images[told], split or told or "eval"
+        return None, split or "eval"
 
 
 def split_of(path: Path, folder: Path, default: str = "eval", by_name: bool = False) -> str:

@@ -35,8 +35,6 @@ def read_svt(folder: Path) -> Dataset:
     """
     reading = Reading(folder)
     records = tuple(record for split, file in FILES.items() for record in _records(reading, split, file))
-    if not records:
-        raise OditsError(f"No image that {' or '.join(FILES.values())} names was found in {folder}.")
     return reading.dataset("SVT", records, SVT.name)
 
 

@@ -2,7 +2,7 @@
 
 The text file poly_gt_img11.txt has an entry a word, on one line or several: `x: [[259 313 389 427]], y: [[542 462 417
 459]], ornt: [u'c'], transcriptions: [u'PAUL']`. `#` is text that nobody could read. In poly_gt_img11.mat the variable
-`polygt` (or `gt`) has a row a word: 'x:', numbers, 'y:', numbers, word, orientation.
+`polygt` (or `gt`) has a row a word: 'x:', numbers, 'y:', numbers, word, orientation. Their tool writes gt_img11.mat.
 """
 
 from __future__ import annotations
@@ -10,27 +10,29 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from odits.core.errors import OditsError
 from odits.data.matlab import read_matlab
 from odits.data.reading import (
+    LOOKED_AT,
     WITHOUT_LEXICONS,
     FoundImage,
+    ImagesByName,
     Reader,
     Reading,
     files_below,
-    images_by_split,
     read_text,
-    split_of,
 )
 from odits.data.records import Dataset, ImageRecord
 
-PREFIXES = ("poly_gt_", "rect_gt_")
-IGNORED = ("#", "###", "")
+PREFIXES = ("poly_gt_", "rect_gt_", "gt_")
+"""Of the files; ICDAR's begin with gt_ too, and hold something else."""
+
+IGNORED = ("#", "###", ",", "")
 _SUFFIXES = (".txt", ".mat")
-_ENTRY = re.compile(r"^\s*x:", re.MULTILINE)
+_ENTRY = re.compile(r"^\s*x:|(?<=\])\s*x:(?=\s*\[)", re.MULTILINE)
 _FIELDS = re.compile(r"x:\s*\[+([^\]]*)\]+\s*,\s*y:\s*\[+([^\]]*)\]+(.*)", re.DOTALL)
 _WORD = re.compile(r"transcriptions:\s*(\[.*\])", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|nan)", re.IGNORECASE)
@@ -38,36 +40,51 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|nan)", re.IGNORECASE)
 
 def _fits(folder: Path) -> bool:
     """Return whether there is a file of polygons."""
-    return next(_annotations(folder), None) is not None
+    return next(_annotations(folder), None) is not None or any(map(_is_ours, islice(_general(folder), LOOKED_AT)))
 
 
 def _annotations(folder: Path) -> Iterator[Path]:
-    return (path for path in files_below(folder, _SUFFIXES) if path.name.lower().startswith(PREFIXES))
+    return (path for path in files_below(folder, _SUFFIXES) if path.name.lower().startswith(PREFIXES[:2]))
+
+
+def _general(folder: Path) -> Iterator[Path]:
+    """Yield the files whose name does not tell."""
+    return (path for path in files_below(folder, _SUFFIXES) if path.name.lower().startswith(PREFIXES[2]))
+
+
+def _is_ours(file: Path) -> bool:
+    """Return whether a file whose name does not tell is written as Total-Text's."""
+    try:
+        return file.suffix.lower() == ".mat" or bool(_ENTRY.match(read_text(file)))
+    except OditsError:
+        return False
 
 
 def _read(folder: Path) -> Dataset:
     """Read the data set in a folder; of several files about one image the first counts, polygons before rectangles."""
     reading = Reading(folder)
-    images = images_by_split(folder)
+    images = ImagesByName(folder)
     records: dict[Path, ImageRecord] = {}
-    for file in sorted(_annotations(folder), key=lambda file: (file.name.lower().startswith(PREFIXES[1]), file)):
-        split, stem = split_of(file, folder), file.stem[len(PREFIXES[0]) :].lower()
-        path = images.get((split, stem))
-        place = file.relative_to(folder).as_posix()
-        if path is None:
-            reading.warn(f"{place}: there is no image {stem} for it; left out.", "image")
+    files = [*_annotations(folder), *filter(_is_ours, _general(folder))]
+    for rank, file in sorted((_rank(file), file) for file in files):
+        stem = file.stem[len(PREFIXES[rank]) :]
+        path, split = reading.find_named(images, file, stem)
+        if path is None or path in records:
             continue
-        if path in records:
-            continue
-        image = reading.open_image(path, path.relative_to(folder).as_posix(), place)
+        image = reading.open_image(path, reading.name_of(path), reading.name_of(file))
         if image is not None:
             records[path] = _record(reading, image, split, file)
     return reading.dataset(TOTAL_TEXT.name, records.values(), TOTAL_TEXT.name, WITHOUT_LEXICONS)
 
 
+def _rank(file: Path) -> int:
+    """Return which of the prefixes a file has."""
+    return next(rank for rank, prefix in enumerate(PREFIXES) if file.name.lower().startswith(prefix))
+
+
 def _record(reading: Reading, image: FoundImage, split: str, file: Path) -> ImageRecord:
     """Make the record of an image from its file of polygons; one that can't be read costs the words, not the image."""
-    place = file.relative_to(reading.folder).as_posix()
+    place = reading.name_of(file)
     try:
         words = list(_matlab_words(file) if file.suffix.lower() == ".mat" else _text_words(file))
     except OditsError as error:

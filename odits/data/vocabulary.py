@@ -20,6 +20,7 @@ MAX_FILE_BYTES = 32 * 2**20
 _SEPARATORS = re.compile(r"[,;\t\n\r\f\v\x85\u2028\u2029]")
 _COLUMNS = frozenset({"word", "words", "lexicon", "text", "vocabulary"})
 _ACCENTED = ("LATIN", "GREEK")
+_SPACES = re.compile(r"[\s,;]+")
 
 
 def clean_word(word: str) -> str:
@@ -49,6 +50,16 @@ def fold_word(word: str) -> str:
             continue
         folded.append(letter)
     return unicodedata.normalize("NFC", "".join(folded))
+
+
+def split_words(text: str) -> list[str]:
+    """Take the words of a text apart that spaces, commas or semicolons separate.
+
+    Example:
+        >>> split_words("HOTEL, BAR;  CAFE")
+        ['HOTEL', 'BAR', 'CAFE']
+    """
+    return [word for part in _SPACES.split(text) if (word := clean_word(part))]
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,20 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from odits.core.errors import OditsError
 from odits.core.files import expand_home
 from odits.core.formats import file_format
+from odits.core.model_folders import cached_file, is_whole
+from odits.core.weights import tensor_shapes
+from odits.models.folders import read_folder
 from odits.models.layouts import (
     HF_CONFIG,
+    NAMED,
     OPEN_CLIP_CONFIG,
     WEIGHT_FILES,
     canonical,
+    foreign_weights,
     matching_architectures,
-    read_folder,
     script_activation,
 )
 from odits.models.model_ref import ModelRef, architectures, checkpoint_reference, find_file, read_metadata, shortened
@@ -97,27 +99,37 @@ def _format(path: Path) -> str:
 
 
 def known_architecture(ref: ModelRef) -> ModelRef:
-    """Refuse a CLIP checkpoint whose architecture nobody knows, nor its shapes tell."""
+    """Find the architecture of a CLIP checkpoint that names none by the shapes of its weights.
+
+    Raises:
+        OditsError: they fit none, or several, which are named; or the file is none of weights.
+    """
     if ref.kind != "clip" or ref.architecture in architectures() or "model_cfg" in ref.header:
         return ref
-    name = ref.weights.name
-    fitting = [] if ref.architecture else matching_architectures(_shapes(ref.weights))
+    name, shapes = ref.weights.name, {} if ref.architecture else tensor_shapes(ref.weights)
+    fitting = matching_architectures(shapes)
+    note = "Its architecture was found by the shapes of its weights."
+    if len(fitting) > 1 and _format(ref.weights) == "torchscript":
+        quick = script_activation(ref.weights) == "quick_gelu"
+        fitting = [one for one in fitting if one.endswith("-quickgelu") == quick] or fitting
+        note = "Its architecture was found by the shapes of its weights and the archive's own code."
     if len(fitting) == 1:
-        return replace(ref, architecture=fitting[0], note="Its architecture was found by the shapes of its weights.")
+        return replace(ref, architecture=fitting[0], note=note)
     if fitting:
-        among = f"{', '.join(fitting[:-1])} and {fitting[-1]}"
+        shown = ", ".join(fitting[:NAMED]) if len(fitting) > NAMED else " and ".join(_but_last(fitting))
+        more = f" and {len(fitting) - NAMED} others" if len(fitting) > NAMED else ""
         why = "differ in what weights do not show, such as QuickGELU or the size of images"
-        raise OditsError(f"{name} fits {among}, which {why}: write one in front, as in {fitting[0]}@{name}.")
-    raise OditsError(f"{name} names no architecture: write it in front, as in ViT-B-32@{name}.")
+        raise OditsError(f"{name} fits {shown}{more}, which {why}: write one in front, as in {fitting[0]}@{name}.")
+    what = foreign_weights(shapes)
+    if what:
+        raise OditsError(f"{name} is no CLIP model: it holds {what}.")
+    few = ", ".join(list(shapes)[:NAMED])
+    why = f"names no architecture, and its weights ({few}) have the shapes of none" if few else "names no architecture"
+    raise OditsError(f"{name} {why}: write it in front, as in ViT-B-32@{name}.")
 
 
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Read the shapes of a safetensors file's tensors; none of another file."""
-    try:
-        with safe_open(path, framework="numpy") as tensors:
-            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError):
-        return {}
+def _but_last(names: list[str]) -> tuple[str, str]:
+    return ", ".join(names[:-1]), names[-1]
 
 
 def find_folder(text: str) -> Path | None:
@@ -163,7 +175,7 @@ def by_hub(text: str) -> ModelRef:
     if not _REPOSITORY.fullmatch(named) or ".." in named:
         raise OditsError(f"'{shortened(text)}' names no repository: write {HUB}ORG/NAME.")
     folder = cached_snapshot(named)
-    if folder is not None and any((folder / name).is_file() for name in WEIGHT_FILES):
+    if folder is not None and any((folder / name).is_file() and is_whole(folder / name) for name in WEIGHT_FILES):
         return _described(text, folder, named)
     return ModelRef(text, "clip", named, hub=named, note="From the Hugging Face hub, downloaded once.")
 
@@ -174,11 +186,5 @@ def cached_snapshot(hub: str) -> Path | None:
     Args:
         hub: the repository, with "@REVISION" where it is not the main one.
     """
-    from huggingface_hub import try_to_load_from_cache  # deferred: it reads its settings when it is imported
-
-    repository, _, revision = hub.partition("@")
-    for name in (OPEN_CLIP_CONFIG, HF_CONFIG):
-        found = try_to_load_from_cache(repository, name, revision=revision or None)
-        if isinstance(found, str) and Path(found).is_file():
-            return Path(found).parent
-    return None
+    found = next((path for name in (OPEN_CLIP_CONFIG, HF_CONFIG) if (path := cached_file(hub, name))), None)
+    return found.parent if found else None

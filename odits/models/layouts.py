@@ -1,7 +1,4 @@
-"""How others lay out CLIP: the names of its tensors, what their shapes tell, and folders with a configuration.
-
-Nothing here loads a tensor: names and shapes are read from headers, configurations from JSON files.
-"""
+"""How others lay out CLIP: the names of its tensors, and what their shapes tell; nothing here loads a tensor."""
 
 from __future__ import annotations
 
@@ -11,31 +8,33 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from odits.core.errors import OditsError
-from odits.core.files import sha256_of
 from odits.core.formats import open_zip
+from odits.core.model_folders import CONFIG, implausible, weight_names
 
 Shapes = Mapping[str, Sequence[int]]
 
 CLIP_CONFIGS = Path(__file__).parent / "clip" / "configs"
 """Our own architectures, in open_clip's format."""
 OPEN_CLIP_CONFIG = "open_clip_config.json"
-HF_CONFIG = "config.json"
+HF_CONFIG = CONFIG
 WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
-    "model.safetensors",
-    "pytorch_model.bin",
+    *weight_names(pickles=True),
 )
 """The weights of a folder, by open_clip's and Hugging Face's names, in open_clip's order of preference."""
+HF_FILES = weight_names(pickles=True)
 CONFIG_BYTES = 4 << 20
+NAMED = 5
+"""How many names a message lists."""
 
 # What trainers put around a model, as a part of its tensors' names wherever it stands.
 _AROUND = re.compile(r"(?<![^.])(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
@@ -165,6 +164,12 @@ _PLAIN_TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_
 _PLAIN_MODEL = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 
 
+def describes_model(config: Any) -> bool:
+    """Return whether this has the parts of a configuration in open_clip's format."""
+    parts = (("embed_dim", int), ("vision_cfg", dict), ("text_cfg", dict))
+    return isinstance(config, dict) and all(isinstance(config.get(part), kind) for part, kind in parts)
+
+
 def config_dimensions(config: Mapping[str, Any]) -> Dimensions | None:
     """Return the dimensions of an architecture in open_clip's format; None where it has other parts than CLIP's own."""
     image, text = config["vision_cfg"], config["text_cfg"]
@@ -172,10 +177,14 @@ def config_dimensions(config: Mapping[str, Any]) -> Dimensions | None:
         return None
     layers, width, patch = image.get("layers", 12), image.get("width", 768), image.get("patch_size", 16)
     resnet = isinstance(layers, list)
+    try:
+        mlp = 0 if resnet else int(width * image.get("mlp_ratio", 4.0))
+    except (TypeError, ValueError, OverflowError):  # a configuration of others may hold anything
+        return None
     return Dimensions(
         config["embed_dim"],
         (tuple(layers) if resnet else layers, width, None if resnet else patch, image.get("image_size", 224)),
-        0 if resnet else int(width * image.get("mlp_ratio", 4.0)),
+        mlp,
         (text.get("context_length", 77), text.get("vocab_size", 49408), text.get("width", 512), text.get("layers", 12)),
     )
 
@@ -274,6 +283,29 @@ def _text_key(text: Mapping[str, Any]) -> tuple[int, ...]:
     return (text.get("context_length", 77) + cls, text.get("vocab_size", 49408), text.get("width", 512))
 
 
+# What is taken for CLIP's weights, by a name that only it has: the first that is found counts.
+_FOREIGN = (
+    (r"\.lora_[AB]\.|\.lora_(up|down|[AB])\b|\.hada_w1_a|^lora_", "a LoRA adapter, and not the model that it changes"),
+    (r"(^|\.)(exp_avg|exp_avg_sq|momentum_buffer)(\.|$)", "an optimizer's state, and not the weights"),
+    (r"^(model\.)?image_encoder\.(neck|trunk)\.|^mask_decoder\.|^sam_mask_decoder\.", "a Segment Anything Model"),
+    (r"^(base_model\.model|language_model|lm_head|model\.embed_tokens)\b", "a language model"),
+    (r"^(unet|vae|first_stage_model|cond_stage_model|down_blocks)\b", "a part of Stable Diffusion"),
+    (r"^vision_model\.head\.", "transformers' SigLIP, of which open_clip has weights of its own"),
+    (r"^text_decoder\.blocks\.|^text_encoder\.encoder\.layer\.|^qformer\.", "another image-text model, such as BLIP"),
+)
+
+
+def foreign_weights(names: Iterable[str]) -> str:
+    """Return what a file with tensors of these names holds where it is known not to be CLIP; "" where nothing tells.
+
+    Example:
+        >>> foreign_weights(["text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight"])
+        'a LoRA adapter, and not the model that it changes'
+    """
+    names = list(names)
+    return next((what for pattern, what in _FOREIGN if any(re.search(pattern, name) for name in names)), "")
+
+
 def script_activation(path: Path) -> str:
     """Return which activation a TorchScript archive computes with, by its code, which is only read as text.
 
@@ -306,79 +338,6 @@ def config_files() -> tuple[Path, ...]:
     return tuple(path for folder in (*folders, CLIP_CONFIGS) for path in sorted(folder.glob("*.json")))
 
 
-# Folders.
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A folder with a CLIP model, as its configuration describes it.
-
-    Attributes:
-        weights: the file of its weights.
-        architecture: open_clip's; "custom-…" where no architecture of open_clip is like it.
-        config: in open_clip's format, where the architecture is a custom one; else empty.
-        preprocess: how images are prepared: mean, std, interpolation, resize_mode.
-    """
-
-    weights: Path
-    architecture: str
-    config: Mapping[str, Any] = field(default_factory=dict)
-    preprocess: Mapping[str, Any] = field(default_factory=dict)
-
-
-def read_folder(folder: Path, name: str = "") -> Layout:
-    """Read a folder in open_clip's layout or in that of transformers' CLIP.
-
-    Args:
-        folder: with open_clip_config.json or config.json, and the weights.
-        name: how messages call it; the folder's name by default.
-
-    Raises:
-        OditsError: it holds no such configuration, or no weights.
-    """
-    name = name or folder.name
-    files: tuple[str, ...] = WEIGHT_FILES
-    if (folder / OPEN_CLIP_CONFIG).is_file():
-        found = read_config(folder / OPEN_CLIP_CONFIG)
-        config, preprocess = found.get("model_cfg"), found.get("preprocess_cfg") or {}
-        if not isinstance(config, dict) or not all(
-            isinstance(config.get(part), kind)
-            for part, kind in (("embed_dim", int), ("vision_cfg", dict), ("text_cfg", dict))
-        ):
-            raise OditsError(f"{OPEN_CLIP_CONFIG} of {name} describes no model.")
-    elif (folder / HF_CONFIG).is_file():
-        config = hugging_face_config(read_config(folder / HF_CONFIG), name)
-        preprocess = _hugging_face_preprocessing(folder / "preprocessor_config.json")
-        files = WEIGHT_FILES[3:]
-    else:
-        raise OditsError(f"{name} is no CLIP model: it holds neither {OPEN_CLIP_CONFIG} nor {HF_CONFIG}.")
-    weights = next((folder / file for file in files if (folder / file).is_file()), None)
-    if weights is None:
-        parts = any((folder / f"{file}.index.json").is_file() for file in files)
-        why = "its weights lie in several files: save them as one" if parts else f"it holds none of {', '.join(files)}"
-        raise OditsError(f"{name} can't be loaded: {why}.")
-    settings = {key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode") if preprocess.get(key)}
-    architecture = known_architecture(config)
-    if architecture:
-        return Layout(weights, architecture, preprocess=settings)
-    return Layout(weights, f"custom-{sha256_of(canonical(config))[:8]}", config, settings)
-
-
-def known_architecture(config: Mapping[str, Any]) -> str:
-    """Return the name of the architecture that has this configuration; "" where none has."""
-    wanted = _signature(config)
-    return next((path.stem for path in config_files() if _signature(read_config(path)) == wanted), "")
-
-
-def _signature(config: Mapping[str, Any]) -> Any:
-    dims = config_dimensions(config)
-    if dims is None:
-        return canonical(config)
-    image, text = config["vision_cfg"], config["text_cfg"]
-    heads = (image.get("head_width", 64), text.get("heads", 8), text.get("mlp_ratio", 4.0))
-    return dims, heads, bool(config.get("quick_gelu"))
-
-
 def canonical(config: Mapping[str, Any]) -> str:
     """Return a configuration as text that is the same for the same values."""
     return json.dumps(config, sort_keys=True, separators=(",", ":"))
@@ -398,93 +357,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise OditsError(f"{path.name} of {path.parent.name} can't be read as a configuration.") from error
     if not isinstance(found, dict):
         raise OditsError(f"{path.name} of {path.parent.name} can't be read as a configuration.")
+    wrong = implausible(found)
+    if wrong:
+        raise OditsError(f"{path.name} of {path.parent.name} describes no model: {wrong}.")
     return found
-
-
-# transformers writes down only what differs from these
-_HF_TEXT = {
-    "hidden_size": 512,
-    "intermediate_size": 2048,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 8,
-    "vocab_size": 49408,
-    "max_position_embeddings": 77,
-    "hidden_act": "quick_gelu",
-    "layer_norm_eps": 1e-5,
-}
-_HF_IMAGE = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "image_size": 224,
-    "patch_size": 32,
-    "hidden_act": "quick_gelu",
-    "layer_norm_eps": 1e-5,
-}
-
-
-def hugging_face_config(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the configuration of transformers' `CLIPModel` in open_clip's format.
-
-    Args:
-        config: of config.json.
-        name: how messages call the model.
-
-    Raises:
-        OditsError: it is of another model, or of one that open_clip can't build.
-    """
-    kind = config.get("model_type")
-    if kind != "clip":
-        described = f"a model of type '{str(kind)[:40]}'" if kind else "no model"
-        raise OditsError(f"{name} can't be loaded: its {HF_CONFIG} describes {described}, not transformers' CLIP.")
-    text = _HF_TEXT | (config.get("text_config_dict") or {}) | (config.get("text_config") or {})
-    image = _HF_IMAGE | (config.get("vision_config_dict") or {}) | (config.get("vision_config") or {})
-    activations = {text["hidden_act"], image["hidden_act"]}
-    if activations not in ({"quick_gelu"}, {"gelu"}):
-        raise OditsError(
-            f"{name} can't be loaded: open_clip builds no CLIP with the activation {' and '.join(activations)}."
-        )
-    if {text["layer_norm_eps"], image["layer_norm_eps"]} != {1e-5}:
-        raise OditsError(f"{name} can't be loaded: open_clip's layer norms have an epsilon of 1e-05.")
-    try:
-        return {
-            "embed_dim": int(config.get("projection_dim", 512)),
-            "quick_gelu": activations == {"quick_gelu"},
-            "vision_cfg": {
-                "image_size": image["image_size"],
-                "layers": image["num_hidden_layers"],
-                "width": image["hidden_size"],
-                "head_width": image["hidden_size"] // image["num_attention_heads"],
-                "patch_size": image["patch_size"],
-                "mlp_ratio": image["intermediate_size"] / image["hidden_size"],
-            },
-            "text_cfg": {
-                "context_length": text["max_position_embeddings"],
-                "vocab_size": text["vocab_size"],
-                "width": text["hidden_size"],
-                "heads": text["num_attention_heads"],
-                "layers": text["num_hidden_layers"],
-                "mlp_ratio": text["intermediate_size"] / text["hidden_size"],
-            },
-        }
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise OditsError(f"{HF_CONFIG} of {name} describes no model.") from error
-
-
-_RESAMPLING = {"2": "bilinear", "3": "bicubic"}  # Pillow's numbers
-
-
-def _hugging_face_preprocessing(path: Path) -> dict[str, Any]:
-    """Read how transformers prepares images; open_clip's usual way where nothing says."""
-    if not path.is_file():
-        return {}
-    found = read_config(path)
-    size = found.get("size")
-    squash = isinstance(size, dict) and "shortest_edge" not in size
-    return {
-        "mean": found.get("image_mean"),
-        "std": found.get("image_std"),
-        "interpolation": _RESAMPLING.get(str(found.get("resample")), "bicubic"),
-        "resize_mode": "squash" if squash else "shortest",
-    }

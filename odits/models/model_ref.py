@@ -13,7 +13,8 @@ from typing import Literal, get_args
 from safetensors import SafetensorError, safe_open
 
 from odits.core.errors import OditsError
-from odits.core.files import asset, expand_home, file_digest, sha256_of
+from odits.core.files import asset, expand_home, sha256_of
+from odits.core.weights import weights_digest
 from odits.models.layouts import config_files
 
 Kind = Literal["clip", "odits", "spotting", "segmenter"]
@@ -74,10 +75,10 @@ class ModelRef:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of its file, hexadecimal; "" where it has none on this machine."""
+        """SHA-256 of its file, hexadecimal, or of its parts'; "" where it has none on this machine."""
         try:
-            return file_digest(self.path) if self.path is not None else ""
-        except OSError:
+            return weights_digest(self.path) if self.path is not None else ""
+        except (OSError, OditsError):
             return ""
 
     @property

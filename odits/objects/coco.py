@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.ImageColor import getrgb
 
 from odits.core.files import write_atomically
-from odits.data.exports import SHAPES, Files, relative_names
+from odits.data.exports import SHAPES, Files, picture_address, relative_names
 from odits.data.images import image_facts
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, object_rle
 from odits.objects.exports import PictureRegions, export_regions, regions_of
@@ -182,10 +182,11 @@ def exported_files(
         segmenter: who found the objects.
         named_by: who named them.
     """
-    if format == "coco":
-        return {".json": json.dumps(coco_document(images, segmenter, named_by)).encode()}
     paths = [one.source for one in images if isinstance(one.source, Path)]
     names = relative_names(paths) if len(paths) == len(images) else [name for name, _ in _distinct(images)]
+    if format == "coco":  # the pictures are where they are: their own names, also of those that EXIF turns
+        referred = [(picture_address(name, prefix), one) for name, one in zip(names, images, strict=True)]
+        return {".json": json.dumps(_document(referred, segmenter, named_by)).encode()}
     pictures = [
         PictureRegions(name, one.image.size, regions_of(one.detections, one.names))
         for name, one in zip(names, images, strict=True)

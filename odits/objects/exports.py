@@ -15,7 +15,7 @@ from odits.data.cvat import CvatImage, CvatShape, cvat_document
 from odits.data.exports import LOCAL_FILES, SHAPES, Files, picture_address, table
 from odits.data.images import Size
 from odits.data.label_studio import CONFIG, dump, label_tags, region_id
-from odits.data.records import ImageRecord
+from odits.data.records import Dataset, ImageRecord
 from odits.objects.detections import kinds_of, masks_of
 from odits.objects.outlines import cvat_runs, label_studio_runs, polygons_of
 
@@ -74,6 +74,12 @@ def regions_of(detections: sv.Detections, names: Sequence[str] = ()) -> list[Reg
 def word_regions(record: ImageRecord) -> list[Region]:
     """Return the boxed words of an image."""
     return [Region(TEXT_LABEL, _box(item.box), text=item.word) for item in record.boxed]
+
+
+def export_boxes(dataset: Dataset, format: str, prefix: str | None = None) -> Files:
+    """Write the boxed words of a data set's images for another tool; see `export_regions`."""
+    boxed = [PictureRegions(one.name, one.size(), word_regions(one)) for one in dataset.records]
+    return export_regions(boxed, dataset.name, format, "box", prefix)
 
 
 def _box(values: Iterable[float]) -> tuple[float, float, float, float]:

@@ -6,7 +6,6 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,15 @@ from odits.core.errors import StoreError
 from odits.core.files import file_digest, sha256_of, temporary_folder
 from odits.core.progress import Progress, no_progress
 from odits.core.store import work_lock
-from odits.tracking.importing_names import Names, assign_keys, assign_paths, read_names, write_names
+from odits.tracking.importing_names import (
+    ORIGIN_TAG,
+    Names,
+    assign_keys,
+    assign_paths,
+    origin_of,
+    read_names,
+    write_names,
+)
 from odits.tracking.importing_registry import import_registry
 from odits.tracking.mlflow_client import (
     CHECKPOINT_TAG,
@@ -31,15 +38,14 @@ from odits.tracking.mlflow_client import (
     open_mlflow,
 )
 from odits.tracking.neptune_export_files import FoundFile, bring_out, find_files, usual_suffix
-from odits.tracking.neptune_export_index import ExportIndex
+from odits.tracking.neptune_export_index import ExportIndex, IndexedRun
 from odits.tracking.neptune_export_layout import find_layout
 from odits.tracking.neptune_export_reader import ExportedRun, milliseconds, moment_at, read_batches
 from odits.tracking.neptune_export_summary import TEXT_SERIES, Summary, summarise
+from odits.tracking.store import EPOCH
 
-ORIGIN_TAG = "odits.imported_from"
-"""Which run of an export this one was, as "neptune-export:PROJECT/RUN"."""
 IDENTITY_TAG = "odits.import_identity"
-"""A digest of that: a run's own id can hold every letter, a search for it can't."""
+"""A digest of the origin: a run's own id can hold every letter, a search for it can't."""
 FINGERPRINT_TAG = "odits.import_fingerprint"
 _VERSION = 2  # of what is copied
 _METRICS = 1000
@@ -111,7 +117,7 @@ def import_export(
                 said: list[str] = []
                 try:
                     with mlflow.errors():
-                        outcome, copies[run.id] = _import_run(mlflow, run, said)
+                        outcome, copies[run.id] = _import_run(mlflow, indexed, said)
                     groups[outcome].append(run.id)
                 except (StoreError, OSError) as error:
                     said.append(f"Run {run.id} is not imported: {error}")
@@ -125,8 +131,9 @@ def import_export(
     return ImportedRuns(new, changed, unchanged, copies, tuple(warnings), failed, models)
 
 
-def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[str, str]:
+def _import_run(mlflow: Mlflow, indexed: IndexedRun, warnings: list[str]) -> tuple[str, str]:
     """Copy one run; return "new", "changed" or "unchanged", and the MLflow run's id."""
+    run = indexed.run
     experiment = experiment_id(mlflow, key(run.project))
     fingerprint = sha256_of(f"{_VERSION}\n{run.fingerprint()}")
     existing = _existing(mlflow, experiment, run)
@@ -136,7 +143,7 @@ def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[
     summary = summarise(run, unread)
     target = existing.id if existing else _create(mlflow, experiment, run, summary)
     missing: list[str] = []
-    files = find_files(run, summary.files, missing)
+    files = find_files(run, summary.files, missing, indexed.known)
     names = _names(run, summary, files, read_names(mlflow, target) if existing else {})
     write_names(mlflow, target, names)
     _import_values(mlflow, target, summary, names, warnings)
@@ -148,19 +155,15 @@ def _import_run(mlflow: Mlflow, run: ExportedRun, warnings: list[str]) -> tuple[
     ended = summary.moment("sys/modification_time")
     end = int(ended.timestamp() * 1000) if ended else None
     mlflow.client.set_terminated(target, "FAILED" if summary.values.get("sys/failed") is True else "FINISHED", end)
-    if not unread and not any("missing" in line for line in missing):  # what may still come is looked for again
+    if not unread and all(line.endswith("is refused.") for line in missing):  # what may still come is looked for again
         mlflow.client.set_tag(target, FINGERPRINT_TAG, fingerprint)
     return "changed" if existing else "new", target
 
 
-def _origin(run: ExportedRun) -> str:
-    return f"neptune-export:{run.id}"
-
-
 def _existing(mlflow: Mlflow, experiment: str, run: ExportedRun) -> _Existing | None:
-    queries = [f"tags.`{IDENTITY_TAG}` = '{sha256_of(_origin(run))}'"]
+    queries = [f"tags.`{IDENTITY_TAG}` = '{sha256_of(origin_of(run.id))}'"]
     if not any(letter in run.id for letter in "'\"\\\n`"):  # imported before there was such a tag
-        queries.append(f"tags.`{ORIGIN_TAG}` = '{_origin(run)}'")
+        queries.append(f"tags.`{ORIGIN_TAG}` = '{origin_of(run.id)}'")
     for query in queries:
         for found in mlflow.client.search_runs([experiment], query, max_results=1):
             return _Existing(found.info.run_id, found.data.tags.get(FINGERPRINT_TAG, ""))
@@ -174,8 +177,8 @@ def _create(mlflow: Mlflow, experiment: str, run: ExportedRun, summary: Summary)
         start_time=int(started.timestamp() * 1000) if started else None,
         run_name=summary.describe("", run).name[:_NAME_LETTERS],
         tags={
-            ORIGIN_TAG: _origin(run)[:_TAG_ROOM],
-            IDENTITY_TAG: sha256_of(_origin(run)),
+            ORIGIN_TAG: origin_of(run.id)[:_TAG_ROOM],
+            IDENTITY_TAG: sha256_of(origin_of(run.id)),
         },
     ).info.run_id
 
@@ -243,7 +246,7 @@ def _metrics(run: ExportedRun, summary: Summary, keys: Mapping[str, str]) -> Ite
     """Yield every point of every series; steps with decimals are multiplied to whole ones: MLflow takes no others."""
     from mlflow.entities import Metric
 
-    created = summary.moment("sys/creation_time") or datetime.fromtimestamp(0, UTC)
+    created = summary.moment("sys/creation_time") or EPOCH
     fallback = int(created.timestamp() * 1000)
     for path, value in summary.metrics().items():
         if path not in summary.last:
@@ -297,7 +300,7 @@ def _import_file(mlflow: Mlflow, target: str, file: FoundFile, artifact: str) ->
         if file.member:
             place = work / "member"
             bring_out(file, place, no_progress)
-        record = checkpoint_record(file_digest(place), file.size, {"attribute": file.attribute, "format": file.format})
+        record = checkpoint_record(file_digest(place), file.size, file.metadata)
         tag = CHECKPOINT_TAG + artifact
         if file.is_checkpoint and mlflow.client.get_run(target).data.tags.get(tag) == record:
             return

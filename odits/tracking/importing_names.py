@@ -14,16 +14,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from odits.core.files import sha256_of, temporary_folder
-from odits.tracking.mlflow_client import Mlflow, key, log_file
+from odits.tracking.mlflow_client import KEY_ROOM, Mlflow, key, log_file
 
 NAMES_FILE = "neptune_names.json"
 """The artifact that holds the mapping: for each kind, Neptune's names and what they are called in MLflow."""
 
-KEY_ROOM = 250  # MLflow's
 _PATH_ROOM = 200  # of an artifact: a tag's key holds it with a prefix
 _PART_BYTES = 180
 
 Names = dict[str, dict[str, Any]]
+ORIGIN_TAG = "odits.imported_from"
+"""What something in MLflow was copied from (`origin_of`)."""
+
+
+def origin_of(owner: str) -> str:
+    """Return what stands in MLflow for a run, model or version of an export, "PROJECT/RUN"."""
+    return f"neptune-export:{owner}"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 from odits.core.errors import StoreError
 from odits.core.files import sha256_of
+from odits.tracking.importing_names import ORIGIN_TAG, origin_of
 from odits.tracking.mlflow_client import CHECKPOINT_TAG, Mlflow
 from odits.tracking.neptune_export_index import IndexedRun
 
-ORIGIN_TAG = "odits.imported_from"
 _NAME_LETTERS = 200
 _UNNAMED_STAGES = ("", "none")
 
@@ -63,9 +63,9 @@ def _registered_model(mlflow: Mlflow, model: str, item: IndexedRun | None) -> st
         present = _found(lambda name=name: mlflow.client.get_registered_model(name))
         if present is None:
             title = str(item.summary.values.get("sys/name") or "") if item else ""
-            mlflow.client.create_registered_model(name, {ORIGIN_TAG: f"neptune-export:{model}"}, title or None)
+            mlflow.client.create_registered_model(name, {ORIGIN_TAG: origin_of(model)}, title or None)
             return name
-        if dict(present.tags).get(ORIGIN_TAG) == f"neptune-export:{model}":
+        if dict(present.tags).get(ORIGIN_TAG) == origin_of(model):
             return name
     raise StoreError(f"there is a registered model '{plain}' already.")
 
@@ -84,7 +84,7 @@ def _found(question: Any) -> Any:
 
 def _registered_version(mlflow: Mlflow, name: str, item: IndexedRun, run: str) -> str:
     """Return the reference of a version of the model, made where it is missing."""
-    client, origin = mlflow.client, f"neptune-export:{item.run.id}"
+    client, origin = mlflow.client, origin_of(item.run.id)
     quoted = name.replace("'", "")
     present = [one for one in client.search_model_versions(f"name='{quoted}'") if one.tags.get(ORIGIN_TAG) == origin]
     if present:

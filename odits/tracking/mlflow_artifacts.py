@@ -23,7 +23,9 @@ from odits.tracking.mlflow_client import Mlflow, refused_login, sqlite_file
 from odits.tracking.store import require_inside
 
 SILENT_S = 5.0
-"""Seconds after which an artifact store that says nothing is given up."""
+"""Seconds after which an artifact store that says nothing is given up, where many are listed."""
+PATIENT_S = 30.0
+"""The same where one run is asked for: a store may be slow and healthy."""
 LISTING_S = 30.0
 """Seconds after which runs that were not asked for their files are listed without them."""
 
@@ -56,12 +58,13 @@ Answer = tuple[ArtifactFile, ...] | str
 """The files below a root, or the sentence why they can't be listed."""
 
 
-def list_roots(mlflow: Mlflow, roots: Collection[str]) -> dict[str, Answer]:
+def list_roots(mlflow: Mlflow, roots: Collection[str], patient: bool = False) -> dict[str, Answer]:
     """List the files below many roots; artifact stores side by side, so that a silent one delays no other.
 
     Args:
         mlflow: the server that answers for `mlflow-artifacts:` addresses.
         roots: the addresses, the most important first.
+        patient: whether to wait `PATIENT_S` for a silent store, in place of `SILENT_S`.
 
     Returns:
         For each root its files, or why they can't be listed.
@@ -70,8 +73,9 @@ def list_roots(mlflow: Mlflow, roots: Collection[str]) -> dict[str, Answer]:
     grouped: dict[str, list[str]] = {}
     for root in dict.fromkeys(roots):
         grouped.setdefault(store_of(root), []).append(root)
-    stores = [_ArtifactStore(lambda root: _answer(mlflow, root), group) for group in grouped.values()]
-    end = time.monotonic() + LISTING_S
+    silence = PATIENT_S if patient else SILENT_S
+    stores = [_ArtifactStore(lambda root: _answer(mlflow, root), group, silence) for group in grouped.values()]
+    end = time.monotonic() + max(LISTING_S, 2 * silence)
     queue, running = deque(stores), list[_ArtifactStore]()
     while (queue or running) and time.monotonic() < end:
         while queue and len(running) < _AT_ONCE:
@@ -86,9 +90,9 @@ def list_root(mlflow: Mlflow, root: str) -> tuple[ArtifactFile, ...]:
     """List the files below one root.
 
     Raises:
-        StoreError: they can't be listed, or not within `SILENT_S` seconds.
+        StoreError: they can't be listed, or not within `PATIENT_S` seconds.
     """
-    found = list_roots(mlflow, [root])[root]
+    found = list_roots(mlflow, [root], patient=True)[root]
     if isinstance(found, str):
         raise StoreError(f"The files can't be listed: {found}.")
     return found
@@ -149,8 +153,9 @@ def local_folder(mlflow: Mlflow, root: str) -> Path | None:
 class _ArtifactStore:
     """The roots of one experiment, asked by a few threads that are left behind once the place is silent."""
 
-    def __init__(self, ask: Callable[[str], Answer], roots: Sequence[str]) -> None:
+    def __init__(self, ask: Callable[[str], Answer], roots: Sequence[str], silence: float) -> None:
         self._ask = ask
+        self._silence = silence
         self._roots = tuple(roots)
         self._waiting = deque(roots)
         self._answers: dict[str, Answer] = {}
@@ -190,8 +195,10 @@ class _ArtifactStore:
         with self._lock:
             if not self._waiting and len(self._answers) == self._asked:
                 return True
-            if time.monotonic() - self._last > SILENT_S:
-                self._give_up(f"{redact(store_of(self._roots[0]))} does not answer within {SILENT_S:.0f} s")
+            if time.monotonic() - self._last > self._silence:
+                longer = "; `odits checkpoints show RUN` waits longer" if self._silence < PATIENT_S else ""
+                place = redact(store_of(self._roots[0]))
+                self._give_up(f"{place} does not answer within {self._silence:.0f} s{longer}")
                 return True
             return False
 

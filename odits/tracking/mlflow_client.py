@@ -35,6 +35,8 @@ CHECKPOINT_TAG = "odits.checkpoint/"
 USERNAME, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 """MLflow's own variables for a login."""
 
+KEY_ROOM = 250
+"""Letters of a parameter's, metric's or tag's name."""
 _BATCH = 100  # parameters and tags at a time
 _TAG_ROOM = 6000
 _CLIENT_SETTINGS = {
@@ -198,9 +200,9 @@ def experiment_id(mlflow: Mlflow, name: str = EXPERIMENT) -> str:
 
 
 def key(name: str) -> str:
-    """Return a name as MLflow takes it for parameters, metrics and tags: a plain relative path of at most 250."""
+    """Return a name as MLflow takes it for parameters, metrics and tags: a plain relative path that is short enough."""
     parts = [part for part in re.sub(r"[^\w\-. :/]", "_", name).split("/") if part not in ("", ".", "..")]
-    return "/".join(parts)[:250].rstrip("/") or "_"
+    return "/".join(parts)[:KEY_ROOM].rstrip("/") or "_"
 
 
 def log_texts(mlflow: Mlflow, run: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> None:

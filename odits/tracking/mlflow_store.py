@@ -52,6 +52,7 @@ from odits.tracking.store import (
     StoredRun,
     TrackingError,
     is_weights,
+    newest_first,
     select_checkpoint,
 )
 
@@ -65,7 +66,6 @@ _RESTORE = (
     "restore --experiment-id ID` where its experiment was deleted (with MLFLOW_TRACKING_URI set to this store)."
 )
 _RETRY_S = 30.0
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class MlflowStore:
         warnings += _summaries(found)
         if any(run.deleted for run in found):
             warnings.append(_RESTORE)
-        return Listing(tuple(sorted(found, key=lambda run: run.started or _EPOCH, reverse=True)), tuple(warnings))
+        return Listing(newest_first(found), tuple(warnings))
 
     def run(self, run: str) -> StoredRun:
         """Return one run with every file of weights among its artifacts and those of its logged models.
@@ -124,7 +124,7 @@ class MlflowStore:
         with mlflow.errors():
             models = logged_models(mlflow, [raw.info.experiment_id])
         roots = [root for root in model_roots(models) if root.owner == run]
-        answers = list_roots(mlflow, [raw.info.artifact_uri, *(root.uri for root in roots)])
+        answers = list_roots(mlflow, [raw.info.artifact_uri, *(root.uri for root in roots)], patient=True)
         return _describe(self.source, raw, roots, answers)
 
     def _raw(self, run: str) -> Any:
@@ -141,7 +141,7 @@ class MlflowStore:
         mlflow, name = self._mlflow, owner.removeprefix(MODELS)
         with mlflow.errors():
             uri = owner_root(mlflow, owner)
-            answers = list_roots(mlflow, [uri])
+            answers = list_roots(mlflow, [uri], patient=True)
             root = Root(uri, owner, "", "" if "/" in name else name)
             if root.model:
                 return _describe_model(self.source, mlflow.client.get_logged_model(name), root, answers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,19 +14,29 @@ from odits.core.errors import StoreError
 from odits.core.files import expand_home, safe_name
 from odits.core.formats import suffix_of
 from odits.core.progress import Progress
-from odits.tracking.neptune_export_files import FoundFile, bring_out, checkpoints_of, find_files
+from odits.tracking.neptune_export_files import NAME_FILES, FoundFile, bring_out, checkpoints_of, find_files
 from odits.tracking.neptune_export_index import ExportIndex, IndexedRun
 from odits.tracking.neptune_export_layout import Layout, find_layout
 from odits.tracking.neptune_export_reader import milliseconds, moment_at, read_batches
 from odits.tracking.neptune_export_summary import Summary, summarise
-from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun, select_checkpoint, split_reference
+from odits.tracking.store import (
+    Listing,
+    Point,
+    StoredCheckpoint,
+    StoredRun,
+    newest_first,
+    select_checkpoint,
+    split_reference,
+)
 
-MOST_PROBLEMS = 5
+MOST_PROBLEMS, MOST_RUNS = 5, 3
+"""How many are named in a sentence."""
 CURVE_POINTS = 5000
 """A longer curve is thinned out while it is read: it is drawn on fewer pixels than that."""
 
+Lines = list[str]  # inside the class, `list` is its method
+
 _LIST_BYTES = 1 << 20
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class ExportStore:
@@ -57,22 +66,31 @@ class ExportStore:
         """List all runs, newest first; what had to be left out is named."""
         index = ExportIndex(self.layout())
         warnings = [*index.warnings]
-        found = [self._describe(run, run.summary, run.files(warnings), warnings) for run in index.runs]
+        missing: dict[Path, Lines] = {}
+        found = []
+        for run in index.runs:
+            said: Lines = []
+            whole = self._describe(run, run.summary, run.files(said), said)
+            found.append(replace(whole, problem=_problem(said)))
+            if said and not run.run.files.is_dir():
+                missing.setdefault(run.run.files, []).append(run.run.id)
+            else:
+                warnings.extend(said)
+        warnings.extend(_missing(folder, runs) for folder, runs in missing.items())
         index.save()
-        found.sort(key=lambda run: run.started or _EPOCH, reverse=True)
-        return Listing(tuple(found), tuple(warnings))
+        return Listing(newest_first(found), tuple(warnings))
 
     def _describe(
         self,
         indexed: IndexedRun,
         summary: Summary,
         files: Sequence[FoundFile],
-        warnings: list[str],  # type: ignore[valid-type]
+        warnings: Lines,
     ) -> StoredRun:
         run = indexed.run
         plain = summary.describe(self.source, run)
         checkpoints = tuple(
-            StoredCheckpoint(self.source, run.id, file.name, file.size, metadata=_metadata(file))
+            StoredCheckpoint(self.source, run.id, file.name, file.size, metadata=file.metadata)
             for file in checkpoints_of(files, run.id, warnings)
         )
         artifacts = {file.attribute: _artifact(file) for file in files if file.kind == "artifact"}
@@ -85,9 +103,10 @@ class ExportStore:
         run, name = split_reference(reference, runs)
         return runs[run], name
 
-    def _whole(self, indexed: IndexedRun, warnings: list[str]) -> tuple[StoredRun, Sequence[FoundFile]]:  # type: ignore[valid-type]
+    def _whole(self, indexed: IndexedRun, warnings: Lines) -> tuple[StoredRun, Sequence[FoundFile]]:
         """Read one run anew: nothing of it is cut."""
         summary = summarise(indexed.run, warnings)
+        warnings.extend(summary.complaints(indexed.run.id))
         files = find_files(indexed.run, summary.files, warnings, indexed.known)
         return self._describe(indexed, summary, files, warnings), files
 
@@ -98,7 +117,7 @@ class ExportStore:
             raise StoreError(f"There is no run '{run}' here.")
         warnings: list[str] = []
         whole = self._whole(found, warnings)[0]
-        return replace(whole, problem=" ".join(warnings[:MOST_PROBLEMS]))
+        return replace(whole, problem=_problem(warnings))
 
     def curves(self, run: str) -> dict[str, tuple[Point, ...]]:
         """Return every series of numbers, thinned to at most `CURVE_POINTS` points, in order of steps."""
@@ -147,8 +166,17 @@ class ExportStore:
         raise StoreError("A Neptune export can only be read; push to mlflow or neptune.")
 
 
-def _metadata(file: FoundFile) -> dict[str, str]:
-    return {"attribute": file.attribute, "format": file.format}
+def _problem(said: Sequence[str]) -> str:
+    more = len(said) - MOST_PROBLEMS
+    return " ".join([*said[:MOST_PROBLEMS], *([f"So it is with {more:,} more."] if more > 0 else [])])
+
+
+def _missing(folder: Path, runs: Sequence[str]) -> str:
+    """Say once of all the runs that name files in a folder that it is missing."""
+    more = len(runs) - MOST_RUNS
+    named = ", ".join(runs[:MOST_RUNS]) + (f" and {more:,} more" if more > 0 else "")
+    verb = "Runs {} name" if len(runs) > 1 else "Run {} names"
+    return f"{verb.format(named)} files, and their folder {folder} is missing: {NAME_FILES}"
 
 
 def _called(file: FoundFile) -> tuple[str, ...]:

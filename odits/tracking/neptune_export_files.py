@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from odits.core.errors import StoreError
@@ -27,6 +27,9 @@ from odits.tracking.store import is_weights, require_inside
 
 LIST_OF_FILES = "files_list.json"
 """What the exporter keeps of an artifact: the names, sizes and hashes of files that lie elsewhere."""
+
+_DAMAGED = "damaged-zip"  # of the entries of `Known`: begins as a ZIP does, and has no end that can be read
+NAME_FILES = "name the export's folder of files (--files)."
 
 _MOST_MEMBERS = 100_000
 _BOMB_BYTES = 100 << 20
@@ -53,7 +56,7 @@ class Known:
         """
         entry = self.entries.get(str(place))
         if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
-            entry = self.entries[str(place)] = [status.st_size, status.st_mtime_ns, file_format(place), None]
+            entry = self.entries[str(place)] = [status.st_size, status.st_mtime_ns, _format_of(place), None]
             self.changed = True
         return entry
 
@@ -83,6 +86,7 @@ class FoundFile:
         size: in bytes.
         format: what it is by its content.
         member: its path inside the ZIP at `place`; empty where it is the file itself.
+        damaged: whether it is a ZIP that was cut off or overwritten.
     """
 
     name: str
@@ -92,11 +96,17 @@ class FoundFile:
     size: int
     format: Format = ""
     member: str = ""
+    damaged: bool = False
 
     @property
     def is_checkpoint(self) -> bool:
         """Whether it holds weights; a pickle that shows none in its first bytes has to be called so."""
         return self.format in WEIGHTS or (self.format == "other-pickle" and self.claims_weights)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What is told of it as a checkpoint."""
+        return {"attribute": self.attribute, "format": self.format}
 
     @property
     def claims_weights(self) -> bool:
@@ -118,7 +128,7 @@ def find_files(
     seen = known or Known()
     if files and not run.files.is_dir():
         some = "1 file" if len(files) == 1 else f"{len(files):,} files"
-        warnings.append(f"Run {run.id} names {some}, and their folder {run.files} is missing: name it with --files.")
+        warnings.append(f"Run {run.id} names {some}, and their folder {run.files} is missing: {NAME_FILES}")
         return []
     names = _names(files)
     found: list[FoundFile] = []
@@ -126,7 +136,12 @@ def find_files(
         said = f"Run {run.id}, {file.attribute}: "
         problems: list[str] = []
         try:
-            found += _located(run, file, name, seen, problems)
+            located = list(_located(run, file, name, seen, problems))
+            cut = (one.name for one in located if one.damaged)
+            problems += [
+                f"'{one}' is a ZIP, as checkpoints and sets of files are, and is damaged or cut off." for one in cut
+            ]
+            found += located
         except StoreError as error:
             problems.append(str(error))
         except OSError as error:
@@ -141,7 +156,7 @@ def _names(files: Sequence[ExportedFile]) -> list[str]:
     taken: set[str] = set()
     names: list[str] = []
     for file in files:
-        suffix = PurePosixPath(file.path).suffix
+        suffix = PureWindowsPath(file.path).suffix  # of POSIX's paths too
         if file.kind == "artifact":
             name = f"{file.attribute}/{LIST_OF_FILES}"
         elif file.step is not None:
@@ -161,6 +176,9 @@ def _names(files: Sequence[ExportedFile]) -> list[str]:
 def _located(run: ExportedRun, file: ExportedFile, name: str, known: Known, problems: list[str]) -> Iterator[FoundFile]:
     place = require_inside(run.files, file.path)
     status = _status(place)
+    if status is None and "\\" in file.path:  # as the exporter writes them on Windows
+        place = require_inside(run.files, file.path.replace("\\", "/"))
+        status = _status(place)
     if status is None:
         problems.append(f"the file '{file.path}' is missing.")
     elif stat.S_ISDIR(status.st_mode):
@@ -178,11 +196,20 @@ def _status(place: Path) -> os.stat_result | None:
         return None
 
 
+def _format_of(place: Path) -> str:
+    found = file_format(place)
+    if found:
+        return found
+    with place.open("rb") as stream:
+        return _DAMAGED if stream.read(4) == b"PK\x03\x04" else ""
+
+
 def _looked_at(file: FoundFile, status: os.stat_result, known: Known) -> FoundFile:
     """Return the file with its format, from its content or from the last look at it."""
     if file.kind == "artifact":
         return file
-    return replace(file, format=known.look(file.place, status)[2])
+    found = known.look(file.place, status)[2]
+    return replace(file, damaged=True) if found == _DAMAGED else replace(file, format=found)
 
 
 def _in_folder(file: ExportedFile, name: str, folder: Path, known: Known, problems: list[str]) -> Iterator[FoundFile]:
@@ -313,6 +340,6 @@ def checkpoints_of(files: Iterable[FoundFile], run: str, warnings: list[str]) ->
     for file in files:
         if file.is_checkpoint:
             found.append(file)
-        elif file.claims_weights and file.kind != "artifact":
+        elif file.claims_weights and file.kind != "artifact" and not file.damaged:
             warnings.append(f"Run {run}, {file.name}: it is called weights, and holds none that can be read.")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,15 +15,15 @@ from odits.tracking.neptune_export_files import FoundFile, Known, find_files
 from odits.tracking.neptune_export_layout import Layout, Parts, list_parts
 from odits.tracking.neptune_export_reader import ExportedRun, moment_at
 from odits.tracking.neptune_export_summary import ExportedFile, Last, Scanned, Summary, scan
+from odits.tracking.store import EPOCH
 
 INDEXES: Store[Any] = Store(
-    "neptune-exports", FunctionCodec(".json", lambda value: json.dumps(value).encode(), json.loads)
+    "neptune-exports", FunctionCodec(".json", lambda value: json.dumps(value).encode(), json.loads), version=2
 )
 LISTED_LETTERS = 2000
 LISTED_VALUES = 2000
 """How much of a text, and how many values, a list of runs shows; a run by itself is shown whole."""
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
 Record = dict[str, Any]
 
 
@@ -128,7 +128,7 @@ def _to_record(scanned: Scanned) -> Record:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return {"at": round((value - _EPOCH).total_seconds() * 1000)}
+        return {"at": round((value - EPOCH).total_seconds() * 1000)}
     if isinstance(value, str) and len(value) > LISTED_LETTERS:
         return f"{value[:LISTED_LETTERS]} … ({len(value):,} letters)"
     return value

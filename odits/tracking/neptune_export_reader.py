@@ -1,13 +1,14 @@
 """The rows of an export's parts, read so that memory stays flat however long its runs are.
 
-Nothing here is trusted: a part that can't be read, lacks a column or belongs to another run is left out and named.
+Nothing here is trusted: a part that can't be read, does not say what its rows are, or is another run's is left out and
+named. Columns of values may be missing: exporters have not always written all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,26 +20,27 @@ import pyarrow.parquet as pq
 from odits.core.errors import StoreError
 from odits.core.files import file_digest, sha256_of
 from odits.tracking.neptune_export_layout import REGISTRY, Kind
+from odits.tracking.store import EPOCH
 
 OWNER = ("project_id", "run_id")
-COLUMNS = (
-    *OWNER,
-    "attribute_path",
-    "attribute_type",
-    "step",
-    "timestamp",
-    "int_value",
-    "float_value",
-    "string_value",
-    "bool_value",
-    "datetime_value",
-    "string_set_value",
-    "file_value",
-    "histogram_value",
-)
+NEEDED = (*OWNER, "attribute_path", "attribute_type")
+_MOMENT = pa.timestamp("ms", "UTC")
+_NUMBERS = pa.list_(pa.float64())
+VALUES = {
+    "step": pa.decimal128(18, 6),
+    "timestamp": _MOMENT,
+    "int_value": pa.int64(),
+    "float_value": pa.float64(),
+    "string_value": pa.string(),
+    "bool_value": pa.bool_(),
+    "datetime_value": _MOMENT,
+    "string_set_value": pa.list_(pa.string()),
+    "file_value": pa.struct({"path": pa.string()}),
+    "histogram_value": pa.struct({"type": pa.string(), "edges": _NUMBERS, "values": _NUMBERS}),
+}
+"""The columns of values, with the types that the exporter gives them."""
 BATCH_ROWS = 8192
 _BUFFER = 1 << 20
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Owner(NamedTuple):
@@ -99,9 +101,10 @@ def read_rows(
     """
     for part in paths:
         label = "/".join(part.parts[-3 if part.parent.name in REGISTRY else -2 :])
-        begun, foreign = False, 0
+        begun, empty, foreign = False, True, 0
         try:
             for batch in batches_of(part, (*OWNER, *columns), BATCH_ROWS):
+                empty = False
                 if not begun:
                     found = _owner(batch)
                     owner = owner or found
@@ -113,6 +116,8 @@ def read_rows(
                 own = _own_rows(batch, owner)
                 foreign += batch.num_rows - own.num_rows
                 yield owner, part, own
+            if empty:
+                warnings.append(f"{label} is left out: it holds no rows.")
         except StoreError as error:
             warnings.append(f"{label} {'is not read to its end' if begun else 'is left out'}: {error}")
         if foreign:
@@ -145,6 +150,8 @@ def read_batches(run: ExportedRun, columns: Sequence[str], warnings: list[str]) 
 def batches_of(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     """Yield batches of a parquet file that is checked first; a small buffer instead of whole column chunks.
 
+    A column of values that the file has not, or that holds nothing, is one of nulls.
+
     Raises:
         StoreError: the file can't be read, or not to its end.
     """
@@ -153,10 +160,11 @@ def batches_of(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Rec
             problem = _problem(file.schema_arrow, tuple(columns))
             if problem:
                 raise StoreError(problem)
+            present = [name for name in columns if not _is_empty(file.schema_arrow, name)]
             for group in range(file.num_row_groups):
-                for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False):
+                for batch in file.iter_batches(rows, row_groups=[group], columns=present, use_threads=False):
                     if batch.num_rows:
-                        yield batch
+                        yield batch if len(present) == len(columns) else _filled(batch, columns)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         text = str(error).strip().splitlines()
         raise StoreError(f"it is damaged or no parquet file ({text[0][:120] if text else 'no reason'}).") from error
@@ -165,16 +173,29 @@ def batches_of(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Rec
 @lru_cache(maxsize=64)
 def _problem(schema: pa.Schema, columns: tuple[str, ...]) -> str:
     """Return in what a file's columns are not as the export's layout says; empty where they are."""
-    missing = [name for name in COLUMNS if name not in schema.names]
+    missing = [name for name in NEEDED if name not in schema.names]
     if missing:
         return f"it lacks the column {missing[0]}."
-    twice = [name for name in COLUMNS if schema.names.count(name) > 1]
+    twice = [name for name in (*NEEDED, *VALUES) if schema.names.count(name) > 1]
     if twice:
         return f"it has the column {twice[0]} twice."
     for name in columns:
-        if not _FITS[name](schema.field(name).type):
+        if not _is_empty(schema, name) and not _FITS[name](schema.field(name).type):
             return f"its column {name} has the type {schema.field(name).type}."
     return ""
+
+
+def _is_empty(schema: pa.Schema, name: str) -> bool:
+    """Return whether a column of values is missing, or has the type of those that hold nothing."""
+    return name in VALUES and (name not in schema.names or pa.types.is_null(schema.field(name).type))
+
+
+def _filled(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """Return the batch with columns of nulls for those that it lacks."""
+    arrays = [
+        batch.column(name) if name in batch.schema.names else pa.nulls(batch.num_rows, VALUES[name]) for name in columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -214,6 +235,6 @@ def milliseconds(column: Any) -> Any:
 def moment_at(millis: int | None) -> datetime | None:
     """Return the moment of milliseconds since 1970; None where Python has none."""
     try:
-        return None if millis is None else _EPOCH + timedelta(milliseconds=millis)
+        return None if millis is None else EPOCH + timedelta(milliseconds=millis)
     except OverflowError:
         return None

@@ -40,6 +40,7 @@ _READERS, _AHEAD = 2, 64
 _SMALL_BYTES = 1 << 18
 _PLACES = 6  # a step is a decimal(18, 6)
 _NO_TIME = -(1 << 62)
+_NAMED = 3  # attributes in a sentence
 
 
 class Last(NamedTuple):
@@ -71,6 +72,7 @@ class Summary:
         files: every file that is named; whether it is there is not known yet.
         texts: paths of series of text or histograms.
         unnamed: how many rows name no attribute.
+        unexported: attributes of files whose rows say of none where it lies.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class Summary:
     files: list[ExportedFile] = field(default_factory=list)
     texts: set[str] = field(default_factory=set)
     unnamed: int = 0
+    unexported: list[str] = field(default_factory=list)
 
     def parameters(self) -> dict[str, str]:
         """Return every single value outside sys/, as text."""
@@ -124,7 +127,12 @@ class Summary:
             if self.unnamed == 1
             else f"{self.unnamed:,} rows without an attribute path are"
         )
-        return [f"Run {run}: {rows} left out."] if self.unnamed else []
+        lines = [f"Run {run}: {rows} left out."] if self.unnamed else []
+        if self.unexported:
+            first = ", ".join(self.unexported[:_NAMED])
+            more = f" and {len(self.unexported) - _NAMED:,} more" if len(self.unexported) > _NAMED else ""
+            lines.append(f"Run {run}: the exporter brought no file for {first}{more}.")
+        return lines
 
 
 def summarise(run: ExportedRun, warnings: list[str]) -> Summary:
@@ -294,7 +302,10 @@ def _add_values(rows: pa.Table, owners: np.ndarray, summaries: Sequence[Summary]
                 value = moment_at(value)
             if value is not None:
                 summaries[owner].values[path] = value
-        elif row["file_value"] and row["file_value"]["path"]:
+        elif not row["file_value"] or not row["file_value"]["path"]:
+            if path not in summaries[owner].unexported:
+                summaries[owner].unexported.append(path)
+        else:
             step = row["step"] if kind == "file_series" else None
             place = row["file_value"]["path"]
             exact = Decimal(str(step)) if step is not None else None

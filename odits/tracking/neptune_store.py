@@ -15,7 +15,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -232,6 +232,7 @@ def describe_row(source: str, row: Any) -> StoredRun:
     kinds = {attribute.path: attribute.type.value for attribute in row._attributes}
     values = {path: row.get_attribute_value(path) for path, kind in kinds.items() if kind in _SCALARS}
     last = {path: row.get_attribute_value(path) for path, kind in kinds.items() if kind == "floatSeries"}
+    files = {one.path: one.properties or {} for one in row._attributes if one.type.value == "file"}
     run = str(values.get("sys/id", ""))
     plain = {path: value for path, value in values.items() if not path.startswith(("sys/", f"{RECORDS}/"))}
     numbers = {path: value for path, value in plain.items() if isinstance(value, float)}
@@ -245,22 +246,40 @@ def describe_row(source: str, row: Any) -> StoredRun:
         metrics={**_finite(numbers), **_finite(last)},
         tags={path: str(value) for path, value in values.items() if path.startswith("sys/")},
         checkpoints=tuple(
-            _checkpoint(source, run, path, values)
-            for path, kind in sorted(kinds.items())
-            if kind == "file" and (path.startswith("checkpoints/") or is_weights(path))
+            _checkpoint(source, run, path, values, properties)
+            for path, properties in sorted(files.items())
+            if _may_be_weights(path, properties)
         ),
     )
 
 
-def _checkpoint(source: str, run: str, path: str, values: dict[str, Any]) -> StoredCheckpoint:
+def _ending(properties: Mapping[str, Any]) -> str:
+    """Return the ending that the uploaded file had, with its dot: Neptune's paths have none."""
+    ending = str(properties.get("ext") or "").lstrip(".")
+    return f".{ending}" if ending else ""
+
+
+def _may_be_weights(path: str, properties: Mapping[str, Any]) -> bool:
+    """Return whether a file is a checkpoint, by its ending; where the server knows none, by its place."""
+    if ending := _ending(properties):
+        return is_weights(f"file{ending}")
+    return path.startswith("checkpoints/") or is_weights(path)
+
+
+def _checkpoint(
+    source: str, run: str, path: str, values: Mapping[str, Any], properties: Mapping[str, Any]
+) -> StoredCheckpoint:
     """Make the checkpoint at a path; its record, where this program wrote one, says digest and size."""
+    size: int | None = None
+    with suppress(KeyError, ValueError, TypeError):
+        size = int(properties["size"])
     try:
         record = json.loads(values[f"{RECORDS}/{path.removeprefix('checkpoints/')}"])
         size, digest = int(record["size"]), str(record["sha256"])
         metadata = {str(name): str(value) for name, value in record["metadata"].items()}
     except (KeyError, ValueError, TypeError, AttributeError):
-        size, digest, metadata = None, None, {}
-    name = path if is_weights(path) else f"{path}.safetensors"
+        digest, metadata = None, {}
+    name = path if is_weights(path) else f"{path}{_ending(properties) or '.safetensors'}"
     return StoredCheckpoint(source, run, name, size, digest, {**metadata, "attribute": path})
 
 

@@ -22,6 +22,9 @@ WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl")
 
 Status = Literal["finished", "failed", "killed"]
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+"""The moment from which stores count their milliseconds."""
+
 
 class TrackingError(OditsError):
     """A tracker that can't be reached or doesn't take what it is given; the message never holds a credential."""
@@ -77,6 +80,11 @@ class StoredRun:
     checkpoints: tuple[StoredCheckpoint, ...] = ()
     problem: str = ""
     deleted: bool = False
+
+
+def newest_first(runs: Iterable[StoredRun]) -> tuple[StoredRun, ...]:
+    """Return runs by their beginning; those that do not know it come last."""
+    return tuple(sorted(runs, key=lambda run: run.started or EPOCH, reverse=True))
 
 
 class Listing(NamedTuple):
@@ -230,7 +238,9 @@ def select_checkpoint(run: StoredRun, name: str) -> StoredCheckpoint:
     found = found or [item for item in run.checkpoints if name == Path(item.name).stem]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(item.name for item in run.checkpoints) or "none"
+    names = ", ".join(item.name for item in run.checkpoints)
+    if not names:
+        raise StoreError(f"Run {run.id} has no checkpoint.")
     if not found:
         raise StoreError(f"Run {run.id} has no checkpoint '{name}'; it has {names}.")
     raise StoreError(f"Run {run.id} has several such checkpoints: name one of {names}.")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.core.files import expand_home
 from odits.figures.training import load_figure, losses_figure
 from odits.models.reference import EMBEDDED_ARCHITECTURE
 from odits.tracking.pulling import is_here, pull
@@ -19,6 +21,7 @@ from pages._checkpoints.stores import METRICS, Curves, checkpoint_table, run_nam
 from pages._shared import jobs, state
 from pages._shared.evaluations import stored_now
 from pages._shared.layout import (
+    bullets,
     chart,
     chart_download,
     complain,
@@ -31,7 +34,9 @@ from pages._shared.layout import (
 from pages._shared.word_models import BY_NAME, word_models
 
 PULL = "pull"
+IMPORT = "import-export"
 MOST_CURVES = 6
+FEW_WARNINGS, MOST_WARNINGS = 3, 200
 ARCHITECTURES = [*dict.fromkeys(name.partition("/")[0] for name in BY_NAME), EMBEDDED_ARCHITECTURE]
 DATE = st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")
 NUMBER = st.column_config.NumberColumn(format="%.4f")
@@ -44,8 +49,7 @@ def view() -> None:
     if place is None:
         return
     found = stores.listing(place)
-    for warning in found.warnings[:5]:
-        st.warning(escape_markdown(warning), icon=":material/info:")
+    show_warnings(found.warnings)
     if not found.runs:
         st.info(
             "There are no runs here yet. `odits finetune` makes one: its losses, the machine's load and its "
@@ -56,8 +60,20 @@ def view() -> None:
     chosen = choose_runs(found.runs)
     names = run_names(found.runs)
     known = curves_of(chosen, place)
+    if place.is_export:
+        offer_import(place, len(found.runs))
     show_checkpoints(chosen, names, known, place)
     show_curves({names[run]: curves for run, curves in list(known.items())[:MOST_CURVES]}, len(chosen))
+
+
+def show_warnings(warnings: Sequence[str]) -> None:
+    """Say what was left out of the list: a few sentences as they are, many in a fold."""
+    if len(warnings) <= FEW_WARNINGS:
+        for warning in warnings:
+            st.warning(escape_markdown(warning), icon=":material/info:")
+        return
+    with st.expander(f"{count_of(len(warnings), 'thing')} left out or out of reach", icon=":material/warning:"):
+        st.markdown(bullets(warnings, MOST_WARNINGS))
 
 
 def choose_runs(runs: Sequence[StoredRun]) -> list[StoredRun]:
@@ -178,6 +194,37 @@ def offer_pull(place: stores.Place, missing: Sequence[StoredCheckpoint], archite
         icon=":material/download_for_offline:",
     )
     jobs.offer(task, disabled=not missing, help=None if ticked else "Tick checkpoints in the table first.")
+
+
+def offer_import(place: stores.Place, runs: int) -> None:
+    """Offer to copy all runs of an export into MLflow, and say what came of it."""
+
+    def work(job: jobs.Job) -> Any:
+        from odits.tracking.importing import import_export
+
+        files = expand_home(place.files) if place.files else None
+        return import_export(expand_home(place.folder), progress=job.report, files=files)
+
+    task = jobs.Task(
+        key=IMPORT,
+        button=f"Import {count_of(runs, 'run')} into MLflow",
+        title="Importing runs",
+        run=work,
+        note="Parameters, curves, files and models; what was imported before is not copied twice.",
+        stopped="Stopped: what was copied stays, and importing again goes on from there.",
+        refresh=stores.refresh,
+        icon=":material/move_to_inbox:",
+        primary=False,
+    )
+    ended = jobs.offer(task)
+    if ended is not None and ended.result is not None:
+        done = ended.result
+        counts = f"{len(done.new):,} new, {len(done.changed):,} changed, {len(done.unchanged):,} unchanged"
+        if done.failed:
+            complain(f"{count_of(len(done.failed), 'run')} could not be imported; in MLflow are {counts}.")
+        else:
+            st.success(f"In MLflow: {counts}.", icon=":material/check_circle:")
+        show_warnings(done.warnings)
 
 
 def show_curves(known: Mapping[str, Curves], chosen: int) -> None:

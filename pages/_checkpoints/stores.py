@@ -13,7 +13,7 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.evaluation.results import StoredEvaluation
 from odits.tracking.connections import redact
-from odits.tracking.sources import open_store
+from odits.tracking.sources import EXPORT, open_store
 from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun
 from pages._shared import state
 from pages._shared.evaluations import epoch, model_name
@@ -27,6 +27,16 @@ class Place(NamedTuple):
 
     source: str
     files: str = ""
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it is the folder of a Neptune export."""
+        return self.source.startswith(f"{EXPORT}:")
+
+    @property
+    def folder(self) -> str:
+        """The folder of an export."""
+        return self.source.removeprefix(f"{EXPORT}:")
 
 
 class Kind(NamedTuple):
@@ -45,10 +55,10 @@ KINDS = {
     "neptune": Kind("Neptune project", "Project (empty: the one in NEPTUNE_PROJECT)", "team/project"),
     "neptune-export": Kind(
         "Neptune export folder",
-        "Folder that holds data/ and files/, or the data alone",
+        "Export folder, or its data",
         "~/neptune-export",
         True,
-        "Folder of the files, where they lie apart",
+        "Its files, if elsewhere",
     ),
 }
 
@@ -140,9 +150,10 @@ LOSSES = ("loss/total", "train/loss", "loss")
 def run_names(runs: Sequence[StoredRun]) -> dict[str, str]:
     """Return the name of each run by its id; equal ones are told apart by their ids."""
     names = Counter(run.name for run in runs)
-    return {
-        run.id: run.name if names[run.name] == 1 else f"{run.name} · {run.id.rpartition('/')[2][:8]}" for run in runs
-    }
+    short = {run.id: f"{run.name} · {run.id.rpartition('/')[2][:8]}" for run in runs}
+    ends = Counter(short.values())
+    longer = {run.id: short[run.id] if ends[short[run.id]] == 1 else f"{run.name} · {run.id}" for run in runs}
+    return {run.id: run.name if names[run.name] == 1 else longer[run.id] for run in runs}
 
 
 def run_table(runs: Sequence[StoredRun]) -> pd.DataFrame:
@@ -185,7 +196,7 @@ def checkpoint_table(
     for (run, item), local in zip(found, here, strict=True):
         metadata = dict(item.metadata)
         step = epoch(metadata)
-        logged = curves.get(run.id, {})
+        logged = curves.get(run.id, {}) if "epoch" in metadata else {}  # else it may be of any point of the curves
         own = next((one for one in stored if item.digest and one.checkpoint == item.digest), None)
         loss = metadata.get("total_loss")
         rows.append(

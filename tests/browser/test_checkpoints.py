@@ -17,6 +17,8 @@ from odits.evaluation.results import stored_evaluations
 from odits.models.reference import EMBEDDED_WEIGHTS
 from odits.tracking.sources import make_tracker, open_store
 from tests.browser.conftest import REPOSITORY, Serve, mistakes, settle, visit
+from tests.tracking.conftest import row
+from tests.tracking.exports import Export
 
 RUN = "signs-on-demo"
 LONG = 400_000
@@ -161,3 +163,33 @@ def test_a_password_does_not_get_into_the_link(site: Site, page: Page) -> None:
     (told,) = mistakes(page)
     assert "MLFLOW_TRACKING_PASSWORD" in told
     assert "hush" not in page.url
+
+
+def test_an_export_of_two_folders_is_listed_pulled_and_imported(page: Page, site: Site, tmp_path: Path) -> None:
+    made = Export(tmp_path)
+    made.write(
+        "SIGN-7",
+        [
+            row("sys/name", "string", "of Neptune 2"),
+            made.neptune2("SIGN-7", "checkpoints/best", EMBEDDED_WEIGHTS.read_bytes()),
+            *(row("train/loss", "float_series", 4.0 - step, step) for step in range(3)),
+        ],
+    )
+    (made.folder / "files").rename(tmp_path / "uploads")
+    open_tab(page, site, "runs", source="neptune-export")
+    page.get_by_label("Export folder, or its data").fill(str(made.folder))
+    page.get_by_label("Export folder, or its data").press("Enter")
+    expect(page.get_by_text("is missing").first).to_be_visible()
+    page.get_by_label("Its files, if elsewhere").fill(str(tmp_path / "uploads"))
+    page.get_by_label("Its files, if elsewhere").press("Enter")
+    expect(page.get_by_text("is missing")).to_have_count(0)
+    settle(page)
+    page.get_by_role("button", name="Import 1 run into MLflow").click()
+    expect(page.get_by_text("In MLflow: 1 new, 0 changed, 0 unchanged.")).to_be_visible(timeout=LONG)
+    settle(page)
+    tick(page, "stored-checkpoints", 0)
+    page.get_by_role("button", name="Pull 1 checkpoint").click()
+    expect(page.get_by_text("The checkpoints are on this machine.")).to_be_visible(timeout=LONG)
+    assert [path for path in (site.home / "checkpoints").glob("SIGN-7-*.safetensors")]
+    assert not mistakes(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

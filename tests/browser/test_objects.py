@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 
 from tests.browser.conftest import mistakes, press, settle, visit
 from tests.browser.test_app import query
+from tests.models.segmentation.small_hub_sam import write_small_sam2, write_small_sam3
 from tests.models.segmentation.small_sam import write_small_sam
 
 CAFE = "objects?images=demo&image=cafe.jpg&vocabulary=demo"
@@ -70,6 +71,31 @@ def test_sam_works_beside_the_page_and_can_be_stopped(app: str, page: Page, weig
     visit(page, f"{address}&sam-points_per_side=2&sam-pred_iou_thresh=0.3&sam-stability_score_thresh=0.0")
     expect(page.get_by_text(re.compile("SAM with 2 layers of width 32")).first).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ objects?")).first).to_be_visible()
+    settle(page)
+    assert mistakes(page) == []
+
+
+LOOSE = "sam-points_per_side=2&sam-pred_iou_thresh=0.0&sam-stability_score_thresh=0.0&sam-box_nms_thresh=1.0"
+
+
+def test_sam_2_finds_everything_and_answers_a_click(app: str, page: Page, tmp_path: Path) -> None:
+    address = f"{app}/{CAFE}&segmenter=sam2:folder&weights={write_small_sam2(tmp_path / 'sam2')}&{LOOSE}"
+    visit(page, address)
+    expect(page.get_by_text(re.compile(r"\d+ objects? .*by SAM 2")).first).to_be_visible()
+    visit(page, f"{address}&do=one")
+    picture = page.get_by_alt_text("The picture to click on")
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_text(re.compile("Masks, with the quality|Nothing was found there")).first).to_be_visible()
+    settle(page)
+    assert mistakes(page) == []
+
+
+def test_sam_3_finds_what_a_text_names(app: str, page: Page, tmp_path: Path) -> None:
+    folder = write_small_sam3(tmp_path / "sam3")
+    visit(page, f"{app}/{CAFE}&segmenter=sam3:folder&weights={folder}&{LOOSE}&sam-text_threshold=0.05&sam-text=sign")
+    expect(page.get_by_text(re.compile("named by the text asked for")).first).to_be_attached()
     settle(page)
     assert mistakes(page) == []
 

@@ -25,6 +25,7 @@ LAYOUTS = {
     "TextOCR": layouts.text_ocr,
     "IIIT 5K-Word": layouts.iiit5k,
     "IIIT Scene Text Retrieval": layouts.iiit_str,
+    "PaddleOCR labels or cropped words": layouts.label_files,
     "Parquet or Arrow": layouts.parquet,
 }
 

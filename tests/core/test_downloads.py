@@ -16,6 +16,7 @@ import pytest
 from odits.core import downloads as weights
 from odits.core.downloads import WeightsError, fetch
 from odits.core.errors import OditsError
+from tests.loopback import HERE, running
 
 BODY = bytes(range(256)) * 20_000  # 5 MB
 DIGEST = hashlib.md5(BODY).hexdigest()
@@ -32,7 +33,7 @@ class Server(ThreadingHTTPServer):
     body = BODY
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(HERE, Handler)
         self.asked: list[str | None] = []
 
     def handle_error(self, *_: object) -> None:
@@ -75,13 +76,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
-    thread.join()
+    made = Server()
+    with running(made):
+        yield made
 
 
 @pytest.fixture

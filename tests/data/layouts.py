@@ -161,6 +161,19 @@ def iiit_str(folder: Path) -> Path:
     return folder
 
 
+def label_files(folder: Path) -> Path:
+    """PaddleOCR's labels of detection, and of recognition in the other split."""
+    picture(folder / "icdar_c4_train_imgs/img_1.jpg")
+    picture(folder / "test/word_1.png", (40, 20))
+    entries = [
+        {"transcription": "CAFE", "points": [[1, 1], [20, 1], [20, 9], [1, 9]]},
+        {"transcription": "###", "points": [[30, 1], [40, 1], [40, 9], [30, 9]]},
+    ]
+    text(folder / "train_icdar2015_label.txt", f"icdar_c4_train_imgs/img_1.jpg\t{json.dumps(entries)}\n")
+    text(folder / "rec_gt_test.txt", "test/word_1.png\tJOINT\n")
+    return folder
+
+
 def parquet_rows(folder: Path) -> dict[str, list[Any]]:
     content = picture(folder / "source.png").read_bytes()
     (folder / "source.png").unlink()

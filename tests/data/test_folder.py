@@ -65,6 +65,21 @@ def test_tables_that_mean_the_same(tmp_path: Path, table: str) -> None:
         ("utf-8", 'file,words\rmy café.jpg,"BAR\rGRÜN"\r'),  # old Macs, and a line break in a cell
         ("utf-8", "file_name,text\nmy café.jpg,BAR GRÜN\n"),  # Hugging Face's metadata.csv
         ("utf-16-le", "\ufefffile,words\n.\\my café.jpg,BAR GRÜN\n"),
+        ("utf-16-le", "file,words\nmy café.jpg,BAR GRÜN\n"),  # without a byte order mark
+        ("utf-16-be", "file,words\nmy café.jpg,BAR GRÜN\n"),
+        ("utf-8", "\ufeff\ufefffile,words\nmy café.jpg,BAR GRÜN\n"),
+        ("cp1252", "file;words;;;\r\nmy café.jpg;BAR GRÜN;;;\r\n;;;;;\r\n"),  # Excel, cells once used
+        ("cp1252", "file;words;split\r\nmy café.jpg;BAR GRÜN;;;;\r\n"),
+        ("utf-8", "file;words;;\nmy café.jpg;BAR;GRÜN;\n"),  # a word a cell
+        ("utf-8", "file;words\rmy café.jpg;BAR,GRÜN\r"),  # Excel's "CSV (Macintosh)"
+        ("utf-8", 'file;"words, all of them";words\nmy café.jpg;x;BAR,GRÜN\n'),
+        ("utf-8", '"","file","words"\n"1","my café.jpg","BAR GRÜN"\n'),  # R: write.csv
+        ("utf-8", '"file"\t"words"\n"1"\t"my café.jpg"\t"BAR GRÜN"\n'),  # R: write.table
+        ("utf-8", "file,words\nmy café.jpg,\"['BAR', 'GRÜN']\"\n"),  # pandas, a column of lists
+        ("utf-8", 'file,words\nmy café.jpg,"[\'BAR\' ""GRÜN""]"\n'),  # and of arrays
+        ("utf-8", 'file,words\nmy café.jpg,"[""BAR"", ""GR\\u00dcN""]"\n'),  # JSON
+        ("utf-8", "Words;Split;FILE\nBAR GRÜN;Test;MY CAFÉ.JPG\n"),
+        ("utf-8", "file,words\nmy cafe\u0301.jpg,BAR GRÜN\n"),  # macOS composes accents otherwise
     ],
 )
 def test_dialects_of_spreadsheets(tmp_path: Path, encoding: str, table: str) -> None:
@@ -106,6 +121,31 @@ def test_a_row_may_leave_its_last_fields_out(tmp_path: Path) -> None:
         ("a.jpg", "eval", ("BAR",)),
         ("b.png", "eval", ()),
     ]
+
+
+def test_a_row_that_is_wrong_costs_only_itself(tmp_path: Path) -> None:
+    dataset = read_folder(write(tmp_path, "file,words,split\na.jpg,BAR,tarin\nb.png,BAR,eval,INN\nsub/c.jpg,INN\n"))
+    assert [record.name for record in dataset.records] == ["sub/c.jpg"]
+    assert dataset.warnings == (
+        "lexicons.csv, line 2: the split is 'tarin', not train or eval; left out.",
+        "lexicons.csv, line 3: more fields than columns; put words with commas into quotes. Left out.",
+    )
+
+
+def test_names_in_another_case_or_composition_are_found_unless_several_could_be_meant(tmp_path: Path) -> None:
+    write(tmp_path, "file,words\nSUB/C.JPG,INN\nCafe\u0301/A.jpg,BAR\nd.JPG,X\n", ("sub/c.jpg", "café/a.jpg"))
+    for name in ("D.jpg", "d.jpg"):
+        Image.new("RGB", (9, 9)).save(tmp_path / name)
+    dataset = read_folder(tmp_path)
+    assert [record.name for record in dataset.records] == ["sub/c.jpg", "café/a.jpg"]
+    assert dataset.warnings == ("lexicons.csv, line 4: There is no image d.JPG. Left out.",)
+
+
+def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) -> None:
+    with pytest.raises(OditsError, match=r"line 3: a quote opens here and is never closed"):
+        read_folder(write(tmp_path, 'file,words\na.jpg,BAR 5" wide\nb.png,"INN\nsub/c.jpg,CAFE\n'))
+    dataset = read_folder(write(tmp_path, 'file,words\na.jpg,BAR 5" wide\nb.png,INN\n'))
+    assert [record.lexicon for record in dataset.records] == [("BAR", '5"', "wide"), ("INN",)]
 
 
 def test_a_row_without_a_file_is_one_warning(tmp_path: Path) -> None:

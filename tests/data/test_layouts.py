@@ -341,7 +341,7 @@ def test_frames_are_said_once(tmp_path: Path) -> None:
 
 
 def test_every_layout_says_what_it_needs() -> None:
-    assert len({reader.name for reader in READERS}) == len(READERS) == 10
+    assert len({reader.name for reader in READERS}) == len(READERS) == 11
     assert all(reader.needs for reader in READERS)
 
 

@@ -177,8 +177,10 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(OditsError, match=r"a\.safetensors is not a safetensors checkpoint, or it is damaged"):
         parse(tmp_path / "a.safetensors")
     (tmp_path / "a.pt").write_bytes(b"no")
-    for file in (tmp_path / "a.pt", checkpoint(tmp_path / "b.safetensors"), checkpoint(tmp_path / "c.safetensors")):
-        with pytest.raises(OditsError, match="names no architecture: write it in front"):
+    with pytest.raises(OditsError, match=r"a\.pt is no file of weights: it is neither safetensors nor a pickle"):
+        parse(tmp_path / "a.pt")
+    for file in (checkpoint(tmp_path / "b.safetensors"), checkpoint(tmp_path / "c.safetensors")):
+        with pytest.raises(OditsError, match=r"names no architecture, .*: write it in front"):
             parse(file)
     assert parse(f"{ARCHITECTURE}@{tmp_path / 'b.safetensors'}").kind == "clip"
 

@@ -232,7 +232,19 @@ def test_objects_of_files_are_named_by_their_paths(tmp_path: Path) -> None:
     root = fromstring(exported_files(images, "cvat")[".xml"].decode())
     assert [image.get("name") for image in root.iter("image")] == ["one/a.png", "two/a.png"]
     document = json.loads(exported_files(images, "coco")[".json"])
+    assert [image["file_name"] for image in document["images"]] == ["one/a.png", "two/a.png"]
     assert len(document["annotations"]) == 2
+
+
+def test_coco_refers_to_turned_pictures_by_their_own_names_and_upright_sizes(tmp_path: Path) -> None:
+    """https://github.com/HumanSignal/label-studio/issues/6608: width and height of a turned picture were swapped."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", SIZE[::-1]).save(tmp_path / "my caf\u00e9.v2.jpg", exif=exif)
+    found = make_detections([disc(20, 20, 9)], [1.0], ["mask"], SIZE)
+    image = ExportedImage("my caf\u00e9.v2.jpg", Image.new("RGB", SIZE), found, source=tmp_path / "my caf\u00e9.v2.jpg")
+    (told,) = json.loads(exported_files([image], "coco", prefix="pictures/")[".json"])["images"]
+    assert (told["file_name"], told["width"], told["height"]) == ("pictures/my caf\u00e9.v2.jpg", *SIZE)
 
 
 def converted(files: dict[str, bytes], folder: Path, form: str) -> Path:

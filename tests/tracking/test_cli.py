@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from odits.cli.checkpoints import app
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
-from tests.tracking.conftest import PROJECT
+from tests.tracking.conftest import PROJECT, row
+from tests.tracking.exports import Export
 
 
 def run(*arguments: str) -> Any:
@@ -55,6 +56,21 @@ def test_tables_for_people(mlflow_home: Path, export: Path) -> None:
     for command in (["list"], ["show", "SIGN-1"]):
         result = CliRunner().invoke(app, [*command, "--source", f"neptune-export:{export}"], catch_exceptions=False)
         assert result.exit_code == 0 and "SIGN-1" in result.stdout
+        if command == ["list"]:
+            assert f"neptune-export:{export}\n" in result.stdout, "it can be pasted, however narrow the terminal is"
+            assert f"{PROJECT}/SIGN-2 has none" in result.stdout
+
+
+def test_names_do_not_drive_the_terminal(mlflow_home: Path, tmp_path: Path) -> None:
+    """Names come from outside, and may hold what a terminal would obey."""
+    made = Export(tmp_path)
+    made.files().mkdir(parents=True)
+    made.write("R-1", [row("\x1b[2Jloss", "float_series", 1.0, 0), row("lost\x1b]0;title\x07", "file", "gone\0")])
+    source = ("--source", f"neptune-export:{made.root}")
+    for command in (["list", *source], ["show", "R-1", *source], ["import", *source]):
+        result = CliRunner().invoke(app, command, catch_exceptions=False)
+        assert result.exit_code == 0 and not set("\x1b\x07\0") & set(result.output), command
+        assert r"lost\x1b]0;title\x07" in result.stderr
 
 
 @pytest.mark.parametrize("width", ["20", "200"])

@@ -8,6 +8,8 @@ import zipfile
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from odits.core.errors import OditsError, StoreError
@@ -15,7 +17,7 @@ from odits.models.registry import read_metadata
 from odits.tracking.neptune_export import ExportStore
 from odits.tracking.pulling import pull
 from odits.tracking.store import StoredRun
-from tests.tracking.conftest import PROJECT, START, row
+from tests.tracking.conftest import PROJECT, SCHEMA, START, row, write_part
 from tests.tracking.exports import Export, safetensors_bytes, torch_bytes
 
 OLD = {"_use_new_zipfile_serialization": False}
@@ -132,7 +134,7 @@ def test_a_damaged_set_costs_its_own_files_only(made: Export, damage: str) -> No
     made.write("SIGN-1", items)
     run, warnings = listed(ExportStore(str(made.root)))
     assert names(run)["good"] == "torch"
-    assert len(warnings) <= 1
+    assert ["models.zip" in line and "damaged" in line for line in warnings] == [True]
 
 
 def test_an_artifact_is_a_list_and_pictures_are_no_checkpoints(made: Export) -> None:
@@ -172,7 +174,7 @@ def test_data_and_files_may_lie_apart(made: Export, tmp_path: Path) -> None:
     assert names(listed(beside)[0]) == {"best": "safetensors"}
     shutil.move(made.folder / "files", tmp_path / "elsewhere")
     run, warnings = listed(beside)
-    assert run.checkpoints == () and "name it with --files" in warnings[0]
+    assert run.checkpoints == () and "name the export's folder of files (--files)" in warnings[0] and run.problem
     apart = ExportStore(str(made.folder / "data"), str(tmp_path / "elsewhere"))
     assert names(listed(apart)[0]) == {"best": "safetensors"}
     with pytest.raises(StoreError, match="--files names"):
@@ -261,10 +263,86 @@ def test_files_that_collide_keep_their_own_names(made: Export) -> None:
     assert len(pulled) == 2
 
 
+def test_a_checkpoint_that_was_cut_off_is_named(made: Export) -> None:
+    made.write("SIGN-1", [made.neptune2("SIGN-1", "checkpoints/best", torch_bytes()[:-40])])
+    store = ExportStore(str(made.root))
+    run, warnings = listed(store)
+    said = "'checkpoints/best' is a ZIP, as checkpoints and sets of files are, and is damaged or cut off."
+    assert run.checkpoints == () and warnings == [f"Run {PROJECT}/SIGN-1, checkpoints/best: {said}"]
+    assert store.run("SIGN-1").problem == warnings[0]
+
+
+def test_paths_that_an_exporter_wrote_on_windows(made: Export) -> None:
+    item = made.neptune2("SIGN-1", "checkpoints/best", safetensors_bytes())
+    item["file_value"] = {"path": item["file_value"]["path"].replace("/", "\\")}
+    out = row("out", "file", "..\\..\\..\\secret")
+    made.write("SIGN-1", [item, out])
+    store = ExportStore(str(made.root))
+    run, warnings = listed(store)
+    assert names(run) == {"checkpoints/best": "safetensors"} and pull(store, run.checkpoints[0]).is_file()
+    assert len(warnings) == 1 and "leaves its folder and is refused" in warnings[0]
+
+
+def test_files_that_the_exporter_did_not_bring_are_named(made: Export) -> None:
+    lost = [row(f"checkpoints/{number}", "file", "") | {"file_value": None} for number in range(5)]
+    made.write("SIGN-1", [*lost, row("loss", "float_series", 1.0, 0)])
+    first = ", ".join(f"checkpoints/{number}" for number in range(3))
+    said = f"Run {PROJECT}/SIGN-1: the exporter brought no file for {first} and 2 more."
+    run, warnings = listed(ExportStore(str(made.root)))
+    assert warnings == [said] and run.metrics == {"loss": 1.0}
+    assert ExportStore(str(made.root)).run("SIGN-1").problem == said
+
+
+OTHER_TYPES: dict[str, dict[str, pa.DataType]] = {
+    "as pandas writes it": {"histogram_value": pa.null(), "string_set_value": pa.null(), "file_value": pa.null()},
+    "large texts": dict.fromkeys(("project_id", "run_id", "attribute_path", "string_value"), pa.large_string()),
+    "dictionaries": dict.fromkeys(
+        ("project_id", "run_id", "attribute_path", "attribute_type"), pa.dictionary(pa.int32(), pa.string())
+    ),
+    "small numbers": {"int_value": pa.int32(), "float_value": pa.float32()},
+    "decimals of another scale": {"step": pa.decimal128(20, 2)},
+    "wide decimals": {"step": pa.decimal256(50, 10)},
+    "whole steps": {"step": pa.int64()},
+    "moments without a zone": {"timestamp": pa.timestamp("ns"), "datetime_value": pa.timestamp("us")},
+}
+
+
+@pytest.mark.parametrize("types", list(OTHER_TYPES))
+def test_columns_of_other_types(made: Export, types: str) -> None:
+    rows = [row("loss", "float_series", 0.5, 3), row("n", "int", 3), row("s", "string", "x")]
+    path = made.write("SIGN-1", [*rows, row("sys/creation_time", "datetime", START)])
+    table = pq.read_table(path)
+    for name, kind in OTHER_TYPES[types].items():
+        at = table.schema.get_field_index(name)
+        new = pa.nulls(table.num_rows) if pa.types.is_null(kind) else table[name].cast(kind)
+        table = table.set_column(at, name, new)
+    pq.write_table(table, path)
+    store = ExportStore(str(made.root))
+    run, warnings = listed(store)
+    assert warnings == [] and run.metrics == {"loss": 0.5} and run.parameters == {"n": "3", "s": "x"}
+    assert run.started == START and [(p.step, p.value) for p in store.curves("SIGN-1")["loss"]] == [(3.0, 0.5)]
+
+
+def test_columns_that_are_missing(made: Export) -> None:
+    """Those of values are taken for empty; without one that says what its rows are a part is left out."""
+    for number, lacking in enumerate(("histogram_value", "file_value", "attribute_type")):
+        path = made.write(f"SIGN-{number}", [row("loss", "float_series", 0.5, 3)])
+        pq.write_table(pq.read_table(path).drop_columns([lacking]), path)
+    pq.write_table(pq.read_table(path).slice(0, 0), made.data() / "SIGN-9-00_part_0.parquet")
+    listing = ExportStore(str(made.root)).list()
+    assert [(run.id, run.metrics) for run in listing.runs] == [
+        (f"{PROJECT}/SIGN-{number}", {"loss": 0.5}) for number in (0, 1)
+    ]
+    assert [line.partition("left out: ")[2] for line in listing.warnings] == [
+        "it lacks the column attribute_type.",
+        "it lacks the column attribute_type.",
+    ]
+    pq.write_table(SCHEMA.empty_table(), made.data() / "SIGN-9-00_part_0.parquet")
+    assert ExportStore(str(made.root)).list().warnings[-1].endswith("is left out: it holds no rows.")
+
+
 def test_rows_of_another_run_are_left_out(made: Export) -> None:
     path = made.write("SIGN-1", [row("loss", "float_series", 1.0, 0)])
-    from tests.tracking.conftest import write_part
-
     write_part(path, [row("loss", "float_series", 1.0, 0), row("loss", "float_series", 9.0, 1, run="SIGN-2")])
     run, warnings = listed(ExportStore(str(made.root)))
     assert run.metrics == {"loss": 1.0} and "1 rows of another run" in warnings[0]

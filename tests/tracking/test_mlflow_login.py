@@ -6,9 +6,8 @@ import base64
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +16,7 @@ import pytest
 from odits.core.errors import StoreError
 from odits.tracking.sources import make_tracker, open_store
 from odits.tracking.store import TrackingError
+from tests.loopback import serving
 
 USER, PASSWORD, TOKEN = "ada", "hunter2-is-secret", "token-that-is-secret"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -62,10 +62,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Server, "asked", [])
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+    with serving(Server) as address:
+        yield address
 
 
 @pytest.mark.parametrize(

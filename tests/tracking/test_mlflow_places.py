@@ -7,6 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from odits.tracking.mlflow_artifacts import store_of
 from odits.tracking.mlflow_client import local_database, open_mlflow
 from odits.tracking.pulling import pull
 from odits.tracking.sources import open_store
+from tests.loopback import serving
 
 Make = Callable[[float], Path]
 
@@ -116,6 +118,54 @@ def test_silent_places_cost_five_seconds_together(
     assert time.monotonic() - began < 3
     assert found[good].checkpoints
     assert all("does not answer within 1 s" in found[run].problem for run in gone)
+
+
+@pytest.fixture
+def slow(weights: Make) -> Iterator[str]:
+    """The address of an artifact server that takes two seconds for each list of files."""
+    content = weights(1.0).read_bytes()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = content
+            if "?" in self.path or not self.path.endswith("best.safetensors"):
+                time.sleep(2)
+                one = {"path": "best.safetensors", "is_dir": False, "file_size": len(content)}
+                answer = json.dumps({"files": [one]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with serving(Slow) as address:
+        yield f"{address}/api/2.0/mlflow-artifacts/artifacts/signs"
+
+
+@pytest.mark.slow
+def test_a_slow_place_is_waited_for_where_one_run_is_asked_for(
+    mlflow_home: Path, weights: Make, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_artifacts, "SILENT_S", 1.0)
+    run = make_run(open_mlflow().client, "slow", slow)
+    (listed,) = open_store().list().runs
+    assert "does not answer within 1 s; `odits checkpoints show RUN` waits longer" in listed.problem
+    shown = open_store().run(run)
+    assert [item.name for item in shown.checkpoints] == ["best.safetensors"] and not shown.problem
+    store = open_store()
+    assert file_digest(pull(store, store.find(f"{run}/best.safetensors"))) == file_digest(weights(1.0))
+
+
+@pytest.mark.slow
+def test_a_silent_place_ends_the_pull_of_one_run_with_a_sentence(
+    mlflow_home: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_artifacts, "PATIENT_S", 2.0)
+    run = make_run(open_mlflow().client, "gone", silent)
+    with pytest.raises(StoreError, match="does not answer within 2 s"):
+        open_store().find(run)
 
 
 def test_a_place_that_refuses_is_not_asked_for_each_of_its_runs(mlflow_home: Path) -> None:

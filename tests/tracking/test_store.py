@@ -42,7 +42,7 @@ def test_a_checkpoint_by_path_name_stem_or_as_the_only_one() -> None:
         (("a.pt", "b.pt"), "", "Run r1 has several such checkpoints: name one of a.pt, b.pt."),
         (("x/a.pt", "y/a.pt"), "a", "Run r1 has several such checkpoints: name one of x/a.pt, y/a.pt."),
         (("a.pt",), "c", "Run r1 has no checkpoint 'c'; it has a.pt."),
-        ((), "", "Run r1 has no checkpoint ''; it has none."),
+        ((), "", "Run r1 has no checkpoint."),
     ],
 )
 def test_no_or_several_checkpoints_are_one_sentence(names: tuple[str, ...], name: str, said: str) -> None:

@@ -21,10 +21,11 @@ from open_clip.pretrained import get_pretrained_cfg
 
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
-from odits.core.model_folders import CONFIG, CONFIGS, part_names
+from odits.core.model_folders import CONFIG, CONFIGS, cached_file, part_names
 from odits.core.progress import Progress
 from odits.models.clip_references import HUB, cached_snapshot
-from odits.models.layouts import HF_CONFIG, OPEN_CLIP_CONFIG, WEIGHT_FILES, read_config, read_folder
+from odits.models.folders import read_folder
+from odits.models.layouts import HF_CONFIG, HF_FILES, OPEN_CLIP_CONFIG, WEIGHT_FILES, read_config
 
 PRETRAINED_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 BESIDE = ("preprocessor_config.json",)
@@ -58,7 +59,7 @@ def cached_pretrained(architecture: str, tag: str) -> Path | None:
         OditsError: open_clip names no place to get them from.
     """
     repository, names = _pretrained(architecture, tag)
-    return next((path for name in names if (path := _cached(repository, name)) is not None), None)
+    return next((path for name in names if (path := cached_file(repository, name)) is not None), None)
 
 
 def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = None) -> Path:
@@ -103,13 +104,13 @@ def fetch_repository(hub: str, progress: Progress | None = None) -> Path:
         OditsError: it is neither in the cache nor to be had, in a sentence that says why.
     """
     config = _fetch_first(hub, (OPEN_CLIP_CONFIG, HF_CONFIG), hub, None)
-    names = WEIGHT_FILES if config.name == OPEN_CLIP_CONFIG else WEIGHT_FILES[3:]
+    names = WEIGHT_FILES if config.name == OPEN_CLIP_CONFIG else HF_FILES
     described = read_config(config).get("model_cfg") or {}
     others = TOKENIZER_FILES if described.get("text_cfg", {}).get("hf_tokenizer_name") else BESIDE
     for name in others:
         with suppress(_AbsentError):
             _fetch(hub, name, hub, None)
-    _fetch_first(hub, names, hub, progress)
+    _fetch_weights(hub, names, hub, progress)
     return config.parent
 
 
@@ -130,10 +131,15 @@ def fetch_folder(hub: str, names: Sequence[str], what: str, progress: Progress |
         with suppress(_AbsentError):
             if name != CONFIG:
                 _fetch(hub, name, what, None)
+    return _fetch_weights(hub, names, what, progress).parent
+
+
+def _fetch_weights(hub: str, names: Sequence[str], what: str, progress: Progress | None) -> Path:
+    """Return the first of these files that there is; the parts that an index names are fetched with it."""
     weights = _fetch_first(hub, names, what, progress)
     for part in part_names(weights):
         _fetch_first(hub, (part,), what, progress)
-    return weights.parent
+    return weights
 
 
 # One file.
@@ -142,21 +148,13 @@ def fetch_folder(hub: str, names: Sequence[str], what: str, progress: Progress |
 def _fetch_first(hub: str, names: Sequence[str], what: str, progress: Progress | None) -> Path:
     """Return the first of these files that there is: of those in the cache, else of those of the hub."""
     for name in names:
-        cached = _cached(hub, name)
+        cached = cached_file(hub, name)
         if cached is not None:
             return _verified(cached, what)
     for name in names:
         with suppress(_AbsentError):
             return _fetch(hub, name, what, progress)
     raise OditsError(f"{what} can't be loaded: {hub} holds none of {', '.join(names)}.")
-
-
-def _cached(hub: str, name: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache  # deferred: it reads its settings when it is imported
-
-    repository, _, revision = hub.partition("@")
-    found = try_to_load_from_cache(repository, name, revision=revision or None)
-    return Path(found) if isinstance(found, str) and Path(found).is_file() else None
 
 
 def _fetch(hub: str, name: str, what: str, progress: Progress | None) -> Path:

@@ -14,17 +14,12 @@ from typing import Any
 import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed, resize_text_pos_embed
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from odits.core.errors import OditsError
-from odits.core.formats import file_format
-from odits.core.pickles import converted
-from odits.models.layouts import TRANSPOSED, is_hugging_face, open_clip_name, plain_names
+from odits.core.weights import not_finite, read_tensors
+from odits.models.layouts import NAMED, TRANSPOSED, is_hugging_face, open_clip_name, plain_names
 
-NAMED = 5
-"""How many names a message lists."""
 # Buffers that some versions store, and that hold nothing learned.
 _BUFFERS = re.compile(
     r"(^|\.)(attn_mask|position_ids|num_batches_tracked|n_averaged|input_resolution|context_length|vocab_size)$"
@@ -33,32 +28,6 @@ _BUFFERS = re.compile(
 
 class ForeignWeightsError(ValueError):
     """Weights that are not those of the model; the message is a clause that names what does not fit."""
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a file of weights as they are.
-
-    A pickle is converted in a child process first, once; nothing in it is run.
-
-    Args:
-        path: safetensors, or what torch.save or torch.jit.save wrote.
-
-    Raises:
-        OditsError: the file is absent, damaged, or holds code or anything but one model's weights.
-    """
-    if not path.is_file():
-        raise OditsError(f"There is no file {path}.")
-    try:
-        kind = "safetensors" if path.suffix == ".safetensors" else file_format(path)
-        if kind in ("", "zip", "other-pickle"):
-            what = "a ZIP of something else" if kind == "zip" else "neither safetensors nor a pickle of tensors"
-            raise OditsError(f"{path.name} is no file of weights: it is {what}, or it is damaged.")
-        state = load_file(path if kind == "safetensors" else converted(path))
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise OditsError(f"{path.name} is damaged, or does not fit into memory.") from error
-    if not state:
-        raise OditsError(f"{path.name} holds no weights.")
-    return state
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -92,12 +61,10 @@ def checked(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ForeignWeightsError: one holds NaN or Inf.
     """
-    found = {}
-    for name, value in state.items():
-        tensor = value.float() if value.is_floating_point() else value
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ForeignWeightsError(f"{name} holds NaN or Inf")
-        found[name] = tensor
+    found = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    hurt = not_finite(found)
+    if hurt:
+        raise ForeignWeightsError(f"{hurt} holds NaN or Inf")
     return found
 
 
@@ -178,7 +145,10 @@ def _resize_positions(model: nn.Module, state: dict[str, Tensor], own: Mapping[s
             continue
         if resize is resize_pos_embed and round((len(theirs) - 1) ** 0.5) ** 2 != len(theirs) - 1:
             continue  # not the cells of a square, which is all that open_clip resizes
-        resize(state, model)
+        try:
+            resize(state, model)
+        except (RuntimeError, ValueError, ZeroDivisionError) as error:  # an image size of 0, say
+            raise ForeignWeightsError(f"{name} can't be resized to {_shape(mine)}") from error
 
 
 def _differing_names(missing: list[str], foreign: list[str], count: int) -> str:

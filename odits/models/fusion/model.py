@@ -15,11 +15,11 @@ from torch import Tensor
 
 from odits.core.errors import OditsError
 from odits.core.files import file_digest, sha256_of
+from odits.core.weights import read_tensors, require_finite
 from odits.data import Vocabulary
 from odits.data.predictions import Segmenter, View, WordPrediction
 from odits.models.clip.loading import clip_from_state, recorded_options
 from odits.models.clip.model import ClipModel
-from odits.models.clip.state_dicts import read_tensors
 from odits.models.fusion.inputs import InputEncoder, ObjectEmbeddings, ObjectEncoder, OditsInput, collate, lexicon_table
 from odits.models.fusion.layers import EnhancedText
 from odits.models.fusion.network import Odits, OditsOutput
@@ -183,6 +183,7 @@ def load_odits(
     ref = parse(reference, "odits")
     path, metadata = ref.weights, ref.header
     state = read_tensors(path)
+    require_finite(state, path.name)
     try:
         network = Odits(OditsConfig(**json.loads(metadata["parts"])), 1.0)
         network.load_state_dict(_strip_prefix(state, "odits."))

@@ -6,7 +6,6 @@ are laid out as a CTC recogniser would have them, a blank between any two letter
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
+from odits.core.weights import read_tensors, require_finite
 from odits.models.reading.alphabet import BLANK, SPACE, SYMBOLS, Folding
 from odits.models.reading.text_windows import gaps
 
@@ -115,20 +115,22 @@ def _load(weights: Path | None) -> Any:
         from doctr.models import vitstr_small
     except (ImportError, OSError) as error:
         raise OditsError("ViTSTR needs docTR: pip install -r requirements-doctr.txt.") from error
+    model = vitstr_small(pretrained=False)
     if weights is None:
+        from doctr.utils.data import download_from_url
+
         try:
-            return vitstr_small(pretrained=True).eval()
+            weights = Path(download_from_url(model.cfg["url"], cache_subdir="models"))  # checked by its digest
         except Exception as error:  # urllib's, ssl's and docTR's own errors: all mean that the weights are not here
             raise OditsError(
                 "ViTSTR's weights are not on this machine and can't be downloaded: name a file, spotting:vitstr:FILE."
             ) from error
-    import torch
-
     if not weights.is_file():
         raise OditsError(f"There are no weights of ViTSTR at {weights}.")
-    model = vitstr_small(pretrained=False)
+    state = read_tensors(weights)
+    require_finite(state, weights.name)
     try:
-        model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        model.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
         raise OditsError(f"{weights.name} does not hold the weights of docTR's ViTSTR-Small.") from error
     return model.eval()

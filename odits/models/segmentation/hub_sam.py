@@ -16,7 +16,8 @@ import numpy as np
 from odits.core.device import check_device, resolve_device
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
-from odits.core.model_folders import CONFIG, CONFIGS, parts_of, read_config
+from odits.core.model_folders import CONFIG, CONFIGS, implausible, parts_of, read_config
+from odits.core.weights import excess, read_tensors, require_finite
 from odits.models.reference import ModelRef
 from odits.models.segmentation.parameters import EXACT, Sam3Parameters, SamParameters
 from odits.models.segmentation.sam_weights import stored_digest
@@ -151,7 +152,7 @@ def _load(ref: ModelRef, part: Part, device: str) -> HubNetwork:
     config = _part_of_config(ref, part)
     names = _CLASSES[ref.family, part]
     try:
-        kinds = [getattr(transformers, name) for name in names[:2]]
+        network, described = (getattr(transformers, name) for name in names[:2])
         prepare = getattr(transformers, names[2], None) or getattr(transformers, f"{names[2]}Fast")
     except AttributeError as error:
         raise OditsError(
@@ -160,8 +161,13 @@ def _load(ref: ModelRef, part: Part, device: str) -> HubNetwork:
     state = _part_of_state(ref, part)
     with _quiet(transformers):
         try:
-            model, said = kinds[0].from_pretrained(
-                None, config=kinds[1](**config), state_dict=state, dtype=torch.float32, output_loading_info=True
+            settings = described(**config)
+            with torch.device("meta"):
+                larger = excess(network(settings), state)
+            if larger:
+                raise OditsError(f"{ref.name} cannot be loaded: {larger}.")
+            model, said = network.from_pretrained(
+                None, config=settings, state_dict=state, dtype=torch.float32, output_loading_info=True
             )
         except OditsError:
             raise
@@ -185,6 +191,9 @@ def _load(ref: ModelRef, part: Part, device: str) -> HubNetwork:
 def _part_of_config(ref: ModelRef, part: Part) -> dict[str, Any]:
     """Return the fields of a network's configuration; those of a whole SAM 3 name both networks."""
     config = read_config(dict(ref.header))
+    wrong = implausible(config)
+    if wrong:
+        raise OditsError(f"{ref.name} cannot be loaded: its {CONFIG} describes no model, {wrong}.")
     kind = config.get("model_type")
     if kind == "sam3_video":
         config = config.get("detector_config" if part == "text" else "tracker_config") or {}
@@ -198,15 +207,8 @@ def _part_of_config(ref: ModelRef, part: Part) -> dict[str, Any]:
 
 def _part_of_state(ref: ModelRef, part: Part) -> Mapping[str, Tensor]:
     """Return the tensors of a network by the names that it has for them."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    state: dict[str, Tensor] = {}
-    try:
-        for path in parts_of(ref.weights):
-            state |= load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise OditsError(f"{ref.weights.name} of {ref.name} is not a safetensors file, or it is damaged.") from error
+    state = read_tensors(ref.weights)
+    require_finite(state, ref.weights.name)
     if not any(name.startswith("detector_model.") for name in state):
         return state
     if part == "text":

@@ -6,10 +6,8 @@ of weights: so the digest and the architecture of every file that was loaded onc
 
 from __future__ import annotations
 
-import pickle
 import re
 import threading
-import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from odits.core.device import check_device, resolve_device
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
+from odits.core.model_folders import parts_of
 from odits.core.store import JSON, Store, make_key
+from odits.core.weights import read_tensors, require_finite, weights_digest
 from odits.models.segmentation.parameters import EXACT, SamParameters
 
 if TYPE_CHECKING:  # a SAM that is known already is named without torch
@@ -46,11 +46,11 @@ class LoadedSam:
 def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
     """Load a SAM.
 
-    The architecture is read from the shapes of the weights, so that a file's name cannot mislead. A pickle is opened
-    with weights_only=True: tensors and nothing else.
+    The architecture is read from the shapes of the weights, so that a file's name cannot mislead. A pickle is converted
+    in a child process first, once.
 
     Args:
-        path: a .pth or .safetensors file.
+        path: a .pth or .safetensors file, or the index of several.
         device: where the model goes.
 
     Raises:
@@ -58,38 +58,16 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
     """
     if not path.is_file():
         raise OditsError(f"There are no SAM weights at {path}.")
-    state = with_own_names(_read(path))
+    stored = read_tensors(path)
+    require_finite(stored, path.name)  # by the names that the file has
+    state = with_own_names(stored)
     try:
         model, architecture = _build(state)
         model.load_state_dict(state, strict=True, assign=True)
     except (KeyError, RuntimeError, IndexError, ZeroDivisionError, ValueError) as error:
         raise OditsError(f"{path.name} does not hold the weights of a Segment Anything Model.") from error
     model.requires_grad_(False)
-    return LoadedSam(model.float().eval().to(device), architecture, file_digest(path))
-
-
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    import torch
-
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            loaded: Any = load_file(path)
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError as error:
-        raise OditsError(f"{path.name} does not fit into this machine's memory.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise OditsError(f"{path.name} is not a weights file, or it is damaged: please download it again.") from error
-    except Exception as error:
-        # safetensors has an error class of its own; whatever else a broken file provokes is the file's fault, too.
-        raise OditsError(f"{path.name} cannot be read as a weights file.") from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("model"), dict):
-        loaded = loaded["model"]  # training scripts save the model beside the optimizer
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise OditsError(f"{path.name} does not hold the weights of a Segment Anything Model.")
-    return loaded
+    return LoadedSam(model.float().eval().to(device), architecture, weights_digest(path))
 
 
 _HUB_NAMES = (
@@ -269,7 +247,9 @@ def _known(path: Path) -> dict[str, Any]:
 def _identity_key(path: Path) -> str:
     """Return a key that tells a file from what it was before a change; the same for all files that are not there."""
     try:
-        status = path.stat()
-    except OSError:
+        parts = [part.stat() for part in parts_of(path)]
+    except (OSError, OditsError):
         return make_key(path="")
-    return make_key(path=str(path.resolve()), size=status.st_size, modified=status.st_mtime_ns)
+    stamp = {"path": str(path.resolve()), "size": parts[0].st_size, "modified": parts[0].st_mtime_ns}
+    others = [[part.st_size, part.st_mtime_ns] for part in parts[1:]]
+    return make_key(**stamp, parts=others) if others else make_key(**stamp)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from odits.core import downloads
 from odits.core.errors import OditsError
-from odits.core.model_folders import PICKLE, SHARDS, WEIGHTS
+from odits.core.model_folders import weight_names
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
 from odits.models.reference import ModelRef, parse
@@ -146,6 +146,5 @@ def fetched_sam(ref: ModelRef, progress: Progress | None = None) -> ModelRef:
         return ref
     from odits.models.clip.hub import fetch_folder
 
-    names = (WEIGHTS, SHARDS, PICKLE) if ref.family == "sam" else (WEIGHTS, SHARDS)
-    fetch_folder(ref.tag, names, ref.name, progress)
+    fetch_folder(ref.tag, weight_names(pickles=ref.family == "sam"), ref.name, progress)
     return parse(ref.reference, "segmenter")

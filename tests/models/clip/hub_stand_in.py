@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.loopback import HERE
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = 10_000
@@ -26,22 +27,12 @@ class HubStandIn(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(HERE, _Handler)
         self.files: dict[str, bytes] = {}
         self.status, self.error_code = 200, ""
         self.cut_after: int | None = None
         self.damaged = False
         self.asked: list[tuple[str, str, str | None]] = []
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
-
-    def __enter__(self) -> HubStandIn:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
 
     def handle_error(self, *_: object) -> None:
         """A client that hangs up is part of these tests."""

@@ -23,6 +23,7 @@ from odits.models.clip import hub
 from odits.models.clip.hub import cached_references, fetch_pretrained, fetch_repository
 from odits.models.clip.loading import load_clip
 from odits.models.registry import fetch, from_settings, is_here, parse, to_settings
+from tests.loopback import running
 from tests.models.clip.hub_stand_in import COMMIT, HubStandIn
 
 TINY = "hf-hub:signs/tiny"
@@ -45,18 +46,19 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights: bytes) -> Iterator[HubStandIn]:
-    with HubStandIn() as running:
-        running.files = {
+    hub = HubStandIn()
+    with running(hub):
+        hub.files = {
             "signs/tiny/open_clip_config.json": json.dumps({"model_cfg": CONFIG, "preprocess_cfg": {}}).encode(),
             "signs/tiny/open_clip_model.safetensors": weights,
             "laion/CLIP-ViT-B-32-laion2B-s34B-b79K/open_clip_model.safetensors": b"x" * 50_000,
         }
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, running.url)
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-        yield running
+        yield hub
 
 
 def refusal(reference: str = TINY) -> str:

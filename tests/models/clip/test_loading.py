@@ -92,7 +92,7 @@ def test_another_architecture_by_file(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("a.safetensors", b"not tensors", "not a safetensors checkpoint"),
-        ("a.pt", b"not a pickle", "names no architecture"),
+        ("a.pt", b"not a pickle", "is no file of weights"),
         ("absent.safetensors", None, "There is no checkpoint"),
     ],
 )

@@ -13,6 +13,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file, save_file
 
 from benchmarks.ways_in import (
@@ -111,6 +112,81 @@ def test_a_transformers_folder_of_another_activation(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(OditsError, match="open_clip builds no CLIP with the activation gelu"):
         parse(tmp_path)
+
+
+@pytest.mark.parametrize("safe", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_folder_whose_weights_lie_in_several_files(tmp_path: Path, safe: bool) -> None:
+    """huggingface/transformers#13548 and after: what `save_pretrained` makes of a large model."""
+    theirs = write_hugging_face(tmp_path, TINY)
+    whole = load_clip(str(tmp_path), "cpu")
+    (tmp_path / "model.safetensors").unlink()
+    save_torch_state_dict(theirs.state_dict(), tmp_path, max_shard_size="4MB", safe_serialization=safe)
+    ref = parse(tmp_path)
+    assert ref.path is not None and ref.path.name.endswith(".index.json")
+    assert transformers_difference(tmp_path, theirs) < 1e-5
+    parted = load_clip(ref, "cpu")
+    assert largest(whole.model, parted.model) == 0 and ref.describes(parted.checkpoint)
+    assert parse(ref.path).architecture == ref.architecture
+    part = sorted(tmp_path.glob("*-00002-of-*"))[0]
+    part.unlink()
+    with pytest.raises(OditsError, match=rf"A part of the weights is missing in {tmp_path.name}: {part.name}"):
+        load_clip(str(tmp_path), "cpu")
+
+
+WRONG_CONFIGS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"model_cfg": {"embed_dim": 24, "vision_cfg": IMAGE | {"layers": 10**6}, "text_cfg": TEXT}},
+        "layers is 1000000",
+    ),
+    ({"model_cfg": {"embed_dim": 24, "vision_cfg": IMAGE | {"width": "x"}, "text_cfg": TEXT}}, "open_clip can't build"),
+    (
+        {"model_cfg": {"embed_dim": 24, "vision_cfg": IMAGE | {"image_size": 0}, "text_cfg": TEXT}},
+        "can't be resized",
+    ),
+    (
+        {"model_cfg": {"embed_dim": 1 << 20, "vision_cfg": IMAGE, "text_cfg": TEXT}},
+        "describes .* parameters, and",
+    ),
+    ({"model_cfg": {"embed_dim": 24, "vision_cfg": 3, "text_cfg": TEXT}}, "describes no model"),
+    ({"model_cfg": CONFIGS[TINY], "preprocess_cfg": {"mean": [1, 2]}}, r"its mean for preparing images is \[1, 2\]"),
+    ({"model_cfg": CONFIGS[TINY], "preprocess_cfg": {"std": [1, 0, 1]}}, "its std for preparing images"),
+    ({"model_cfg": CONFIGS[TINY], "preprocess_cfg": {"interpolation": "x"}}, "its interpolation for preparing images"),
+]
+
+
+@pytest.mark.parametrize(("config", "said"), WRONG_CONFIGS)
+def test_a_folders_configuration_is_not_believed(config: dict, said: str, tmp_path: Path, plain: dict) -> None:
+    """Nothing is built before its size is known to be that of the weights: layers without end filled all memory."""
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    save_file(plain, tmp_path / "model.safetensors")
+    with pytest.raises(OditsError, match=said) as found:
+        load_clip(str(tmp_path), "cpu")
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("config", [{"embed_dim": 24, "vision_cfg": 3, "text_cfg": TEXT}, {"layers": 1e9}])
+def test_a_headers_configuration_is_not_believed(config: dict, tmp_path: Path, plain: dict) -> None:
+    header = {"architecture": "custom-x", "model_cfg": json.dumps(config)}
+    save_file(plain, tmp_path / "a.safetensors", header)
+    with pytest.raises(OditsError, match=r"does not hold weights of custom-x: its configuration describes"):
+        load_clip(str(tmp_path / "a.safetensors"), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"text_config": [1], "vision_config": "x"}, "does not hold weights of"),
+        ({"text_config": {"hidden_act": ["gelu"]}}, "builds no CLIP with the activation"),
+        ({"vision_config": {"layer_norm_eps": []}}, "layer norms have an epsilon"),
+        ({"vision_config": {"hidden_size": None}}, "describes no model"),
+        ({"vision_config": {"num_hidden_layers": 1e30}}, "describes no model: num_hidden_layers is 1e"),
+    ],
+)
+def test_a_transformers_configuration_is_not_believed(change: dict, said: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"} | change))
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(OditsError, match=said):
+        load_clip(str(tmp_path), "cpu")
 
 
 def test_an_open_clip_folder(tmp_path: Path, model: Any, plain: dict[str, torch.Tensor]) -> None:
@@ -321,6 +397,21 @@ def test_a_file_without_an_architecture(tmp_path: Path) -> None:
     assert ref.clip_checkpoint("a" * 64) == parse(f"ViT-B-32-256@{ref.path}").clip_checkpoint("a" * 64)
     with pytest.raises(OditsError, match=r"fits ViT-B-32 and ViT-B-32-quickgelu, .*as in ViT-B-32@ViT-B-32\."):
         parse(tmp_path / "ViT-B-32.safetensors")
+
+
+@pytest.mark.slow
+def test_a_pickle_without_an_architecture(tmp_path: Path, model: Any, plain: dict[str, torch.Tensor]) -> None:
+    """As a safetensors file is known by its shapes; what is fitting several is asked for, by name."""
+    state = {key: torch.zeros(()).expand(shape) for key, shape in shapes_of("RN50").items()}
+    torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "epoch 1.pt")
+    with pytest.raises(OditsError, match=r"epoch 1.pt fits RN50 and RN50-quickgelu, .* as in RN50@epoch 1\.pt\."):
+        parse(tmp_path / "epoch 1.pt")
+    torch.save({"state_dict": {f"module.{key}": value for key, value in plain.items()}}, tmp_path / "epoch 1.pt")
+    with pytest.raises(OditsError, match=r"names no architecture, and its weights \(.*\) have the shapes of none"):
+        parse(tmp_path / "epoch 1.pt")  # an architecture that a test added is not among open_clip's files
+    torch.save({"a.lora_A.weight": torch.zeros(2)}, tmp_path / "adapter.bin")
+    with pytest.raises(OditsError, match=r"adapter.bin is no CLIP model: it holds a LoRA adapter"):
+        parse(tmp_path / "adapter.bin")
 
 
 def write_header(path: Path, state: dict[str, torch.Tensor]) -> None:

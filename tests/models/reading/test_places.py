@@ -44,9 +44,7 @@ def test_words_compete_for_their_place_alone() -> None:
 
 def test_a_word_in_no_list_is_less_probable_than_a_listed_one() -> None:
     places = find_places([line("HOTEL")])
-    listed, read = (
-        EVEN.rows(find_candidates(places, Lexicon(["HOTEL"]), count), 1, 1)[0, 0] for count in (1, 0)
-    )
+    listed, read = (EVEN.rows(find_candidates(places, Lexicon(["HOTEL"]), count), 1, 1)[0, 0] for count in (1, 0))
     assert listed > read > 0
 
 

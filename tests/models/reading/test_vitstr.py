@@ -101,6 +101,11 @@ def test_other_files_are_one_sentence(weights: Path, tmp_path: Path) -> None:
         Vitstr(tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("no weights")
     torch.save({"some": torch.zeros(3)}, tmp_path / "other.pt")
-    for name in ("text.pt", "other.pt"):
-        with pytest.raises(OditsError, match=f"{name} does not hold"):
+    torch.save({"some": torch.full((3,), torch.nan)}, tmp_path / "nan.pt")
+    for name, said in (
+        ("text.pt", "is no file of weights"),
+        ("other.pt", "does not hold"),
+        ("nan.pt", "is refused: some holds NaN or Inf"),
+    ):
+        with pytest.raises(OditsError, match=f"{name} {said}"):
             Vitstr(tmp_path / name)

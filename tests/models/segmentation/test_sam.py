@@ -196,6 +196,7 @@ def test_wrong_files_are_one_sentence(weights: Path, tmp_path: Path) -> None:
     partly = dict(small_sam().state_dict())
     partly.popitem()
     torch.save(partly, tmp_path / "partly.pth")
+    torch.save(small_sam().state_dict() | {"image_encoder.pos_embed": torch.tensor(torch.nan)}, tmp_path / "nan.pth")
     for path in [*sorted(tmp_path.iterdir()), tmp_path / "absent.pth"]:
         with pytest.raises(OditsError) as caught:
             load_segmenter(f"sam:{path}", device="cpu")

@@ -7,14 +7,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from tests.loopback import serving
 from tests.models.segmentation.small_hub_sam import write_small_sam2
 from tests.models.segmentation.test_sam2 import scene
 
@@ -74,11 +74,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, type[Hu
         folder = write_small_sam2(tmp_path_factory.mktemp("hub") / "small")
         asked: ClassVar[list[str]] = []
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", Answers
-    server.shutdown()
-    server.server_close()
+    with serving(Answers) as address:
+        yield address, Answers
 
 
 def objects(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+import json
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from huggingface_hub import save_torch_state_dict
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from odits.core.errors import OditsError
 from odits.models import reference
@@ -25,11 +26,15 @@ from odits.models.segmentation.sam import SamSegmenter
 from odits.models.segmentation.sam_weights import load_sam
 from odits.models.segmentation.segmenters import load_segmenter
 from odits.objects.detections import masks_of
+from tests.loopback import serving
 from tests.models.segmentation.small_hub_sam import write_small_hub_sam, write_small_sam2, write_small_sam3
 from tests.models.segmentation.small_sam import write_small_sam
 from tests.models.segmentation.test_sam2 import scene
 
 FEW = {"points_per_side": 2, "points_per_batch": 4, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+
+CROPS = {"points_per_side": 16, "points_per_batch": 64, "crop_n_layers": 4, "crop_n_points_downscale_factor": 2}
+"""340 crops, of which most pictures below have fewer pixels; in the smallest a point each."""
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +89,68 @@ def test_a_folder_is_a_segmenter_with_the_fast_decoder(folder: Path, tmp_path: P
     assert np.array_equal(masks_of(found), masks_of(again))
 
 
+@pytest.mark.parametrize("safe", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_folder_whose_weights_lie_in_several_files(folder: Path, tmp_path: Path, safe: bool) -> None:
+    state = load_file(folder / "model.safetensors")
+    save_torch_state_dict(state, tmp_path, max_shard_size="400KB", safe_serialization=safe)
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    ref = parse(f"sam:{tmp_path}")
+    assert ref.weights.name.endswith(".index.json") and ref.ready
+    whole, parted = load_sam(folder / "model.safetensors"), load_sam(ref.weights)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, parted.model.state_dict()[name])
+    before = load_segmenter(ref, SamParameters(**FEW), "cpu")
+    part = sorted(tmp_path.glob("*-00002-of-*"))[0]
+    if safe:  # another part is another SAM
+        changed = {name: value + 1 for name, value in load_file(part).items()}
+        save_file(changed, part)
+        assert load_segmenter(ref, SamParameters(**FEW), "cpu").key != before.key  # type: ignore[attr-defined]
+    part.unlink()
+    with pytest.raises(OditsError, match=rf"A part of the weights is missing in {tmp_path.name}: {part.name}"):
+        load_segmenter(f"sam:{tmp_path}", device="cpu")
+
+
+def test_a_sam_2_in_several_files(tmp_path: Path) -> None:
+    whole = write_small_sam2(tmp_path / "whole")
+    parts = tmp_path / "parts"
+    transformers.Sam2Model.from_pretrained(whole).save_pretrained(parts, max_shard_size="100KB")
+    assert len(list(parts.glob("*.safetensors"))) > 2
+    image = scene(60, 40)
+    found = [load_segmenter(f"sam2:{one}", SamParameters(**FEW), "cpu").segment(image) for one in (whole, parts)]
+    assert len(found[0]) > 0 and np.array_equal(masks_of(found[0]), masks_of(found[1]))
+
+
+def test_layers_without_end_are_not_built(tmp_path: Path) -> None:
+    folder = write_small_sam2(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["mask_decoder_config"]["num_hidden_layers"] = 10**12
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(OditsError, match=r"config\.json describes no model, num_hidden_layers is 1000000000000\."):
+        load_segmenter(f"sam2:{folder}", SamParameters(**FEW), "cpu").segment(scene(40, 40))
+
+
+def test_a_network_far_larger_than_its_weights_is_not_built(tmp_path: Path) -> None:
+    folder = write_small_sam2(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["backbone_config"] |= {"hidden_size": 200_000, "embed_dim_per_stage": [200_000] * 4}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(OditsError, match=r"describes [\d,]{12,} parameters, and there are \d{2,3},\d{3}\."):
+        load_segmenter(f"sam2:{folder}", SamParameters(**FEW), "cpu").segment(scene(40, 40))
+
+
+def test_numbers_that_are_none_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
+    for family, source in (("sam", folder), ("sam2", write_small_sam2(tmp_path / "sam2"))):
+        state = load_file(source / "model.safetensors")
+        name = next(iter(state))
+        state[name].view(-1)[-1] = torch.nan
+        hurt = tmp_path / f"hurt-{family}"
+        hurt.mkdir()
+        (hurt / "config.json").write_text((source / "config.json").read_text())
+        save_file(state, hurt / "model.safetensors")
+        with pytest.raises(OditsError, match=rf"model.safetensors is refused: {name} holds NaN or Inf\."):
+            load_segmenter(f"{family}:{hurt}", SamParameters(**FEW), "cpu").segment(scene(40, 40))
+
+
 def test_references(folder: Path, tmp_path: Path, home: Path) -> None:
     ref = parse(f"sam:{folder}")
     assert ref.path == folder / "model.safetensors" and ref.ready and ref.is_sam and ref.family == "sam"
@@ -105,7 +172,7 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> dict[s
         "sam, approximate": (f"sam:{folder}", SamParameters(**FEW, mode="approximate")),
         "sam, crops": (f"sam:{folder}", SamParameters(**FEW, crop_n_layers=1)),
         "sam2": (f"sam2:{write_small_sam2(place / 'sam2')}", SamParameters(**FEW)),
-        "sam2, crops": (f"sam2:{place / 'sam2'}", SamParameters(**FEW | {"points_per_side": 16}, crop_n_layers=4)),
+        "sam2, crops": (f"sam2:{place / 'sam2'}", SamParameters(**FEW | CROPS)),
         "sam3": (f"sam3:{sam3}", Sam3Parameters(**FEW)),
         "sam3, text": (f"sam3:{sam3}", Sam3Parameters(text="sign", text_threshold=0.01)),
     }
@@ -114,11 +181,12 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> dict[s
 SIZES = [(3, 40), (40, 3), (200, 10), (10, 200), (1, 1), (3, 3), (3000, 1)]
 
 
+KINDS = ["embedded", "sam", "sam, approximate", "sam, crops", "sam2", "sam3", "sam3, text"]
+FOR_CROPS = [("sam2, crops", size) for size in ((3, 40), (1, 1))]  # many crops, and each takes its time
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    "which", ["embedded", "sam", "sam, approximate", "sam, crops", "sam2", "sam2, crops", "sam3", "sam3, text"]
-)
+@pytest.mark.parametrize(("which", "size"), [*((kind, size) for kind in KINDS for size in SIZES), *FOR_CROPS])
 def test_pictures_that_are_long_or_small(
     segmenters: dict[str, tuple[str, SamParameters | None]], which: str, size: tuple[int, int]
 ) -> None:
@@ -152,11 +220,8 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     files.mkdir()
     handler = partial(SimpleHTTPRequestHandler, directory=str(files))
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", files
-    server.shutdown()
-    server.server_close()
+    with serving(handler) as address:
+        yield address, files
 
 
 def test_sam_comes_from_the_mirror_that_is_named(
