@@ -27,7 +27,7 @@ from odits.cli.exporting import Export, Format, Pictures, check_export, write_ex
 from odits.core.errors import OditsError
 from odits.core.percent import percents
 from odits.core.progress import open_reporter
-from odits.models.reference import DEFAULT_MODEL, EMBEDDED, MODEL_FORMS, WORD_MODELS, Kind
+from odits.models.reference import DEFAULT_MODEL, EMBEDDED, MODEL_FORMS, SPOTTING, WORD_MODELS, Kind
 
 if TYPE_CHECKING:
     from odits.core.pool import Problem
@@ -63,9 +63,7 @@ def words(
 ) -> None:
     """Show which words describe each image best, with their probabilities (thesis, 2.2.1)."""
     kinds, form = _kinds(model), check_export(export, export_format)
-    if model == "odits" and checkpoint is None:
-        raise OditsError("Name an ODITS checkpoint with --checkpoint; python -m odits train makes one.")
-    reference = checkpoint or (EMBEDDED if model == "clip" else DEFAULT_MODEL)
+    reference = checkpoint or {"clip": EMBEDDED, "spotting": SPOTTING}.get(model or "", DEFAULT_MODEL)
     from odits.models.registry import load
 
     problems: list[Problem] = []
@@ -90,6 +88,7 @@ def words(
                 "checkpoint": prediction.checkpoint,
                 "vocabulary_size": len(prediction.vocabulary),
                 "none": prediction.none,
+                "readable": not prediction.is_empty,
                 "words": [word._asdict() | {"in_list": word.word not in extra} for word in prediction.top(top)],
             }
         )

@@ -63,10 +63,15 @@ class WordPrediction:
         """Whether the model says that none of these words is in the image: all of them together are below 0.01 %."""
         return self.none > 1 - _NOTHING
 
+    @property
+    def scores(self) -> np.ndarray:
+        """What words are ranked and shown by, float32 (n,) in 0..1: their probabilities."""
+        return self.probabilities
+
     def top(self, count: int = 10) -> list[WordProbability]:
         """Return the most probable words, best first; ties in the vocabulary's order."""
-        order = np.argsort(-self.probabilities, kind="stable")[:count]
-        return [WordProbability(self.vocabulary.words[i], float(self.probabilities[i])) for i in order]
+        order = np.argsort(-self.scores, kind="stable")[:count]
+        return [WordProbability(self.vocabulary.words[i], float(self.scores[i])) for i in order]
 
 
 class WordModel(Protocol):

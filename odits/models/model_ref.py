@@ -31,7 +31,7 @@ SPOTTING_V6 = f"{SPOTTING}:v6"
 """Reference of the same with PP-OCRv6's own detector of lines in place of PP-OCRv5's."""
 STREET = "street"
 """Reference of ODITS Street, which reads places and says which words are in a picture."""
-DEFAULT_MODEL = SPOTTING
+DEFAULT_MODEL = STREET
 """The word model of every page and command where no other one is named."""
 DEFAULT_SEGMENTER = EMBEDDED
 

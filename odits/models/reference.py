@@ -90,8 +90,8 @@ __all__ = [
 ]
 
 CLIP_FORMS = "embedded, an open_clip model such as ViT-B-32/openai, hf-hub:ORG/NAME, a folder, or a safetensors file"
-MODEL_FORMS = f"spotting (it reads), {CLIP_FORMS}"
-ODITS_FORMS = "an ODITS checkpoint (safetensors)"
+MODEL_FORMS = f"street (ODITS Street), spotting (it reads), {CLIP_FORMS}"
+ODITS_FORMS = "street, or an ODITS checkpoint (safetensors)"
 
 SEGMENTER_FORMS = (
     "embedded, sam:vit_b, sam:vit_l, sam:vit_h, sam2:tiny, sam2:small, sam2:base-plus, sam2:large, sam3, "
@@ -175,11 +175,11 @@ def parse(reference: str | Path | ModelRef, *kinds: Kind) -> ModelRef:
 def available(kind: Kind | None = None) -> list[ModelRef]:
     """List the models that can be chosen without naming a file: word models, then segmenters.
 
-    Those are word spotting, the embedded CLIP model, every readable checkpoint in ODITS_HOME/checkpoints by file name,
-    the embedded segmenter, SAM, SAM 2.1 and SAM 3.
+    Those are ODITS Street, word spotting, the embedded CLIP model, every readable checkpoint in ODITS_HOME/checkpoints
+    by file name, the embedded segmenter, SAM, SAM 2.1 and SAM 3.
     """
     street = [_street()] if STREET_WEIGHTS.is_file() else []
-    found = [_spotting(SPOTTING), *street, *([_spotting(VITSTR)] if find_spec("doctr") else [])]
+    found = [*street, _spotting(SPOTTING), *([_spotting(VITSTR)] if find_spec("doctr") else [])]
     if EMBEDDED_WEIGHTS.is_file():
         found.append(_embedded())
     for path in sorted((cache_home() / "checkpoints").glob("**/*.safetensors")):

@@ -24,7 +24,7 @@ from odits.core.progress import Progress, no_progress
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.data.general_words import general_vocabulary
 from odits.data.vocabulary import bare_word
-from odits.models.fusion.inputs import ObjectEmbeddings, OditsInput, collate, lexicon_table
+from odits.models.fusion.inputs import ObjectEmbeddings, OditsInput, collate
 from odits.models.fusion.network import Odits
 from odits.models.fusion.places import PlaceEncoder
 from odits.models.fusion.settings import OditsConfig
@@ -41,7 +41,7 @@ from odits.training.settings import StreetSettings
 
 NAME = "ODITS Street"
 _CONFIG = OditsConfig(
-    0, object_attention=False, weighted_text=False, feature_enhancer=False, recall=False, presence=True
+    0, object_attention=False, weighted_text=False, feature_enhancer=False, prior=False, recall=False, presence=True
 )
 _HELD_OUT = 0.2  # of the training pictures
 _SAME = 0.2  # intersection over union from which a place shows a boxed word
@@ -211,8 +211,6 @@ class StreetTask(Task[np.ndarray]):
         count = max(1, round(_HELD_OUT * len(pictures)))
         self._held_out, self._train = np.sort(order[:count]), np.sort(order[count:])
         self._batches = max(1, math.ceil(len(self._train) / settings.batch))
-        self._lexicons = [_boxed_words(one) for one in pictures]
-        self._frequency = lexicon_table(self._lexicons, general_vocabulary()).sum(0)
 
     def batches(self, state: RunState, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Return the pictures of each batch of the epoch that follows, without the first `state.step` batches."""
@@ -242,20 +240,14 @@ class StreetTask(Task[np.ndarray]):
             return []
         epoch = int(line["epoch"])
         metadata = {**self._origin, "epoch": str(epoch), "held_out_loss": repr(line["held_out"])}
-        written = save_odits(self._folder / BEST, self._network, self._encoder, self._lexicons, metadata)
+        written = save_odits(self._folder / BEST, self._network, self._encoder, (), metadata)
         return [{**written, "epoch": epoch, "loss": line["held_out"], "reasons": ["new low"]}]
 
     def _loss(self, index: int) -> Tensor:
-        """Return a picture's loss, its own words hidden from the prior."""
         picture = self._pictures[index]
-        count, listed = len(picture.vocabulary), len(self._frequency)
-        others = self._frequency - picture.present[:listed]  # as often as the other pictures have each word
+        count = len(picture.vocabulary)
         rows = self._encoder.calibration.rows(picture.candidates, len(picture.places), count)
-        output = self._network(
-            collate([_as_input(picture.places, rows)]),
-            torch.zeros(count, 0),
-            F.pad(others, (0, count - listed))[None],
-        )
+        output = self._network(collate([_as_input(picture.places, rows)]), torch.zeros(count, 0))
         logits = output.logits[0] + self._network.presence_bias
         return F.binary_cross_entropy_with_logits(logits, picture.present, reduction="sum")
 
@@ -285,9 +277,3 @@ def _as_input(places: Sequence[Place], rows: np.ndarray) -> OditsInput:
         ),
         rows,
     )
-
-
-def _boxed_words(picture: ReadPicture) -> list[str]:
-    """Return the boxed words of a picture that stand in its list."""
-    listed = len(picture.vocabulary) - len(picture.vocabulary.extra)
-    return [picture.vocabulary.words[index] for index in torch.nonzero(picture.present[:listed])[:, 0].tolist()]

@@ -30,6 +30,8 @@ from odits.models.reading.spotter import WordSpotter
 from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.segmenters import load_segmenter
 
+READABLE = 0.25
+"""A picture whose most probable word is less probable has no readable words; chosen on rendered scenes."""
 _BATCH = 8
 
 
@@ -51,6 +53,16 @@ class ObjectPrediction(WordPrediction):
     attention: np.ndarray
     object_weights: np.ndarray
     presence: np.ndarray | None = None
+
+    @property
+    def scores(self) -> np.ndarray:
+        """What words are ranked and shown by, float32 (n,) in 0..1: `presence` where the model tells it."""
+        return self.probabilities if self.presence is None else self.presence
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the model says that none of the words is in the image: each is improbable by itself."""
+        return super().is_empty if self.presence is None else float(self.presence.max()) < READABLE
 
 
 class OditsModel:

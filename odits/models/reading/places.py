@@ -7,6 +7,7 @@ is read elsewhere takes nothing from it. Places are objects of ODITS Street (`od
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _PARTS = 12  # of a line are read as words; longer ones are mostly no signs
 _SEPARATORS = frozenset(',;:/|!?()[]{}+*=·•–—"“”')
 _READ_AS = -0.4  # a reading with a higher score of a word votes for it
 _LONG = 12  # letters
+_GAP = 0.02  # probability of a space from which a word ends where none was read; inside compounds it is below 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def written_words(line: TextLine) -> Iterator[TextLine]:
     """Cut a line at spaces and at marks that separate words; what the recogniser is too unsure of is left out."""
     frames = np.asarray(line.frames, np.float32)
     runs = _runs(frames.argmax(1), line.text) if len(frames) else []
-    for run in runs[:_PARTS]:
+    for run in [part for whole in runs for part in _cut_at_gaps(whole, frames)][:_PARTS]:
         start, stop = max(0, run.first - 1), min(len(frames), run.last + 2)
         part = line.frames[start:stop]
         word = TextLine(line.part(Span(run.first, run.last + 1)), line.confidence, run.text or spelled(part), part)
@@ -120,6 +122,23 @@ def _runs(best: np.ndarray, text: str) -> list[_Run]:
     if not known and len(texts) == len(runs):
         runs = [_Run(run.first, run.last, read) for run, read in zip(runs, texts, strict=True)]
     return runs
+
+
+def _cut_at_gaps(run: _Run, frames: np.ndarray) -> Iterator[_Run]:
+    """Cut a word where a space is likely: recognisers leave out narrow ones, as in CITYBANK."""
+    wide = np.flatnonzero(np.exp(frames[run.first : run.last + 1, SPACE]) >= _GAP) + run.first
+    if not run.text.isascii() or not len(wide):
+        yield run
+        return
+    best = frames.argmax(1)
+    steps = [at for at in range(run.first, run.last + 1) if best[at] and (at == run.first or best[at] != best[at - 1])]
+    cuts = sorted({int(np.searchsorted(steps, at)) for at in wide})  # before the letter that follows
+    for start, stop in itertools.pairwise([0, *cuts, len(steps)]):
+        if start < stop:
+            last = steps[stop] - 1 if stop < len(steps) else run.last
+            while last > steps[stop - 1] and not best[last]:
+                last -= 1
+            yield _Run(steps[start], last, run.text[start:stop] if len(run.text) == len(steps) else "")
 
 
 def _trimmed(inside: list[int], symbols: list[int]) -> list[int]:

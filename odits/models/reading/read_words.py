@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from odits.data.general_words import general_vocabulary
 from odits.data.vocabulary import Vocabulary, bare_word, fold_word
-from odits.models.reading.alphabet import BLANK, PUNCTUATION, SPACE, spell
+from odits.models.reading.alphabet import spell
 from odits.models.reading.places import find_places
 from odits.models.reading.reader import TextLine
 from odits.models.reading.spotter import WordSpotter, shared_area
@@ -22,9 +21,8 @@ as the highest that loses none of their boxed words)."""
 CONFIDENT = 0.5
 """The detector's confidence: lines below it name none either."""
 SHORTEST = 3
-"""Latin letters of a word that is in no list: real ones of two are in it. Two letters of another script are enough."""
+"""Latin letters and digits of a word that is in no list: real words of two are in it. Of another script two will do."""
 _INSIDE = 0.5  # of the smaller of two boxes: they show the same word
-_SPACE = 0.02  # probability of a space between letters from which they are two words; in compounds it is below 0.001
 
 
 class PictureVocabularies:
@@ -82,7 +80,7 @@ def read_words(lines: Sequence[TextLine], base: Vocabulary | None = None) -> lis
     others = [(one, bare_word(one.text)) for place in places for one in place.readings[1:]]
     whole = firsts + [(one, text) for one, text in others if base is not None and base.find(one.text) is not None]
     words = [one for one, text in firsts if not any(_is_part(one, text, *other) for other in whole)]
-    return list(dict.fromkeys(part for word in words for part in _parts(word) if _is_long(part)))
+    return list(dict.fromkeys(part for word in words for part in words_of(word.text) if _is_long(part)))
 
 
 def _is_part(word: TextLine, text: str, other: TextLine, longer: str) -> bool:
@@ -95,21 +93,5 @@ def _box(word: TextLine) -> tuple[float, ...]:
 
 
 def _is_long(word: str) -> bool:
-    letters = [letter for letter in fold_word(word) if letter.isalpha()]
+    letters = [letter for letter in fold_word(word) if letter.isalnum()]
     return len(letters) >= (SHORTEST if spell(word).size else 2)
-
-
-def _parts(word: TextLine) -> list[str]:
-    """Cut a word that was read where a space is likely: recognisers leave out narrow ones, as in CITYBANK."""
-    frames = np.asarray(word.frames, np.float32)
-    if not word.text.isascii() or not len(frames):
-        return [word.text]
-    wide = np.exp(frames[:, SPACE]) >= _SPACE
-    gaps = np.flatnonzero(wide & ~np.concatenate([[False], wide[:-1]]))
-    best = frames.argmax(1)
-    begins = (best != np.concatenate([[BLANK], best[:-1]])) & (best != BLANK) & (best < PUNCTUATION)
-    before = dict.fromkeys(begins.cumsum()[gaps].tolist())  # letters
-    places = [place for place, letter in enumerate(word.text) if letter.isalnum()]
-    cuts = [places[count] for count in before if 0 < count < len(places)]
-    parts = (word.text[first:last] for first, last in zip([0, *cuts], [*cuts, len(word.text)], strict=True))
-    return [trimmed for part in parts for trimmed in words_of(part)]
