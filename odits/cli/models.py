@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
-from odits.cli.common import Json, exit_after, print_json, print_table, say
+from odits.cli.common import Json, download_progress, exit_after, print_json, print_table, say
 from odits.core.errors import OditsError
 from odits.models.reference import ModelRef, available, parse
 
@@ -22,9 +23,23 @@ def models(
         bool,
         typer.Option("--check", help="Build every architecture of open_clip, without weights and without a network."),
     ] = False,
+    get: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Download weights: ViT-B-32/openai, sam:vit_b, grounding-dino or any other published ones. What was "
+            "stopped or broke off goes on. The option may be repeated.",
+            metavar="REFERENCE",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models on this machine, say what references stand for, or check open_clip's architectures."""
+    """List the models on this machine, say what references stand for, get weights, or check architectures."""
+    if get:
+        if references or check:
+            raise OditsError("--get downloads and does nothing else: name what to look up or to check by itself.")
+        _get(get, as_json)
+        return
     if check:
         if references:
             raise OditsError("--check takes no references: it goes through every architecture.")
@@ -71,6 +86,35 @@ def _row(ref: ModelRef) -> dict[str, Any]:
         "here": is_here(ref),
         "note": ref.note or None,
     }
+
+
+def _get(references: list[str], as_json: bool) -> None:
+    """Download weights, one after the other; those that can't be had are named with the way to bring them by hand."""
+    from odits.core.downloads import free_bytes
+    from odits.core.progress import open_reporter
+    from odits.models.published import by_hand, fetch, is_here, place_of, size_of
+
+    got: list[dict[str, Any]] = []
+    problems: list[dict[str, str]] = []
+    with open_reporter() as report:
+        for reference in references:
+            try:
+                if not is_here(reference):
+                    free = free_bytes(place_of(reference))
+                    say(f"{reference}: {size_of(reference) / 1e6:,.1f} MB to download, {free / 1e9:,.1f} GB are free.")
+                path = fetch(reference, download_progress(report, f"downloading {reference}"))
+                got.append({"reference": reference, "file": str(path)})
+            except OditsError as error:
+                problem = str(error)
+                with suppress(OditsError):
+                    problem += f" By hand: {by_hand(reference)}"
+                problems.append({"reference": reference, "problem": problem})
+                say(f"{reference}: {problem}")
+    if as_json:
+        print_json({"models": got, "problems": problems})
+    elif got:
+        print_table(("reference", "file"), [[one["reference"], one["file"]] for one in got], whole=("reference",))
+    exit_after(problems)
 
 
 def _check(as_json: bool) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from odits.core import downloads as weights
-from odits.core.downloads import WeightsError, fetch
-from odits.core.errors import OditsError
+from odits.core.downloads import DamagedError, WeightsError, fetch, free_bytes, size_of
+from odits.core.errors import OditsError, StoppedError
 from tests.loopback import HERE, running
 
 BODY = bytes(range(256)) * 20_000  # 5 MB
@@ -31,10 +31,13 @@ class Server(ThreadingHTTPServer):
     delay = 0.0
     status = 200
     body = BODY
+    claimed: int | None = None
+    elsewhere = ""
 
     def __init__(self) -> None:
         super().__init__(HERE, Handler)
         self.asked: list[str | None] = []
+        self.logins: list[tuple[str, str | None]] = []
 
     def handle_error(self, *_: object) -> None:
         """A client that hangs up is part of these tests."""
@@ -47,9 +50,21 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
+    def do_HEAD(self) -> None:
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+
     def do_GET(self) -> None:
         server = self.server
         wanted = self.headers.get("Range")
+        server.logins.append((self.headers["Host"].partition(":")[0], self.headers.get("Authorization")))
+        if server.elsewhere and not self.path.startswith("/there"):
+            self.send_response(302)
+            self.send_header("Location", f"{server.elsewhere}/there")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         server.asked.append(wanted)
         time.sleep(server.delay)
         if server.status != 200:
@@ -66,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}")
-        self.send_header("Content-Length", str(len(rest)))
+        self.send_header("Content-Length", str(server.claimed or len(rest)))
         self.end_headers()
         self.wfile.write(rest[: server.cut_after])
 
@@ -219,3 +234,59 @@ def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WeightsError, match=r"weights\.pth"):
         fetch(server.url, tmp_path / "file" / "weights.pth")
+
+
+SHA = "sha256:" + hashlib.sha256(BODY).hexdigest()
+
+
+def test_sha256_is_checked_too(server: Server, target: Path) -> None:
+    with pytest.raises(DamagedError, match="SHA-256 does not begin with 000000000000;"):
+        fetch(server.url, target, "sha256:" + "0" * 64)
+    assert not target.exists()
+    assert fetch(server.url, target, SHA).read_bytes() == BODY
+
+
+def test_a_stopped_download_goes_on_from_there(server: Server, target: Path) -> None:
+    def stop(done: int, _total: int) -> None:
+        if done > 2_000_000:
+            raise StoppedError("Stopped.")
+
+    with pytest.raises(StoppedError):
+        fetch(server.url, target, SHA, stop)
+    here = part_of(target).stat().st_size
+    assert 2_000_000 < here < len(BODY) and not target.exists()
+    assert fetch(server.url, target, SHA).read_bytes() == BODY
+    assert server.asked == [None, f"bytes={here}-"]
+
+
+def test_a_connection_that_breaks_off_again_and_again(server: Server, target: Path) -> None:
+    server.cut_after = 1_500_000
+    assert fetch(server.url, target, SHA, retries=1).read_bytes() == BODY
+    assert server.asked == [None, *(f"bytes={1_500_000 * times}-" for times in (1, 2, 3))]
+    server.cut_after, server.asked = 0, []
+    with pytest.raises(WeightsError, match="broke off after 0 of"):
+        fetch(server.url, target.with_name("another"), SHA, retries=2)
+    assert len(server.asked) == 3, "nothing came in three tries"
+
+
+def test_a_file_that_the_disk_has_no_room_for_is_not_begun(server: Server, target: Path) -> None:
+    server.claimed = 10**15
+    with pytest.raises(WeightsError, match=r"the model does not fit: 1,000,000,000 MB are still to come, and the disk"):
+        fetch(server.url, target, SHA, name="the model")
+    assert not target.exists() and part_of(target).stat().st_size == 0
+    assert 0 < free_bytes(target) < 10**15, "of a folder that is not there yet"
+
+
+def test_a_login_stays_with_the_host_it_is_for(server: Server, target: Path) -> None:
+    server.elsewhere = server.url.replace("127.0.0.1", "localhost").rpartition("/")[0]
+    assert fetch(server.url, target, SHA, headers={"Authorization": "Bearer secret"}).read_bytes() == BODY
+    assert server.logins == [("127.0.0.1", "Bearer secret"), ("localhost", None)]
+
+
+def test_the_size_is_asked_without_a_download(server: Server) -> None:
+    assert size_of(server.url, "weights") == len(BODY) and not server.asked
+    server.status = 404
+    with pytest.raises(WeightsError, match="weights cannot be downloaded: the server answered 404"):
+        size_of(server.url, "weights")
+    with pytest.raises(WeightsError, match="cannot be reached"):
+        size_of("http://127.0.0.1:9/weights.pth", "weights")

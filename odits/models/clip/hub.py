@@ -1,7 +1,9 @@
 """Weights from the Hugging Face hub, or a mirror of it (HF_ENDPOINT): downloaded once, checked, never waited for long.
 
-huggingface_hub downloads, goes on where a connection broke off, and compares the length. The digest is compared here:
-the hub names the SHA-256 of a large file in `X-Linked-ETag`, and the cache calls the file by it.
+huggingface_hub knows the hub's files and lays its cache out. It forgets what has arrived when a download is stopped or
+its process ends (since 1.x), and compares lengths alone; so the bytes of a large file are fetched by
+`odits.core.downloads`, which goes on after both and compares the SHA-256 that the hub names in `X-Linked-ETag`. The
+cache calls the file by it.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
+from odits.core import downloads
 from odits.core.errors import OditsError
 from odits.core.files import file_digest
 from odits.core.model_folders import CONFIG, CONFIGS, cached_file, part_names
-from odits.core.progress import Progress
+from odits.core.progress import Progress, no_progress
 from odits.models.clip_references import HUB, cached_snapshot
 from odits.models.folders import read_folder
 from odits.models.layouts import HF_CONFIG, HF_FILES, OPEN_CLIP_CONFIG, WEIGHT_FILES, read_config
@@ -40,6 +44,7 @@ TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
 )
 TIMEOUT = 3.0  # seconds: nobody waits longer for a network that is not there
+RETRIES = 5  # of a connection that breaks off, without anything new
 _LOGIN = "`hf auth login` or HF_TOKEN"
 _NETWORK = ("httpx", "httpx2", "httpcore", "requests", "urllib3", "hf_xet")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -58,7 +63,7 @@ def cached_pretrained(architecture: str, tag: str) -> Path | None:
     Raises:
         OditsError: open_clip names no place to get them from.
     """
-    repository, names = _pretrained(architecture, tag)
+    repository, names = pretrained_files(architecture, tag)
     return next((path for name in names if (path := cached_file(repository, name)) is not None), None)
 
 
@@ -73,12 +78,26 @@ def fetch_pretrained(architecture: str, tag: str, progress: Progress | None = No
     Raises:
         OditsError: they are neither in the cache nor to be had, in a sentence that says why.
     """
-    repository, names = _pretrained(architecture, tag)
+    repository, names = pretrained_files(architecture, tag)
     return _fetch_first(repository, names, f"{architecture}/{tag}", progress)
 
 
-def _pretrained(architecture: str, tag: str) -> tuple[str, tuple[str, ...]]:
-    """Return the repository of open_clip's weights, and what their file may be called."""
+def pretrained_size(architecture: str, tag: str) -> int:
+    """Ask the hub how large open_clip's weights are, in bytes.
+
+    Raises:
+        OditsError: it can't be asked, or does not have them, in a sentence that says why.
+    """
+    repository, names = pretrained_files(architecture, tag)
+    return weights_size(repository, names, f"{architecture}/{tag}")
+
+
+def pretrained_files(architecture: str, tag: str) -> tuple[str, tuple[str, ...]]:
+    """Return the repository of open_clip's weights, and what their file may be called.
+
+    Raises:
+        OditsError: open_clip names no place to get them from.
+    """
     place = str(get_pretrained_cfg(architecture, tag).get("hf_hub", ""))
     repository, _, file = place.rpartition("/")
     if not repository:
@@ -114,7 +133,9 @@ def fetch_repository(hub: str, progress: Progress | None = None) -> Path:
     return config.parent
 
 
-def fetch_folder(hub: str, names: Sequence[str], what: str, progress: Progress | None = None) -> Path:
+def fetch_folder(
+    hub: str, names: Sequence[str], what: str, progress: Progress | None = None, beside: Sequence[str] = CONFIGS
+) -> Path:
     """Return the folder of a model in transformers' layout in the hub's cache, downloaded if need be.
 
     Args:
@@ -122,12 +143,13 @@ def fetch_folder(hub: str, names: Sequence[str], what: str, progress: Progress |
         names: what its weights may be called, or the index of their parts, the preferred one first.
         what: how the model is called in a message.
         progress: called with (bytes here, bytes in all) during the download.
+        beside: the small files that are fetched too, as far as there are such.
 
     Raises:
         OditsError: it is neither in the cache nor to be had, in a sentence that says why.
     """
     _fetch_first(hub, (CONFIG,), what, None)
-    for name in CONFIGS:
+    for name in beside:
         with suppress(_AbsentError):
             if name != CONFIG:
                 _fetch(hub, name, what, None)
@@ -157,17 +179,40 @@ def _fetch_first(hub: str, names: Sequence[str], what: str, progress: Progress |
     raise OditsError(f"{what} can't be loaded: {hub} holds none of {', '.join(names)}.")
 
 
-def _fetch(hub: str, name: str, what: str, progress: Progress | None) -> Path:
-    """Download a file into the hub's cache, and check its digest.
+def weights_size(hub: str, names: Sequence[str], what: str) -> int:
+    """Ask the hub how large the first of these files is that there is, in bytes.
+
+    Args:
+        hub: ORG/NAME, with "@REVISION" where it is not the main one.
+        names: of the files.
+        what: how the model is called in a message.
 
     Raises:
-        _AbsentError: there is no such file.
-        OditsError: it can't be had, in a sentence that says why.
+        OditsError: it can't be asked, or has none of them, in a sentence that says why.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+    for name in names:
+        with suppress(_AbsentError), _sentences(hub, what):
+            return int(_describe(hub, name, what).size or 0)
+    raise OditsError(f"{what} can't be loaded: {hub} holds none of {', '.join(names)}.")
+
+
+def file_url(hub: str, name: str) -> str:
+    """Return the address of a file on the hub."""
+    from huggingface_hub import constants, hf_hub_url
 
     repository, _, revision = hub.partition("@")
+    return hf_hub_url(repository, name, revision=revision or None, endpoint=constants.ENDPOINT)
+
+
+def _describe(hub: str, name: str, what: str) -> Any:
+    """Ask the hub about a file: its size, its digest, and where it lies.
+
+    Raises:
+        OditsError: the hub can't be asked; whatever else huggingface_hub raises.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import constants, get_hf_file_metadata
+
     if constants.HF_HUB_OFFLINE:
         raise OditsError(f"{what} is not on this machine and could not be downloaded: HF_HUB_OFFLINE forbids it.")
     if not hub_answers():
@@ -175,18 +220,51 @@ def _fetch(hub: str, name: str, what: str, progress: Progress | None) -> Path:
             f"{what} is not on this machine and could not be downloaded: {constants.ENDPOINT} can't be reached; check "
             "the network, name a mirror in HF_ENDPOINT, or name a file that is here."
         )
+    return get_hf_file_metadata(file_url(hub, name), timeout=TIMEOUT)
+
+
+def _fetch(hub: str, name: str, what: str, progress: Progress | None) -> Path:
+    """Download a file into the hub's cache, and check its digest.
+
+    Raises:
+        _AbsentError: there is no such file.
+        OditsError: it can't be had, in a sentence that says why.
+    """
+    from huggingface_hub import constants, hf_hub_download
+
+    repository, _, revision = hub.partition("@")
     with _sentences(hub, what):
-        url = hf_hub_url(repository, name, revision=revision or None, endpoint=constants.ENDPOINT)
-        described = get_hf_file_metadata(url, timeout=TIMEOUT)
+        described = _describe(hub, name, what)
+        if _SHA256.fullmatch(described.etag or ""):
+            _fetch_large(repository, name, what, described, progress)
         found = hf_hub_download(
-            repository,
-            name,
-            revision=revision or None,
-            etag_timeout=TIMEOUT,
-            endpoint=constants.ENDPOINT,
-            tqdm_class=_reporting_bar(progress),
+            repository, name, revision=revision or None, etag_timeout=TIMEOUT, endpoint=constants.ENDPOINT
         )
     return _verified(Path(found), what, described.etag or "")
+
+
+def _fetch_large(repository: str, name: str, what: str, described: Any, progress: Progress | None) -> None:
+    """Download a large file to where the hub's cache expects it; what has arrived of it before is gone on with."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils import build_hf_headers
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model") / "blobs"
+    headers = build_hf_headers()
+    if urlsplit(described.location).netloc != urlsplit(constants.ENDPOINT).netloc:
+        headers.pop("authorization", None)  # the login is the hub's, and large files lie elsewhere
+    try:
+        downloads.fetch(
+            described.location,
+            folder / described.etag,
+            f"{downloads.SHA256}{described.etag}",
+            progress or no_progress,
+            name=f"{what} ({name})",
+            headers=headers,
+            retries=RETRIES,
+        )
+    except downloads.DamagedError as error:
+        raise OditsError(_damaged(what, name, described.etag)) from error
 
 
 def hub_answers() -> bool:
@@ -214,11 +292,15 @@ def _verified(path: Path, what: str, etag: str = "") -> Path:
     if _SHA256.fullmatch(expected) and file_digest(path) != expected:
         for file in (blob, path):
             file.unlink(missing_ok=True)
-        raise OditsError(
-            f"{what} arrived damaged: the SHA-256 of {path.name} does not begin with {expected[:12]}, as the hub says; "
-            "it was removed, please ask for it again."
-        )
+        raise OditsError(_damaged(what, path.name, expected))
     return path
+
+
+def _damaged(what: str, name: str, expected: str) -> str:
+    return (
+        f"{what} arrived damaged: the SHA-256 of {name} does not begin with {expected[:12]}, as the hub says; "
+        "it was removed, please ask for it again."
+    )
 
 
 @contextmanager
@@ -279,22 +361,6 @@ def _answer(error: Any) -> str:
     if status == 404:
         return f"{constants.ENDPOINT} does not have it (404)"
     return f"{constants.ENDPOINT} answered {status}"
-
-
-def _reporting_bar(progress: Progress | None) -> type:
-    """Make a tqdm class that also tells `progress` how far the download is."""
-    from huggingface_hub.utils import tqdm
-
-    class Bar(tqdm):  # type: ignore[misc, valid-type]
-        done = 0.0  # a bar that isn't shown does not count by itself
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self.done += n or 0
-            if progress is not None and self.total:
-                progress(int(self.done), int(self.total))
-            return super().update(n)
-
-    return Bar
 
 
 # What is here.

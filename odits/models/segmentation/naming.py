@@ -14,6 +14,7 @@ from PIL import Image
 from odits.core.device import resolve_device
 from odits.core.errors import OditsError
 from odits.core.files import expand_home, sha256_of
+from odits.core.model_folders import CONFIGS, is_repository, weight_names
 from odits.core.progress import Progress, no_progress
 from odits.data.vocabulary import Vocabulary
 from odits.models.classification.eye import PhotoNetwork, class_names, scene_views
@@ -243,6 +244,24 @@ def weights_available(reference: str = GROUNDING_DINO) -> bool:
     return all(isinstance(file, str) for file in cached)
 
 
+def fetch_grounding_dino(reference: str = GROUNDING_DINO, progress: Progress | None = None) -> Path:
+    """Return the folder of GroundingDINO in the hub's cache, downloaded where it is not here.
+
+    Args:
+        reference: its name on the hub.
+        progress: called with (bytes here, bytes in all) during the download.
+
+    Raises:
+        OditsError: it is neither here nor to be had, in a sentence that says why.
+    """
+    from odits.models.clip.hub import TOKENIZER_FILES, fetch_folder
+
+    if not is_repository(reference):
+        raise OditsError(_missing(reference))
+    small = (*CONFIGS, *TOKENIZER_FILES)
+    return fetch_folder(reference, weight_names(), f"GroundingDINO ({reference})", progress, beside=small)
+
+
 class GroundingDinoNamer:
     """Names objects after the boxes that GroundingDINO (Liu et al. 2023) finds for the words (a `Namer`).
 
@@ -348,16 +367,13 @@ def _load(reference: str) -> tuple[Any, Any, Any]:
     """Load model, image processor and tokenizer."""
     from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
-    from odits.models.clip.hub import hub_answers
-
-    offline = weights_available(reference)
-    if not offline and not hub_answers():
-        raise OditsError(_missing(reference))
+    if not expand_home(reference).is_dir():
+        fetch_grounding_dino(reference)
     try:
         return (
-            GroundingDinoForObjectDetection.from_pretrained(reference, local_files_only=offline),
-            AutoImageProcessor.from_pretrained(reference, local_files_only=offline),
-            AutoTokenizer.from_pretrained(reference, local_files_only=offline),
+            GroundingDinoForObjectDetection.from_pretrained(reference, local_files_only=True),
+            AutoImageProcessor.from_pretrained(reference, local_files_only=True),
+            AutoTokenizer.from_pretrained(reference, local_files_only=True),
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise OditsError(_missing(reference)) from error

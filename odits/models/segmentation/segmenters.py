@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from odits.core import downloads
 from odits.core.errors import OditsError
-from odits.core.model_folders import weight_names
+from odits.core.model_folders import is_repository, weight_names
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
 from odits.models.reference import ModelRef, parse
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
 """Where Meta publishes SAM 1; ODITS_SAM_URL names a mirror."""
+SAM_DIGESTS = {
+    "sam_vit_b_01ec64.pth": "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+    "sam_vit_l_0b3195.pth": "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+    "sam_vit_h_4b8939.pth": "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+}
+"""SHA-256 of Meta's files, whose server names none; of the MD5 their names have six digits."""
+RETRIES = 5  # of a connection that breaks off, without anything new
 
 
 class SegmenterIdentity(NamedTuple):
@@ -129,6 +136,24 @@ def load_segmenter(
     return HubSamSegmenter(here, parameters, device)
 
 
+def sam_url(file: str) -> str:
+    """Return the address of one of SAM 1's files, at Meta's or at the mirror that ODITS_SAM_URL names."""
+    return f"{os.environ.get('ODITS_SAM_URL', '').strip().rstrip('/') or SAM_URL}/{file}"
+
+
+def sam_size(ref: ModelRef) -> int:
+    """Ask the server how large a SAM's published weights are, in bytes.
+
+    Raises:
+        OditsError: it can't be asked, or does not have them.
+    """
+    if ref.path is not None and not is_repository(ref.tag):
+        return downloads.size_of(sam_url(ref.path.name), ref.path.name)
+    from odits.models.clip.hub import weights_size
+
+    return weights_size(ref.tag, weight_names(pickles=ref.family == "sam"), ref.name)
+
+
 def fetched_sam(ref: ModelRef, progress: Progress | None = None) -> ModelRef:
     """Return the reference of a SAM whose weights are on this machine, downloaded where they are published ones.
 
@@ -140,9 +165,9 @@ def fetched_sam(ref: ModelRef, progress: Progress | None = None) -> ModelRef:
     if not ref.tag or ref.ready:
         return ref
     if ref.path is not None:
-        digest_prefix = ref.path.stem.rpartition("_")[2]
-        address = f"{os.environ.get('ODITS_SAM_URL', '').strip().rstrip('/') or SAM_URL}/{ref.path.name}"
-        downloads.fetch(address, ref.path, digest_prefix, progress or no_progress)
+        known = SAM_DIGESTS.get(ref.path.name)
+        digest = f"{downloads.SHA256}{known}" if known else ref.path.stem.rpartition("_")[2]
+        downloads.fetch(sam_url(ref.path.name), ref.path, digest, progress or no_progress, retries=RETRIES)
         return ref
     from odits.models.clip.hub import fetch_folder
 
