@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from odits.core.errors import OditsError
+from odits.core.files import temporary_folder
 from odits.data import Dataset, find_data_folder, read_dataset
 
 
@@ -46,3 +50,17 @@ def report(figures: dict[str, Any], as_json: bool) -> None:
         sys.stdout.write(
             f"{name:<{width}}  {value:.4g}\n" if isinstance(value, float) else f"{name:<{width}}  {value}\n"
         )
+
+
+@contextmanager
+def own_home() -> Iterator[None]:
+    """Give the block an ODITS_HOME of its own: nothing that it asks for is stored already, and nothing of it stays."""
+    before = os.environ.get("ODITS_HOME")
+    with temporary_folder("benchmark") as folder:
+        os.environ["ODITS_HOME"] = str(folder)
+        try:
+            yield
+        finally:
+            del os.environ["ODITS_HOME"]
+            if before is not None:
+                os.environ["ODITS_HOME"] = before

@@ -9,6 +9,7 @@ import typer
 from odits.cli import app as explorer
 from odits.cli import (
     cache,
+    calibration,
     checkpoints,
     compare,
     counts,
@@ -45,6 +46,7 @@ app.command("objects")(objects.objects)
 app.command("counts")(counts.counts)
 app.command("precompute")(precompute.precompute)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibration")(calibration.calibration)
 app.command("retrieval")(spotting.retrieval)
 app.command("spot")(spotting.spot)
 app.command("search")(search.search)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +35,46 @@ class Reliability:
             return 0.0
         distance = np.nan_to_num(np.abs(self.predicted - self.observed))
         return float((distance * self.counts).sum() / self.counts.sum())
+
+    def intervals(self, confidence: float = 0.95) -> np.ndarray:
+        """Return where the true share of each bin may lie, float64 (b, 2): Wilson's interval; NaN where it is empty.
+
+        Args:
+            confidence: of the interval, in 0..1.
+        """
+        from scipy.stats import binomtest
+
+        found = np.full((len(self.counts), 2), np.nan)
+        for place in np.flatnonzero(self.counts).tolist():
+            count = int(self.counts[place])
+            test = binomtest(round(float(self.observed[place]) * count), count)
+            found[place] = test.proportion_ci(confidence, method="wilson")
+        return found
+
+    def to_document(self) -> dict[str, Any]:
+        """Return it as JSON has it, its error too; None where a bin is empty."""
+        return {
+            "error": self.error,
+            "edges": self.edges.tolist(),
+            "counts": self.counts.tolist(),
+            "predicted": [None if np.isnan(value) else value for value in self.predicted.tolist()],
+            "observed": [None if np.isnan(value) else value for value in self.observed.tolist()],
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Reliability:
+        """Read what `to_document` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        edges, predicted, observed = (
+            np.array(document[name], np.float64) for name in ("edges", "predicted", "observed")
+        )
+        counts = np.array(document["counts"], np.int64)
+        if not (len(edges) - 1 == len(counts) == len(predicted) == len(observed)):
+            raise ValueError("bins that do not fit")
+        return cls(edges, counts, predicted, observed)
 
 
 def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> Reliability:
