@@ -13,6 +13,7 @@ st.navigation(
         st.Page("pages/objects.py", title="Objects", icon=":material/category:"),
         st.Page("pages/explain.py", title="Explain", icon=":material/lightbulb:"),
         st.Page("pages/counts.py", title="Object counts", icon=":material/bar_chart:"),
+        st.Page("pages/models.py", title="Models", icon=":material/leaderboard:"),
         st.Page("pages/checkpoints.py", title="Checkpoints", icon=":material/inventory_2:"),
         st.Page("pages/data.py", title="Data", icon=":material/database:"),
     ]

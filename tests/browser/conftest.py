@@ -63,7 +63,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(folder: Path, home: Path | None = None, data: Path | None = None) -> str:
+    def start(folder: Path, home: Path | None = None, data: Path | None = None, **variables: str) -> str:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -79,7 +79,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             "--server.headless=true",
         ]
         environment = os.environ | {"ODITS_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-        environment |= {"ODITS_DATA": str(data)} if data else {}
+        environment |= ({"ODITS_DATA": str(data)} if data else {}) | variables
         with log.open("wb") as output:
             running.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output))
         address = f"http://localhost:{port}"

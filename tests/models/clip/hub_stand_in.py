@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.loopback import HERE
@@ -11,6 +12,7 @@ from tests.loopback import HERE
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = 10_000
 """Bytes from which a file is one of LFS: redirected to another place, and called by its SHA-256."""
+PART = 1 << 18
 
 
 class HubStandIn(ThreadingHTTPServer):
@@ -21,6 +23,8 @@ class HubStandIn(ThreadingHTTPServer):
         status: answer every request for a file with this status, and with `error_code`.
         cut_after: send so many bytes of a large file once, then hang up.
         damaged: send other bytes than the digest says.
+        pause: seconds between two parts of 256 KiB of a large file, so that a download can be stopped.
+        size: of every large file, as it is announced and not sent; for a disk that has no room for it.
         asked: method, path and range of every request.
     """
 
@@ -32,6 +36,8 @@ class HubStandIn(ThreadingHTTPServer):
         self.status, self.error_code = 200, ""
         self.cut_after: int | None = None
         self.damaged = False
+        self.pause = 0.0
+        self.size = 0
         self.asked: list[tuple[str, str, str | None]] = []
 
     def handle_error(self, *_: object) -> None:
@@ -90,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         if len(data) < LARGE:
             self._send(200, headers, data if nothing is None else nothing, len(data))
             return
-        linked = {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
+        size, digest = self.server.size or len(data), hashlib.sha256(data).hexdigest()
+        linked = {"X-Linked-Size": str(size), "X-Linked-ETag": f'"{digest}"'}
         self._send(302, headers | linked | {"Location": f"{self.server.storage}/lfs/{name}"}, b"")
 
     def _send_large(self, name: str, wanted: str | None) -> None:
@@ -101,7 +108,11 @@ class _Handler(BaseHTTPRequestHandler):
         ranged = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if wanted else {}
         ranged |= {"Connection": "close"}
         rest, self.server.cut_after = data[start : start + (self.server.cut_after or len(data))], None
-        self._send(206 if wanted else 200, ranged, rest, len(data) - start)
+        self._send(206 if wanted else 200, ranged, b"", self.server.size or len(data) - start)
+        if self.command == "GET":
+            for place in range(0, len(rest), PART):
+                self.wfile.write(rest[place : place + PART])
+                time.sleep(self.server.pause)
         self.close_connection = True
 
     def _send(self, status: int, headers: dict[str, str], data: bytes, length: int | None = None) -> None:

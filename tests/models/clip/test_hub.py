@@ -5,43 +5,33 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import save
 
-from benchmarks.ways_in import random_model, tensors
 from odits.cli import app
-from odits.core.errors import OditsError
+from odits.core.errors import OditsError, StoppedError
 from odits.models.clip import hub
 from odits.models.clip.hub import cached_references, fetch_pretrained, fetch_repository
 from odits.models.clip.loading import load_clip
 from odits.models.registry import fetch, from_settings, is_here, parse, to_settings
 from tests.loopback import running
 from tests.models.clip.hub_stand_in import COMMIT, HubStandIn
+from tests.models.clip.tiny_clip import tiny_files, tiny_weights
 
 TINY = "hf-hub:signs/tiny"
-CONFIG: dict[str, Any] = {
-    "embed_dim": 24,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
-}
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    import open_clip
-
-    folder = tmp_path_factory.mktemp("config")
-    (folder / "odits-hub-tiny.json").write_text(json.dumps(CONFIG))
-    open_clip.add_model_config(folder)
-    return save(tensors(random_model("odits-hub-tiny")), {"format": "pt"})
+    return tiny_weights(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture
@@ -49,8 +39,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights: bytes) -> I
     hub = HubStandIn()
     with running(hub):
         hub.files = {
-            "signs/tiny/open_clip_config.json": json.dumps({"model_cfg": CONFIG, "preprocess_cfg": {}}).encode(),
-            "signs/tiny/open_clip_model.safetensors": weights,
+            **{f"signs/tiny/{name}": content for name, content in tiny_files(weights).items()},
             "laion/CLIP-ViT-B-32-laion2B-s34B-b79K/open_clip_model.safetensors": b"x" * 50_000,
         }
         template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
@@ -111,6 +100,34 @@ def test_a_wrong_digest_is_refused_and_nothing_of_it_stays(server: HubStandIn, w
     path.resolve().write_bytes(b"y" * 50_000)
     assert "arrived damaged" in refusal("ViT-B-32/laion2b_s34b_b79k")
     assert fetch("ViT-B-32/laion2b_s34b_b79k") == path and path.read_bytes() == b"x" * 50_000
+
+
+def test_a_stopped_download_goes_on_and_is_laid_into_the_hub_s_cache(server: HubStandIn, weights: bytes) -> None:
+    """huggingface_hub itself would begin again."""
+
+    def stop(done: int, _total: int) -> None:
+        if done > 2_000_000:
+            raise StoppedError("Stopped.")
+
+    server.pause = 0.01
+    with pytest.raises(StoppedError):
+        fetch(TINY, stop)
+    assert not is_here(TINY)
+    server.pause = 0
+    path = fetch(TINY)
+    assert path is not None and path.read_bytes() == weights and is_here(TINY)
+    (_, first), (_, second) = server.downloads()
+    assert first is None and second is not None and int(second[6:-1]) > 2_000_000
+    blobs = path.resolve().parent
+    assert path.is_symlink() and all(
+        re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", blob.name) for blob in blobs.iterdir()
+    )
+
+
+def test_a_model_that_the_disk_has_no_room_for(server: HubStandIn) -> None:
+    server.size = 10**15
+    assert "signs/tiny (open_clip_model.safetensors) does not fit: 1,000,000,000 MB are still to come" in refusal()
+    assert not is_here(TINY)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""Whether the probabilities of the default model are what they say: its reliability diagram."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from odits.evaluation.model_figures import model_figures
+from odits.figures.calibration import reliability_figure, reliability_text
+from odits.models.registry import DEFAULT_MODEL
+from pages._shared.layout import chart, chart_download
+
+TITLES = {
+    "scenes": "drawn scenes",
+    "svt": "SVT, all words",
+    "svt lexicon": "SVT, words of the image's lexicon",
+}
+
+
+def view() -> None:
+    """Draw this part of the page; nothing where nobody measured it."""
+    figures = model_figures().get(DEFAULT_MODEL)
+    if figures is None or not figures.reliability:
+        return
+    st.subheader("Is 80 % right in 80 % of the cases?", anchor=False)
+    st.caption(
+        f"Of the words that {figures.name} shows with a probability, the share that is there. Dots on the line are as "
+        "they should be; below it the model is too sure. SVT boxes only words of each image's lexicon, so that words "
+        "that stand there and were not boxed count as absent."
+    )
+    series = {TITLES.get(name, name): found for name, found in figures.reliability.items()}
+    figure = reliability_figure(series)
+    chart(figure, "reliability", reliability_text(series))
+    chart_download(figure, "reliability", "reliability")
