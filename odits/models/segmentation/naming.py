@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import supervision as sv
 from PIL import Image
+from safetensors import SafetensorError
 
 from odits.core.device import resolve_device
 from odits.core.errors import OditsError
@@ -375,7 +376,7 @@ def _load(reference: str) -> tuple[Any, Any, Any]:
             AutoImageProcessor.from_pretrained(reference, local_files_only=True),
             AutoTokenizer.from_pretrained(reference, local_files_only=True),
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise OditsError(_missing(reference)) from error
 
 
