@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages._explain.answers import answer_for, contributions
+from pages._explain.answers import answer_for
 from pages._explain.models import choose_odits, load, offer_training
 from pages._explain.results import (
     TOP,
@@ -18,6 +18,7 @@ from pages._explain.results import (
     show_words,
 )
 from pages._shared import state
+from pages._shared.carriers import contributions
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
 from pages._shared.layout import guarded, page
 from pages._shared.pictures import choose_picture, open_picture
@@ -45,7 +46,7 @@ def main() -> None:
             model = load(reference)
             answer = answer_for(model, picture, opened, vocabulary)
             best = tuple(np.argsort(-answer.odits.probabilities, kind="stable")[:TOP].tolist())
-            contributed = contributions(opened.digest, model.checkpoint, best, vocabulary.digest, answer)
+            contributed = contributions(opened, model, best, answer.carriers)
         with guarded():
             show_words(answer, picture)
             show_changes(answer, picture, contributed)

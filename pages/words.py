@@ -1,104 +1,93 @@
-"""Words: which words of a vocabulary describe the picture best, by one model or by two side by side."""
+"""Words: which words are in the picture, which of its objects carry them, and how up to three models compare."""
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction
-from odits.figures.words import MARKS_HELP, top_words_figure, word_mark
+from odits.figures.words import MARKS_HELP
 from odits.models.registry import EMBEDDED
 from pages._shared import state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
-from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, guarded, page, panes, table_download
+from pages._shared.layout import chart, escape_markdown, guarded, page, panes
 from pages._shared.pictures import Opened, choose_picture, open_picture, show_picture
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model, predict, reads, show_caption
-from pages._words.reading import show_reading
-
-TOP = 10
+from pages._words.answer import TOP, alt_of, show_answer, show_nothing, show_numbers, words_figure
+from pages._words.pictures import offer_pictures
+from pages._words.reading import offer_reading
 
 
 def main() -> None:
     """Draw the page."""
-    with page("Words", "Which words describe the picture: written on its signs, or simply true of the place."):
+    with page("Words", "Which words are in the picture, and which of its objects carry them."):
         with st.sidebar:
             dataset = choose_dataset()
-            collection = choose_collection(dataset)
+            collection = choose_collection(dataset, "demo", uploads=False)
             references = [choose_model()]
             kind = choose_vocabulary(dataset, of_picture=True)
-            if st.toggle("Compare two models", **state.bind("compare", state.is_on("compare"))):
-                references.append(choose_model("model2", EMBEDDED))
+            references += choose_others()
+        offer_pictures()
         picture = choose_picture(pictures_of(collection, dataset))
         reader = next((reference for reference in references if reads(reference)), None)
-        link = ["images", "image", "model", "vocabulary", *(["words"] if kind == "typed" else [])]
-        link += ["compare", "model2"] if len(references) > 1 else []
-        state.publish(*link, *(["spot", "sure"] if reader else []))
+        link = ["images", "image", "model", "vocabulary", *(["words"] if kind == "typed" else []), "compare"]
+        link += ["model2", "model3"] if state.is_on("compare") else ["word"]
         if picture is None:
+            state.publish(*link)
             return
         opened = open_picture(picture)
-        with panes("words") as row:
-            with row.container(key="pane-picture"), guarded():
-                show_picture(opened, picture, "words")
-                if picture.visible:
-                    st.caption("Words in the picture: " + escape_markdown(", ".join(picture.visible)), help=MARKS_HELP)
-            with row.container(key="pane-words"), guarded():
-                compare(references, opened, picture, vocabulary_of(kind, dataset, picture, reader))
+
+        def find_vocabulary() -> Vocabulary:
+            return vocabulary_of(kind, dataset, picture, reader)
+
+        if len(references) > 1:
+            compare(references, opened, picture, find_vocabulary())
+        else:
+            show_answer(references[0], opened, picture, find_vocabulary)
+        shown = False
         if reader:
             with guarded():
-                show_reading(reader, opened, picture, vocabulary_of(kind, dataset, picture, reader))
+                shown = offer_reading(reader, opened, picture, find_vocabulary)
+        state.publish(*link, *(["lines"] if reader else []), *(["spot", "sure"] if shown else []))
+
+
+def choose_others() -> list[str]:
+    """Ask for a second and a third model beside the first; return the references of those chosen."""
+    if not st.toggle("Compare models", **state.bind("compare", state.is_on("compare"))):
+        return []
+    others = [
+        choose_model("model2", EMBEDDED, label="Second model"),
+        choose_model("model3", "", label="Third model", none="None"),
+    ]
+    return [reference for reference in others if reference]
 
 
 def compare(references: list[str], opened: Opened, picture: ImageRecord, vocabulary: Vocabulary) -> None:
-    """Show what each model predicts for the picture, on one scale."""
+    """Show what each model predicts for the picture, on one scale where they answer the same question."""
+    show_picture(opened, picture, "compared")
+    if picture.visible:
+        st.caption("Words in the picture: " + escape_markdown(", ".join(picture.visible)), help=MARKS_HELP)
     found: dict[str, WordPrediction] = {}
     with st.spinner("Predicting the words …", show_time=True):
         for number, reference in enumerate(references):
             with guarded():
                 found[f"{number}"] = predict(reference, opened.image, opened.digest, vocabulary)
-    limit = max((float(prediction.probabilities.max()) for prediction in found.values()), default=1.0)
+    limit = max((float(prediction.scores.max()) for prediction in found.values()), default=1.0)
     with panes("models") as row:
         for key, prediction in found.items():
-            with row.container(key=f"pane-model-{key}"):
-                show_prediction(prediction, picture, limit, key)
+            with row.container(key=f"pane-model-{key}"), guarded():
+                show_prediction(prediction, opened, picture, limit, key)
 
 
-def show_prediction(prediction: WordPrediction, picture: ImageRecord, limit: float, key: str) -> None:
+def show_prediction(prediction: WordPrediction, opened: Opened, picture: ImageRecord, limit: float, key: str) -> None:
     """Show one model's chart, its numbers and their downloads."""
     show_caption(prediction)
     if prediction.is_empty:
-        st.info("No readable words: none of the vocabulary is in the picture.", icon=":material/search_off:")
+        show_nothing(opened, key)
         return
-    top = prediction.top(TOP)
-    extra = prediction.vocabulary.extra
-    figure = top_words_figure(top, picture.lexicon, picture.visible, limit, extra)
-    chart(figure, f"chart-{key}", f"The {len(top)} most probable words: " + ", ".join(item.word for item in top))
-    stem = file_stem(f"words-{picture.name}-{prediction.model}")
-    with st.container(horizontal=True, key=f"downloads-{key}"):
-        chart_download(figure, stem, f"chart-{key}")
-        table_download(ranking(prediction, picture), stem, f"table-{key}", "All words")
-    with st.expander("The numbers"):
-        st.dataframe(
-            ranking(prediction, picture, TOP),
-            hide_index=True,
-            key=f"numbers-{key}",
-            column_config={"probability": st.column_config.NumberColumn(format="%.7f")},
-        )
-
-
-def ranking(prediction: WordPrediction, picture: ImageRecord, count: int | None = None) -> pd.DataFrame:
-    """Return the words by rank with probability and what is known about them; all of them by default."""
-    top = prediction.top(len(prediction.vocabulary) if count is None else count)
-    columns: dict[str, list[object]] = {
-        "rank": list(range(1, len(top) + 1)),
-        "word": [item.word for item in top],
-        "probability": [item.probability for item in top],
-    }
-    extra = prediction.vocabulary.extra
-    if picture.lexicon or picture.boxed or extra:
-        columns["known"] = [word_mark(item.word, picture.lexicon, picture.visible, extra).title for item in top]
-    return pd.DataFrame(columns)
+    chart(words_figure(prediction, picture, limit), f"chart-{key}", alt_of(prediction.top(TOP)))
+    show_numbers(prediction, picture, key)
 
 
 main()

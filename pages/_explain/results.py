@@ -12,22 +12,19 @@ from PIL import Image
 from odits.data import ImageRecord
 from odits.figures.explanation import contribution_bars, contributions_figure, matrix_figure
 from odits.figures.words import top_words_figure
-from pages._explain.answers import Answer, changes, contributions
+from pages._explain.answers import Answer, changes
 from pages._shared import state
+from pages._shared.carriers import contributions
 from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes, table_download
 from pages._shared.pictures import Opened
-from pages._shared.segmenters import find_objects
 from pages._shared.word_models import show_caption
 
 if TYPE_CHECKING:
-    from odits.models.fusion.explanation import ObjectGroup
     from odits.models.fusion.model import OditsModel
 
 TOP = 10
 SHOWN = 12
 VIEWS = {"contribution": "What the word loses without an object", "attention": "Attention of the image token"}
-
-Outline = tuple[list[float | None], list[float | None]]
 
 
 def show_words(answer: Answer, picture: ImageRecord) -> None:
@@ -84,12 +81,12 @@ def choose_view() -> str:
 def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened: Opened, word: str, view: str) -> None:
     """Show the picture with its objects coloured by what they do for the word, and the strongest as bars."""
     index = answer.odits.vocabulary.words.index(word)
-    contributed = contributions(opened.digest, model.checkpoint, (index,), answer.odits.vocabulary.digest, answer)[:, 0]
+    contributed = contributions(opened, model, (index,), answer.carriers)[:, 0]
     diverging = view == "contribution"
-    values = contributed if diverging else answer.explainer.attention(answer.odits.attention)
+    values = contributed if diverging else answer.carriers.explainer.attention(answer.odits.attention)
     title = f"adds to “{escape_markdown(word)}” (logit)" if diverging else "share of the attention"
-    outlines = _outlines(model, answer.explainer.groups, picture, opened)
-    figure = contributions_figure(opened.image, outlines, answer.labels, values, title, diverging)
+    labels = answer.carriers.labels
+    figure = contributions_figure(opened.image, answer.carriers.outlines, labels, values, title, diverging)
     width, height = opened.image.size
     figure.update_layout(height=min(max(int(560 * height / width), 260), 660) + 70)
     stem = file_stem(f"explain-{picture.name}-{word}-{view}")
@@ -102,17 +99,21 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
             ]
             if strongest:
                 st.markdown(f"**{escape_markdown(word)}** without each object")
-                bars = contribution_bars([answer.labels[i] for i in strongest], contributed[strongest])
-                chart(bars, "explain-bars", "Contributions of " + ", ".join(answer.labels[i] for i in strongest))
+                names = [labels[i] for i in strongest]
+                chart(
+                    contribution_bars(names, contributed[strongest]),
+                    "explain-bars",
+                    "Contributions of " + ", ".join(names),
+                )
             elif len(contributed):
                 st.info(
                     "No object matters for this word here: without any of them it is as likely.", icon=":material/info:"
                 )
     table = pd.DataFrame(
         {
-            "object": answer.labels,
+            "object": answer.carriers.labels,
             "contribution": contributed,
-            "attention": answer.explainer.attention(answer.odits.attention),
+            "attention": answer.carriers.explainer.attention(answer.odits.attention),
         }
     )
     with st.container(horizontal=True, key="explain-downloads"):
@@ -124,19 +125,19 @@ def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:
     """Show the object-text matrix of the surest objects, for the words that either model predicts."""
     words = list(dict.fromkeys(item.word for one in (answer.odits, answer.other) for item in one.top(TOP)))
     columns = [answer.odits.vocabulary.words.index(word) for word in words]
-    rows = np.argsort(-answer.matrix[:, columns].max(1, initial=0), kind="stable")[:SHOWN]
+    rows = np.argsort(-answer.carriers.matrix[:, columns].max(1, initial=0), kind="stable")[:SHOWN]
     if not len(rows):
         return
-    part = answer.matrix[rows][:, columns]
-    crops = [_crop(opened, answer.explainer.groups[i].corners) for i in rows]
-    figure = matrix_figure(part, [answer.labels[i] for i in rows], words, crops)
+    part = answer.carriers.matrix[rows][:, columns]
+    crops = [_crop(opened, answer.carriers.explainer.groups[i].corners) for i in rows]
+    figure = matrix_figure(part, [answer.carriers.labels[i] for i in rows], words, crops)
     chart(figure, "explain-matrix", f"Object-text matrix of {len(rows)} objects and {len(words)} words")
     st.caption(
         "Each row is one object: its probabilities over the vocabulary. Shown are the words that either model "
         "predicts, and the objects that are most sure of one of them."
     )
     table = pd.DataFrame(part, columns=words)
-    table.insert(0, "object", [answer.labels[i] for i in rows])
+    table.insert(0, "object", [answer.carriers.labels[i] for i in rows])
     with st.container(horizontal=True, key="matrix-downloads"):
         chart_download(figure, file_stem(f"matrix-{picture.name}"), "explain-matrix")
         table_download(table, file_stem(f"matrix-{picture.name}"), "explain-matrix")
@@ -148,29 +149,6 @@ def _crop(opened: Opened, corners: np.ndarray) -> Image.Image:
     left, top = (int(np.clip(low, 0, size - 1)) for low, size in zip(corners.min(0), (width, height), strict=True))
     right, bottom = (int(np.ceil(high)) for high in corners.max(0))
     return opened.image.crop((left, top, max(left + 1, min(right, width)), max(top + 1, min(bottom, height))))
-
-
-def _outlines(
-    model: OditsModel, object_groups: list[ObjectGroup], picture: ImageRecord, opened: Opened
-) -> list[Outline]:
-    """Return the outline of each group of objects: a mask's, or the frame around a sign."""
-    from odits.figures.objects import mask_outline
-    from odits.models.fusion.places import PlaceEncoder
-    from odits.objects.detections import masks_of
-
-    encoder = model.input_encoder
-    if isinstance(encoder, PlaceEncoder):  # it tells the segmenter what was read
-        masks = masks_of(encoder.objects(opened.image))
-    else:
-        masks = masks_of(find_objects(encoder.segmenter, picture, opened))
-    found: list[Outline] = []
-    for group in object_groups:
-        if group.kind in ("mask", "region") and 0 <= group.owner < len(masks):
-            found.append(mask_outline(masks[group.owner]))
-        else:
-            closed = np.vstack([group.corners, group.corners[:1]]).astype(float)
-            found.append((closed[:, 0].round(1).tolist(), closed[:, 1].round(1).tolist()))
-    return found
 
 
 def show_capabilities(model: OditsModel) -> None:

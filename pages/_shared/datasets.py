@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -106,12 +107,19 @@ def collection_titles(dataset: Dataset | None) -> dict[str, str]:
     return titles | ({"demo": "Demo images"} if demo_dataset() is not None else {})
 
 
-def choose_collection(dataset: Dataset | None) -> str:
-    """Ask what to look at: "train", "eval", "all", "demo" or "upload"; in the last case take in files."""
+def choose_collection(dataset: Dataset | None, default: str | None = None, uploads: bool = True) -> str:
+    """Ask what to look at: "train", "eval", "all", "demo" or "upload"; in the last case take in files.
+
+    Args:
+        dataset: the data set that is open.
+        default: what is looked at first.
+        uploads: whether files are taken in here; the page does it elsewhere otherwise, with `offer_uploads`.
+    """
     titles = collection_titles(dataset) | {"upload": "My own images"}
-    collection = state.choose("Images", list(titles), "images", lambda key: titles.get(key, key))
-    if collection == "upload":
-        _uploader()
+    collection = state.choose("Images", list(titles), "images", lambda key: titles.get(key, key), default)
+    if collection == "upload" and uploads:
+        offer_uploads()
+        show_uploads()
     return collection
 
 
@@ -131,7 +139,7 @@ def pictures_of(collection: str, dataset: Dataset | None) -> list[ImageRecord]:
     return [] if found is None else list(found[0].split(found[1]))
 
 
-def _uploader() -> None:
+def offer_uploads() -> None:
     """Take files in; they stay until they are removed, whichever page shows."""
     key = f"odits-upload-{st.session_state.get(_ROUND, 0)}"
     st.file_uploader(
@@ -143,6 +151,10 @@ def _uploader() -> None:
         args=(key,),
         label_visibility="collapsed",
     )
+
+
+def show_uploads() -> None:
+    """Say which files could not be taken in, and how many were; all can be removed."""
     for problem in st.session_state.pop(_PROBLEMS, ()):
         complain(problem)
     uploaded = st.session_state.get(_UPLOADS, ())
@@ -153,20 +165,26 @@ def _uploader() -> None:
 
 
 def _take_in(key: str) -> None:
+    add_uploads([(file.name, file.getvalue()) for file in st.session_state[key]])
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+
+
+def add_uploads(files: Sequence[tuple[str, bytes]]) -> None:
+    """Take files in, by name and content, and look at the first of them; what is no picture is named."""
     pictures: list[ImageRecord] = list(st.session_state.get(_UPLOADS, ()))
     problems: list[str] = []
     names = {picture.name for picture in pictures}
     known = {picture.digest for picture in pictures}
     size = sum(len(picture.source) for picture in pictures if isinstance(picture.source, bytes))
     first = None
-    for file in st.session_state[key]:
-        data = file.getvalue()
-        picture = ImageRecord(_distinct(file.name, names), data)
+    for name, data in files:
+        picture = ImageRecord(_distinct(name, names), data)
         if picture.digest in known:
+            first = first or next(one.name for one in pictures if one.digest == picture.digest)
             continue
         size += len(data)
         if size > MAX_UPLOADED_BYTES:
-            problems.append(f"{file.name}: that would be more than {MAX_UPLOADED_BYTES // 2**20} MB of images in all.")
+            problems.append(f"{name}: that would be more than {MAX_UPLOADED_BYTES // 2**20} MB of images in all.")
             break
         try:
             open_picture(picture)
@@ -181,8 +199,8 @@ def _take_in(key: str) -> None:
         first = first or picture.name
     st.session_state[_UPLOADS] = pictures
     st.session_state[_PROBLEMS] = problems
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     if first:
+        state.act("images", "upload")
         state.act("image", first)
 
 

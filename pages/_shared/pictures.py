@@ -78,7 +78,7 @@ def choose_picture(pictures: Sequence[ImageRecord]) -> ImageRecord | None:
     """Ask which picture to look at, with previous and next by button and arrow key; None where there is none."""
     if not pictures:
         if state.get("images") == "upload":
-            st.info("Add one or several images on the left.", icon=":material/upload:")
+            st.info("Add one or several images.", icon=":material/upload:")
         else:
             st.info("There are no images here. Choose others on the left.", icon=":material/image_search:")
         return None

@@ -10,8 +10,10 @@ import streamlit as st
 from PIL import Image
 
 from odits.core.errors import OditsError
+from odits.core.percent import percent
 from odits.data import Vocabulary
 from odits.data.predictions import WordPrediction
+from odits.evaluation.model_figures import model_figures
 from odits.models import registry
 from odits.models.reference import EMBEDDED_NAME
 from odits.models.registry import (
@@ -31,6 +33,7 @@ from pages._shared.layout import NeededError, count_of, escape_markdown
 
 if TYPE_CHECKING:
     from odits.data.predictions import View, WordModel
+    from odits.models.reading.spotter import WordSpotter
 
 BY_NAME = ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-16/openai", "ViT-L-14/openai")
 """open_clip's weights that are offered by name; any other can be typed."""
@@ -42,20 +45,29 @@ def word_models(*kinds: Kind) -> list[ModelRef]:
     return [ref for ref in available() if ref.kind in (kinds or WORD_MODELS)]
 
 
-def choose_model(name: str = "model", default: str = DEFAULT_MODEL, kinds: Sequence[Kind] = WORD_MODELS) -> str:
+def choose_model(
+    name: str = "model",
+    default: str = DEFAULT_MODEL,
+    kinds: Sequence[Kind] = WORD_MODELS,
+    label: str = "Model",
+    none: str = "",
+) -> str:
     """Ask for a word model, and return its reference.
 
     Args:
         name: where the choice is kept, and what it is called in the URL; pages with the same name share it.
         default: the reference at first.
         kinds: what can be chosen.
+        label: above the box.
+        none: what it is called to choose no model, "" where one has to be chosen; the reference is "" then.
     """
     _adopt_older_link(name)
     found = {ref.reference: ref for ref in word_models(*kinds)}
     titles = {reference: _title(ref) for reference, ref in found.items()}
     titles |= {name: f"CLIP {name}" for name in BY_NAME if "clip" in kinds}
+    titles |= {"": none} if none else {}
     chosen = state.choose(
-        "Model",
+        label,
         list(titles),
         name,
         lambda reference: titles.get(reference, reference),
@@ -83,9 +95,19 @@ def _adopt_older_link(name: str) -> None:
 def reads(reference: str) -> bool:
     """Return whether the model of a reference reads what is written."""
     try:
-        return parse(reference).kind == "spotting"
+        ref = parse(reference)
     except OditsError:  # shown where the model is loaded
         return False
+    return ref.kind == "spotting" or (ref.kind == "odits" and ref.header.get("reads") == "True")
+
+
+def spotter_of(reference: str) -> WordSpotter | None:
+    """Return what reads for the model of a reference: itself or a part of it; None where nothing does."""
+    from odits.models.reading.spotter import WordSpotter
+
+    model = load(reference)
+    found = model if isinstance(model, WordSpotter) else getattr(getattr(model, "input_encoder", None), "spotter", None)
+    return found if isinstance(found, WordSpotter) else None
 
 
 def _title(ref: ModelRef) -> str:
@@ -153,9 +175,25 @@ def predict(
 ) -> WordPrediction:
     """Predict the words of an image, or of the crop of one object; the same is computed once."""
     model = load(reference)
+    if hasattr(model, "input_encoder"):  # its prediction says more than probabilities
+        return _prediction(digest, model.checkpoint, vocabulary.digest, model, image, vocabulary)
     view: View = "crop" if crop else "scene"
     found = _probabilities(digest, model.checkpoint, vocabulary.digest, view, model, image, vocabulary)
     return WordPrediction(vocabulary, found, model.name, model.checkpoint)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _prediction(
+    digest: str, checkpoint: str, words: str, _model: WordModel, _image: Image.Image, _vocabulary: Vocabulary
+) -> WordPrediction:
+    from odits.models.fusion.model import OditsModel
+    from odits.models.fusion.places import PlaceEncoder
+
+    if isinstance(_model, OditsModel) and isinstance(_model.input_encoder, PlaceEncoder):
+        # the same words as with the segmenter's objects, which say nothing about words, and sooner
+        inputs = _model.input_encoder.encode(_image, _vocabulary, segmented=False)
+        return _model.predict_input(inputs, _vocabulary)
+    return _model.predict(_image, _vocabulary)
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
@@ -177,7 +215,27 @@ def show_caption(prediction: WordPrediction) -> None:
     embedded = " (embedded)" if prediction.model == EMBEDDED_NAME else ""
     kind = "settings" if prediction.model.startswith("Word spotting") else "checkpoint"
     words = count_of(len(prediction.vocabulary), "word")
+    measured = measured_figures(prediction.checkpoint)
     st.markdown(
-        f"**{name}**{embedded}  \n:small[{kind} `{prediction.checkpoint[:12]}` · "
-        f"{escape_markdown(prediction.vocabulary.name)} ({words})]"
+        f"**{name}**{embedded} :small[· {kind} `{prediction.checkpoint[:12]}` · "
+        f"{escape_markdown(prediction.vocabulary.name)} ({words})]" + (f"  \n:small[{measured}]" if measured else ""),
+        help=when_to_choose(prediction.checkpoint) or None,
     )
+
+
+def measured_figures(checkpoint: str) -> str:
+    """Say on what a model was measured, and its figures; "" of one that was not, such as a checkpoint of one's own."""
+    found = next((one for one in model_figures().values() if one.checkpoint == checkpoint), None)
+    if found is None:
+        return ""
+    titles = {"precision@10": "precision at 10", "average precision": "average precision"}
+    svt = [f"{title} {percent(found.svt[key])}" for key, title in titles.items() if key in found.svt]
+    parts = [f"on SVT's photographs {', '.join(svt)}"] if svt else []
+    if "in the top ten" in found.scenes:
+        parts.append(f"on drawn scenes {percent(found.scenes['in the top ten'])} of the written words in the top ten")
+    return escape_markdown("Measured " + " · ".join(parts)) if parts else ""
+
+
+def when_to_choose(checkpoint: str) -> str:
+    """Say in a sentence when to choose a model; "" of one that was not measured."""
+    return next((one.when for one in model_figures().values() if one.checkpoint == checkpoint), "")

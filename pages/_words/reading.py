@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ from odits.core.errors import OditsError
 from odits.core.files import sha256_of
 from odits.data import ImageRecord, Vocabulary
 from odits.models.reading.ctc import Lexicon
+from odits.models.registry import parse
 from pages._shared import state
 from pages._shared.layout import (
     chart,
@@ -25,7 +27,7 @@ from pages._shared.layout import (
     table_download,
 )
 from pages._shared.pictures import Opened
-from pages._shared.word_models import load
+from pages._shared.word_models import spotter_of
 
 if TYPE_CHECKING:
     from odits.data import BoxedWord
@@ -50,6 +52,24 @@ class Reader(NamedTuple):
     lines: list[TextLine]
 
 
+def offer_reading(
+    reference: str, opened: Opened, picture: ImageRecord, find_vocabulary: Callable[[], Vocabulary]
+) -> bool:
+    """Offer what was read, line by line; return whether it is shown: at once where the model does nothing but read.
+
+    Args:
+        reference: of the word model that reads.
+        opened: the picture, decoded.
+        picture: the picture.
+        find_vocabulary: returns the words to look for.
+    """
+    alone = parse(reference).kind == "spotting"
+    shown = st.toggle("Show every line that was read", **state.bind("lines", state.is_on("lines", alone)))
+    if shown:
+        show_reading(reference, opened, picture, find_vocabulary())
+    return shown
+
+
 def show_reading(reference: str, opened: Opened, picture: ImageRecord, vocabulary: Vocabulary) -> None:
     """Show the picture with the words that were read, what was found and missed of the boxed ones, and all lines.
 
@@ -60,10 +80,9 @@ def show_reading(reference: str, opened: Opened, picture: ImageRecord, vocabular
         vocabulary: looked for, unless the picture has a lexicon of its own.
     """
     from odits.evaluation.reading_tasks import lexicon_words
-    from odits.models.reading.spotter import WordSpotter
 
-    spotter = load(reference)
-    if not isinstance(spotter, WordSpotter):  # for the type checker: this reference has no other model
+    spotter = spotter_of(reference)
+    if spotter is None:
         return
     st.subheader("Words read in the picture", anchor=False)
     own = bool(picture.lexicon)

@@ -24,7 +24,7 @@ from odits.models.reading.reader import TextLine
 from odits.models.reading.spotter import WordSpotter
 from odits.models.segmentation.regions import RegionSegmenter
 from odits.objects.codec import OBJECTS, from_document, to_document
-from odits.objects.detections import areas_of, kinds_of
+from odits.objects.detections import areas_of, kinds_of, make_detections
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -60,12 +60,13 @@ class PlaceEncoder:
         """Return what a checkpoint's header says of how the inputs are made."""
         return {"places": self.calibration.to_json(), "reads": "True"}
 
-    def encode(self, source: Image.Image | Path | bytes, vocabulary: Vocabulary) -> OditsInput:
+    def encode(self, source: Image.Image | Path | bytes, vocabulary: Vocabulary, segmented: bool = True) -> OditsInput:
         """Find the objects of an image and read its places.
 
         Args:
             source: an RGB image, or an image file (a path or its bytes).
             vocabulary: the n words that may be written there.
+            segmented: whether the segmenter's objects are found too; the places alone come sooner.
 
         Raises:
             OditsError: the image can't be opened.
@@ -73,7 +74,8 @@ class PlaceEncoder:
         image = source if isinstance(source, Image.Image) else open_image(source)
         lines = self.spotter.read(image)
         places, read = self.read_places(lines, vocabulary)
-        return OditsInput(_as_embeddings(self.objects(image, lines), places), read)
+        found = self.objects(image, lines) if segmented else make_detections([], [], [], image.size)
+        return OditsInput(_as_embeddings(found, places), read)
 
     def read_places(self, lines: Sequence[TextLine], vocabulary: Vocabulary) -> tuple[list[Place], np.ndarray]:
         """Return the places of lines that may show a word, and their rows of the object-text matrix, float32 (P, n)."""

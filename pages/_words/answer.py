@@ -1,0 +1,223 @@
+"""The answer for one picture: its words, its objects, and which objects carry the word that is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from odits.core.percent import percent
+from odits.data import ImageRecord, Vocabulary
+from odits.data.predictions import WordPrediction, WordProbability
+from odits.figures.words import MARKS_HELP, carriers_figure, carriers_of_word, top_words_figure, word_mark
+from pages._shared import state
+from pages._shared.carriers import carriers_of, contributions
+from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, guarded, panes, table_download
+from pages._shared.pictures import Opened, show_picture
+from pages._shared.word_models import load, predict, show_caption
+from pages._words.guess import show_guess
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+TOP = 10
+ROW_HEIGHT = 25
+"""Pixels of a word's bar: ten of them, the picture and who speaks fit a window of 720 pixels."""
+_ANSWERED = "odits-answered"
+_HIGHEST, _LOWEST, _WIDTH = 430, 220, 520  # pixels of the picture with its objects
+
+
+def show_answer(
+    reference: str, opened: Opened, picture: ImageRecord, find_vocabulary: Callable[[], Vocabulary]
+) -> None:
+    """Show the picture beside its words; the words come first, its objects then.
+
+    Args:
+        reference: of the word model.
+        opened: the picture, decoded.
+        picture: the picture.
+        find_vocabulary: returns the words to choose from; it may have to read the picture.
+    """
+    speaker = st.container(key="speaker")
+    with panes("answer") as row:
+        canvas, beside = row.container(key="pane-overlay"), row.container(key="pane-words")
+    place = canvas.empty()
+    if st.session_state.get(_ANSWERED) != (opened.digest, reference):  # else its objects are drawn at once
+        with place.container():
+            show_picture(opened, picture, "words")
+    prediction: WordPrediction | None = None
+    with beside, guarded(), st.spinner("Reading the words …", show_time=True):
+        prediction = predict(reference, opened.image, opened.digest, find_vocabulary())
+    if prediction is None:
+        with place.container():
+            show_picture(opened, picture, "words")
+        return
+    with speaker:
+        show_caption(prediction)
+    with beside, guarded():
+        word = show_words(prediction, picture, opened)
+        carried = st.container(key="carriers")
+    with canvas, guarded():
+        show_objects(reference, opened, picture, prediction, word, (place, carried))
+        if picture.visible:
+            st.caption("Words in the picture: " + escape_markdown(", ".join(picture.visible)), help=MARKS_HELP)
+    st.session_state[_ANSWERED] = (opened.digest, reference)
+    with guarded():
+        show_numbers(prediction, picture, "0")
+
+
+def show_words(prediction: WordPrediction, picture: ImageRecord, opened: Opened) -> str | None:
+    """Show the most probable words and ask for one of them; None where none is in the picture, which is said."""
+    if prediction.is_empty:
+        show_nothing(opened)
+        return None
+    top = prediction.top(TOP)
+    words = [item.word for item in top]
+    asked = state.get("word")
+    word = asked if asked in words else words[0]
+    figure = words_figure(prediction, picture, chosen=word)
+    key = f"chart-0-{opened.digest[:12]}-{prediction.checkpoint[:12]}-{prediction.vocabulary.digest[:12]}"
+    chart(figure, key, alt_of(top), on_select=partial(_choose_bar, key, words), selection_mode="points")
+    chosen: str = st.selectbox(
+        "The word whose objects are shown",
+        words,
+        label_visibility="collapsed",
+        format_func=lambda one: f"Objects that carry {one}",
+        help="Or click a bar.",
+        **state.bind("word", word, f"-{word}"),
+    )
+    return chosen
+
+
+def _choose_bar(key: str, words: Sequence[str]) -> None:
+    """Take over the word whose bar was clicked."""
+    for point in st.session_state[key].selection.points:
+        row = point.get("y")
+        if isinstance(row, int | float) and 0 <= row < len(words):
+            state.act("word", words[int(row)])
+
+
+def words_figure(
+    prediction: WordPrediction, picture: ImageRecord, limit: float | None = None, chosen: str | None = None
+) -> go.Figure:
+    """Draw the most probable words of a prediction."""
+    presence = getattr(prediction, "presence", None) is not None
+    return top_words_figure(
+        prediction.top(TOP),
+        picture.lexicon,
+        picture.visible,
+        limit,
+        prediction.vocabulary.extra,
+        chosen,
+        "probability that the word is in the picture" if presence else "probability among all words",
+        ROW_HEIGHT,
+    )
+
+
+def alt_of(top: Sequence[WordProbability]) -> str:
+    """Say in words what a chart of words shows."""
+    return f"The {len(top)} most probable words: " + ", ".join(item.word for item in top)
+
+
+def show_nothing(opened: Opened, key: str = "0") -> None:
+    """Say that no words were read, and what the picture looks like instead."""
+    st.info("No readable words: none of the vocabulary is in the picture.", icon=":material/search_off:")
+    show_guess(opened, key)
+
+
+def show_objects(
+    reference: str,
+    opened: Opened,
+    picture: ImageRecord,
+    prediction: WordPrediction,
+    word: str | None,
+    places: tuple[DeltaGenerator, DeltaGenerator],
+) -> None:
+    """Draw the picture's objects over it, those that carry the word brought out, and say what they contribute.
+
+    Args:
+        reference: of the word model; one without objects leaves the picture as it is.
+        opened: the picture, decoded.
+        picture: the picture.
+        prediction: of its words.
+        word: the word that is chosen; None where there is none.
+        places: where the picture stands, and where its sentences go.
+    """
+    from odits.models.fusion.model import OditsModel
+
+    canvas, beside = places
+    model = load(reference)
+    if not isinstance(model, OditsModel):
+        with canvas.container():
+            show_picture(opened, picture, "words")
+        return
+    with st.spinner("Finding the objects …", show_time=True):
+        found = carriers_of(model, picture, opened, prediction.vocabulary)
+        contributed = np.zeros(len(found.labels), np.float32)
+        if word is not None:
+            ranked = [item.word for item in prediction.top(TOP)]
+            place = {one: index for index, one in enumerate(prediction.vocabulary.words) if one in set(ranked)}
+            indices = tuple(place[one] for one in ranked)
+            contributed = contributions(opened, model, indices, found)[:, ranked.index(word)]
+    kinds = [group.kind for group in found.explainer.groups]
+    figure = carriers_figure(opened.image, found.outlines, found.labels, kinds, contributed, word or "")
+    figure.update_layout(height=int(np.clip(_WIDTH * opened.image.height / opened.image.width, _LOWEST, _HIGHEST)))
+    carriers = carriers_of_word(contributed)
+    named = ", ".join(found.labels[index] for index in carriers) or "none"
+    alt = f"The picture with {len(kinds)} objects; those that carry {word}: {named}"
+    with canvas.container():
+        chart(figure, f"objects-{opened.digest[:12]}", alt if word else f"The picture with {len(kinds)} objects")
+    if word is not None:
+        with beside:
+            _say_carriers(prediction, word, [(found.labels[index], float(contributed[index])) for index in carriers])
+
+
+def _say_carriers(prediction: WordPrediction, word: str, carriers: Sequence[tuple[str, float]]) -> None:
+    """Say which objects carry a word, and what would be left of it without each."""
+    if not carriers:
+        st.caption("No object carries this word: without any of them it is as likely.")
+        return
+    presence = getattr(prediction, "presence", None)
+    share = next(item.probability for item in prediction.top(TOP) if item.word == word)
+    lines = []
+    for label, contributed in carriers:
+        without = ""
+        if presence is not None:
+            left = 1 / (1 + np.exp(np.clip(contributed - np.log(share / max(1 - share, 1e-9)), -60, 60)))
+            without = f"; without it {percent(share)} would be {percent(float(left))}"
+        lines.append(f"- Object **{escape_markdown(label)}** adds {contributed:.1f} to the log-odds{without}")
+    st.markdown("\n".join(lines))
+
+
+def show_numbers(prediction: WordPrediction, picture: ImageRecord, key: str) -> None:
+    """Show the numbers of a prediction, and the downloads of its chart and all of its words."""
+    stem = file_stem(f"words-{picture.name}-{prediction.model}")
+    with st.expander("The numbers"):
+        st.dataframe(
+            ranking(prediction, picture, TOP),
+            hide_index=True,
+            key=f"numbers-{key}",
+            column_config={"probability": st.column_config.NumberColumn(format="%.7f")},
+        )
+        with st.container(horizontal=True, key=f"downloads-{key}"):
+            chart_download(words_figure(prediction, picture), stem, f"chart-{key}")
+            table_download(ranking(prediction, picture), stem, f"table-{key}", "All words")
+
+
+def ranking(prediction: WordPrediction, picture: ImageRecord, count: int | None = None) -> pd.DataFrame:
+    """Return the words by rank with probability and what is known about them; all of them by default."""
+    top = prediction.top(len(prediction.vocabulary) if count is None else count)
+    columns: dict[str, list[object]] = {
+        "rank": list(range(1, len(top) + 1)),
+        "word": [item.word for item in top],
+        "probability": [item.probability for item in top],
+    }
+    extra = prediction.vocabulary.extra
+    if picture.lexicon or picture.boxed or extra:
+        columns["known"] = [word_mark(item.word, picture.lexicon, picture.visible, extra).title for item in top]
+    return pd.DataFrame(columns)
