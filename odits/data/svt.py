@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -17,6 +18,10 @@ from odits.data.vocabulary import clean_word
 
 FILES = {"train": "train.xml", "eval": "test.xml"}
 _PREFIX = "img/"
+
+
+_OWN_NAME = re.compile(r"\d\d_\d\d\.jpg")
+"""What SVT's images are called: other data sets of this layout go by their folder's name."""
 
 
 def is_svt(folder: Path) -> bool:
@@ -35,7 +40,8 @@ def read_svt(folder: Path) -> Dataset:
     """
     reading = Reading(folder)
     records = tuple(record for split, file in FILES.items() for record in _records(reading, split, file))
-    return reading.dataset("SVT", records, SVT.name)
+    own = all(_OWN_NAME.fullmatch(record.name) for record in records)
+    return reading.dataset("SVT" if own else folder.resolve().name, records, SVT.name)
 
 
 def _records(reading: Reading, split: str, file: str) -> Iterator[ImageRecord]:

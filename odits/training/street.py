@@ -2,7 +2,8 @@
 
 It learns from pictures whose words are boxed, such as rendered scenes (`odits.training.streets`). First a conditional
 logit (McFadden, 1974) over the candidates of each place and "none of them" is fitted; then the fusion network learns
-how far to trust a place, and how probable it is of each word by itself that it is in the picture. A part of the
+how far to trust a place, and how probable it is of each word by itself that it is in the picture. That a sign says
+RESTAURANT is likelier than that it says QUARTZ: the prior of what shops call themselves is given. A part of the
 pictures is held out and chooses the epoch. How well the probabilities are calibrated is measured on pictures that were
 not trained on (`odits.evaluation.calibration`).
 """
@@ -24,7 +25,7 @@ from odits.core.progress import Progress, no_progress
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.data.general_words import general_vocabulary
 from odits.data.vocabulary import bare_word
-from odits.models.fusion.inputs import ObjectEmbeddings, OditsInput, collate
+from odits.models.fusion.inputs import ObjectEmbeddings, OditsInput, collate, lexicon_table
 from odits.models.fusion.network import Odits
 from odits.models.fusion.places import PlaceEncoder
 from odits.models.fusion.settings import OditsConfig
@@ -38,10 +39,11 @@ from odits.training.machine import Processes, deterministic
 from odits.training.run import RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
 from odits.training.saving import BEST, save_odits
 from odits.training.settings import StreetSettings
+from odits.training.streets import KINDS
 
 NAME = "ODITS Street"
 _CONFIG = OditsConfig(
-    0, object_attention=False, weighted_text=False, feature_enhancer=False, prior=False, recall=False, presence=True
+    0, object_attention=False, weighted_text=False, feature_enhancer=False, recall=False, presence=True
 )
 _HELD_OUT = 0.2  # of the training pictures
 _SAME = 0.2  # intersection over union from which a place shows a boxed word
@@ -205,7 +207,14 @@ class StreetTask(Task[np.ndarray]):
         self.epochs, self.seed = settings.epochs, settings.seed
         self._pictures, self._encoder, self._folder, self._origin = pictures, encoder, folder, origin
         self._network = new_network(pictures)
-        self.tensors = dict(self._network.named_parameters())
+        # How often the drawn scenes say RESTAURANT says nothing about streets: the prior is given, not learned.
+        self.tensors = {
+            name: tensor
+            for name, tensor in self._network.named_parameters()
+            if name.startswith(("evidence.", "presence_bias"))
+        }
+        self._lexicons = zipf_lexicons(KINDS)
+        self._prior = lexicon_table(self._lexicons, general_vocabulary()).sum(0)
         self.optimizer = torch.optim.Adam(list(self.tensors.values()), settings.learning_rate)
         order = np.random.default_rng((settings.seed, 1)).permutation(len(pictures))
         count = max(1, round(_HELD_OUT * len(pictures)))
@@ -240,27 +249,46 @@ class StreetTask(Task[np.ndarray]):
             return []
         epoch = int(line["epoch"])
         metadata = {**self._origin, "epoch": str(epoch), "held_out_loss": repr(line["held_out"])}
-        written = save_odits(self._folder / BEST, self._network, self._encoder, (), metadata)
+        written = save_odits(self._folder / BEST, self._network, self._encoder, self._lexicons, metadata)
         return [{**written, "epoch": epoch, "loss": line["held_out"], "reasons": ["new low"]}]
 
     def _loss(self, index: int) -> Tensor:
         picture = self._pictures[index]
         count = len(picture.vocabulary)
         rows = self._encoder.calibration.rows(picture.candidates, len(picture.places), count)
-        output = self._network(collate([_as_input(picture.places, rows)]), torch.zeros(count, 0))
+        prior = F.pad(self._prior, (0, count - len(self._prior)))
+        output = self._network(collate([_as_input(picture.places, rows)]), torch.zeros(count, 0), prior[None])
         logits = output.logits[0] + self._network.presence_bias
         return F.binary_cross_entropy_with_logits(logits, picture.present, reduction="sum")
 
 
 def new_network(pictures: Sequence[ReadPicture]) -> Odits:
-    """Return an untrained network that gives every word the mean probability of a word of these pictures."""
+    """Return an untrained network that gives words the probability of a word of these pictures, by their commonness.
+
+    The odds of a word are multiplied by 1 plus how many of the prior's lexicons hold it.
+    """
     network = Odits(_CONFIG, 1.0)
     share = float(np.mean([float(one.present.mean()) for one in pictures]))
     share = min(max(share, 1e-6), 0.5)
-    assert network.presence_bias is not None
+    assert network.presence_bias is not None and network.recall is not None
     with torch.no_grad():
         network.presence_bias.fill_(math.log(share / (1 - share)))
+        network.recall.gate.fill_(1.0)
+        network.recall.log_floor.fill_(0.0)
     return network
+
+
+def zipf_lexicons(words: Sequence[str]) -> list[list[str]]:
+    """Return n lexicons of n words in which the word of rank r is n / r times (Zipf, 1949).
+
+    Args:
+        words: n words, the commonest first.
+
+    Example:
+        >>> zipf_lexicons(["RESTAURANT", "CAFE", "HOTEL"])
+        [['RESTAURANT', 'CAFE', 'HOTEL'], ['RESTAURANT'], ['RESTAURANT']]
+    """
+    return [list(words[: len(words) // count]) for count in range(1, len(words) + 1)]
 
 
 def _as_input(places: Sequence[Place], rows: np.ndarray) -> OditsInput:

@@ -26,7 +26,8 @@ def run(*arguments: str) -> None:
 def test_what_is_here_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
     run("--json")
     found = json.loads(capsys.readouterr().out)["models"]
-    assert {"spotting", "embedded"} == {one["reference"] for one in found} and all(one["here"] for one in found)
+    assert {"street", "spotting", "embedded"} == {one["reference"] for one in found}
+    assert all(one["here"] for one in found)
     for one in found:
         assert parse(one["reference"], one["kind"]).name == one["name"]
     run()

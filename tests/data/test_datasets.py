@@ -87,7 +87,17 @@ def test_the_reader_follows_the_files(tmp_path: Path) -> None:
     assert read_dataset(tmp_path).name == tmp_path.name
     (tmp_path / "test.xml").write_text("<t><image><imageName>a.png</imageName><lex>INN</lex></image></t>")
     found = read_dataset(tmp_path)
-    assert found.name == "SVT" and found.records[0].lexicon == ("INN",)
+    assert found.name == tmp_path.name and found.records[0].lexicon == ("INN",)
+
+
+def test_a_data_set_in_its_layout_is_not_taken_for_svt(tmp_path: Path) -> None:
+    for name in ("00_07.jpg", "mine.jpg"):
+        Image.new("RGB", (9, 9)).save(tmp_path / name)
+        lines = f"<t><image><imageName>img/{name}</imageName><lex>INN</lex></image></t>"
+        (tmp_path / "img").mkdir(exist_ok=True)
+        (tmp_path / name).rename(tmp_path / "img" / name)
+        (tmp_path / "test.xml").write_text(lines)
+        assert read_dataset(tmp_path).name == ("SVT" if name[0] == "0" else tmp_path.name)
 
 
 def test_a_folder_without_data_is_one_sentence(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from odits.core.errors import OditsError
 from odits.core.files import file_digest
 from odits.models.clip.embedded import ARCHITECTURE, new_model
 from odits.models.clip.model import ClipModel
-from odits.models.reading.spotter import WordSpotter
+from odits.models.fusion.model import OditsModel
 from odits.models.reference import (
     EMBEDDED_WEIGHTS,
     architectures,
@@ -46,8 +46,8 @@ def checkpoint(path: Path, **header: str) -> Path:
 
 
 def test_the_defaults() -> None:
-    assert (DEFAULT_MODEL, DEFAULT_SEGMENTER) == ("spotting", "embedded")
-    assert isinstance(load(), WordSpotter)
+    assert (DEFAULT_MODEL, DEFAULT_SEGMENTER) == ("street", "embedded")
+    assert isinstance(load(), OditsModel)
 
 
 def test_embedded_is_a_clip_model_unless_a_segmenter_is_wanted() -> None:
@@ -139,9 +139,9 @@ def test_what_there_is_is_accepted(home: Path) -> None:
     (home / "checkpoints" / "broken.safetensors").write_bytes(b"no")
     found = available()
     words = [ref for ref in found if ref.kind in WORD_MODELS]
-    assert words[0].reference == DEFAULT_MODEL and words[0].kind == "spotting"
+    assert words[0].reference == DEFAULT_MODEL and words[0].kind == "odits"
     assert [ref.name for ref in available("clip")] == ["ODITS Signs (embedded)", "b"]
-    assert [ref.name for ref in available("odits")] == ["a"]
+    assert [ref.name for ref in available("odits")] == ["ODITS Street", "a"]
     segmenters = [ref.reference for ref in available("segmenter")]
     assert segmenters[:4] == ["embedded", "sam:vit_b", "sam:vit_l", "sam:vit_h"]
     assert segmenters[4:] == ["sam2:tiny", "sam2:small", "sam2:base-plus", "sam2:large", "sam3"]
@@ -153,7 +153,7 @@ def test_what_there_is_is_accepted(home: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("nowhere", "There is no checkpoint 'nowhere': name spotting"),
+        ("nowhere", "There is no checkpoint 'nowhere': name street"),
         ("", "There is no checkpoint ''"),
         ("spotting:oracle", "There is no checkpoint 'spotting:oracle'"),
         ("absent.safetensors", "There is no checkpoint 'absent.safetensors'"),

@@ -38,7 +38,7 @@ def test_words_compete_for_their_place_alone() -> None:
     rows = EVEN.rows(find_candidates(places, Lexicon(words), len(words)), len(places), len(words))
     assert rows.shape == (2, 6) and (rows.sum(1) <= 1).all()
     best = rows.max(0)
-    assert best[0] > 0.8 and best[3] > 0.5  # what is read elsewhere takes nothing from it
+    assert best[0] > 0.7 and best[3] > 0.5  # what is read elsewhere takes nothing from it
     assert best[1] < 0.2 and best[2] < 0.2 and best[4] < 0.2 and best[5] == 0
 
 
