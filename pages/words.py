@@ -18,6 +18,8 @@ from pages._words.answer import TOP, alt_of, show_answer, show_nothing, show_num
 from pages._words.pictures import offer_pictures
 from pages._words.reading import offer_reading
 
+_ROOM = 1.2  # in narrow charts the numbers after the bars need more
+
 
 def main() -> None:
     """Draw the page."""
@@ -82,11 +84,12 @@ def compare(references: list[str], opened: Opened, picture: ImageRecord, vocabul
 
 def show_prediction(prediction: WordPrediction, opened: Opened, picture: ImageRecord, limit: float, key: str) -> None:
     """Show one model's chart, its numbers and their downloads."""
-    show_caption(prediction)
+    with st.container(key=f"who-{key}"):
+        show_caption(prediction)
     if prediction.is_empty:
         show_nothing(opened, key)
         return
-    chart(words_figure(prediction, picture, limit), f"chart-{key}", alt_of(prediction.top(TOP)))
+    chart(words_figure(prediction, picture, _ROOM * limit), f"chart-{key}", alt_of(prediction.top(TOP)))
     show_numbers(prediction, picture, key)
 
 

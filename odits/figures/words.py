@@ -19,6 +19,7 @@ from odits.models.reading.spotter import FoundWord
 MAX_LABEL = 18
 """Characters of a line of the word beside its bar, of which there are two at most; the hover text has all of it."""
 _LETTER_WIDTH = 7.5  # pixels, about
+_LOWEST = 130  # pixels: of a bar or two with an axis
 
 
 class WordMark(NamedTuple):
@@ -101,9 +102,10 @@ def top_words_figure(
         fixedrange=True,
     )
     # room for the number after the longest bar
-    span = [0, min(1.22 * most, 1.22) or 1.0]
+    span = [0, 1.22 * most or 1.0]
     figure.update_xaxes(title=title, tickformat=".3~%", range=span, nticks=6, showgrid=True, fixedrange=True)
-    return styled(figure, 64 + row_height * max(len(words), 1) + (46 if known else 0), legend=known)
+    height = max(64 + row_height * len(words) + (46 if known else 0), _LOWEST)
+    return styled(figure, height, legend=known)
 
 
 def _add_bars(

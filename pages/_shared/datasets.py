@@ -117,9 +117,11 @@ def choose_collection(dataset: Dataset | None, default: str | None = None, uploa
     """
     titles = collection_titles(dataset) | {"upload": "My own images"}
     collection = state.choose("Images", list(titles), "images", lambda key: titles.get(key, key), default)
-    if collection == "upload" and uploads:
-        offer_uploads()
-        show_uploads()
+    if collection == "upload":
+        if uploads:
+            offer_uploads()
+            show_upload_problems()
+        _show_uploads()
     return collection
 
 
@@ -153,10 +155,14 @@ def offer_uploads() -> None:
     )
 
 
-def show_uploads() -> None:
-    """Say which files could not be taken in, and how many were; all can be removed."""
+def show_upload_problems() -> None:
+    """Say which of the files just added could not be taken in."""
     for problem in st.session_state.pop(_PROBLEMS, ()):
         complain(problem)
+
+
+def _show_uploads() -> None:
+    """Say how many files there are; all can be removed."""
     uploaded = st.session_state.get(_UPLOADS, ())
     if uploaded:
         with st.container(horizontal=True, vertical_alignment="center"):

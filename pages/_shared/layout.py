@@ -29,8 +29,9 @@ _STYLE = """
 [class*="st-key-panes"] > div:has(> .st-key-pane-overlay) {flex-grow: 1.6}
 [class*="st-key-fit"] img {max-height: 64vh; width: auto !important; max-width: 100%; border-radius: 6px}
 .st-key-fit-crop img {max-height: 9rem}
-.st-key-fit-compared img {max-height: 24vh}
+.st-key-fit-compared img {max-height: 20vh}
 [class*="st-key-panes-models"] > div {flex-basis: 15rem}
+@media (min-width: 1200px) {[class*="st-key-who-"] {min-height: 9.5rem}}
 .st-key-stepper > div:has([data-testid="stSelectbox"]) {flex: 1 1 8rem; max-width: 20rem}
 [data-testid="stMetricValue"] {font-size: 1.6rem}
 </style>

@@ -15,7 +15,7 @@ from odits.data import Vocabulary
 from odits.data.predictions import WordPrediction
 from odits.evaluation.model_figures import model_figures
 from odits.models import registry
-from odits.models.reference import EMBEDDED_NAME
+from odits.models.reference import EMBEDDED_NAME, STREET
 from odits.models.registry import (
     CLIP_FORMS,
     DEFAULT_MODEL,
@@ -112,7 +112,8 @@ def spotter_of(reference: str) -> WordSpotter | None:
 
 def _title(ref: ModelRef) -> str:
     """Name a model; the digest of its weights comes first where it is a file: boxes cut long names at their end."""
-    return f"{ref.digest[:8]} · {ref.name}" if ref.path is not None and ref.reference != EMBEDDED else ref.name
+    shipped = ref.path is None or ref.reference in (EMBEDDED, STREET)
+    return ref.name if shipped else f"{ref.digest[:8]} · {ref.name}"
 
 
 def load(reference: str, *kinds: Kind) -> WordModel:

@@ -25,6 +25,8 @@ from pages._words.guess import show_guess
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from odits.models.fusion.model import OditsModel
+
 TOP = 10
 ROW_HEIGHT = 25
 """Pixels of a word's bar: ten of them, the picture and who speaks fit a window of 720 pixels."""
@@ -43,27 +45,33 @@ def show_answer(
         picture: the picture.
         find_vocabulary: returns the words to choose from; it may have to read the picture.
     """
+    from odits.models.fusion.model import OditsModel
+
     speaker = st.container(key="speaker")
     with panes("answer") as row:
         canvas, beside = row.container(key="pane-overlay"), row.container(key="pane-words")
     place = canvas.empty()
-    if st.session_state.get(_ANSWERED) != (opened.digest, reference):  # else its objects are drawn at once
+    drawn = st.session_state.get(_ANSWERED) != (opened.digest, reference)
+    if drawn:  # else its objects are drawn at once
         with place.container():
             show_picture(opened, picture, "words")
     prediction: WordPrediction | None = None
     with beside, guarded(), st.spinner("Reading the words …", show_time=True):
         prediction = predict(reference, opened.image, opened.digest, find_vocabulary())
-    if prediction is None:
+    model = load(reference) if prediction is not None else None
+    if not drawn and not isinstance(model, OditsModel):
         with place.container():
             show_picture(opened, picture, "words")
+    if prediction is None or model is None:
         return
     with speaker:
         show_caption(prediction)
     with beside, guarded():
-        word = show_words(prediction, picture, opened)
+        word = show_words(prediction, picture, opened, isinstance(model, OditsModel))
         carried = st.container(key="carriers")
     with canvas, guarded():
-        show_objects(reference, opened, picture, prediction, word, (place, carried))
+        if isinstance(model, OditsModel):
+            show_objects(model, opened, picture, prediction, word, (place, carried))
         if picture.visible:
             st.caption("Words in the picture: " + escape_markdown(", ".join(picture.visible)), help=MARKS_HELP)
     st.session_state[_ANSWERED] = (opened.digest, reference)
@@ -71,13 +79,26 @@ def show_answer(
         show_numbers(prediction, picture, "0")
 
 
-def show_words(prediction: WordPrediction, picture: ImageRecord, opened: Opened) -> str | None:
-    """Show the most probable words and ask for one of them; None where none is in the picture, which is said."""
+def show_words(prediction: WordPrediction, picture: ImageRecord, opened: Opened, explained: bool) -> str | None:
+    """Show the most probable words and ask for one of them.
+
+    Args:
+        prediction: of the words.
+        picture: the picture.
+        opened: the picture, decoded.
+        explained: whether objects that carry a word can be shown.
+
+    Returns:
+        The word chosen; None where none is in the picture, which is said, and where there is nothing to choose for.
+    """
     if prediction.is_empty:
         show_nothing(opened)
         return None
     top = prediction.top(TOP)
     words = [item.word for item in top]
+    if not explained:
+        chart(words_figure(prediction, picture), "chart-0", alt_of(top))
+        return None
     asked = state.get("word")
     word = asked if asked in words else words[0]
     figure = words_figure(prediction, picture, chosen=word)
@@ -131,7 +152,7 @@ def show_nothing(opened: Opened, key: str = "0") -> None:
 
 
 def show_objects(
-    reference: str,
+    model: OditsModel,
     opened: Opened,
     picture: ImageRecord,
     prediction: WordPrediction,
@@ -141,21 +162,14 @@ def show_objects(
     """Draw the picture's objects over it, those that carry the word brought out, and say what they contribute.
 
     Args:
-        reference: of the word model; one without objects leaves the picture as it is.
+        model: the word model.
         opened: the picture, decoded.
         picture: the picture.
         prediction: of its words.
         word: the word that is chosen; None where there is none.
         places: where the picture stands, and where its sentences go.
     """
-    from odits.models.fusion.model import OditsModel
-
     canvas, beside = places
-    model = load(reference)
-    if not isinstance(model, OditsModel):
-        with canvas.container():
-            show_picture(opened, picture, "words")
-        return
     with st.spinner("Finding the objects …", show_time=True):
         found = carriers_of(model, picture, opened, prediction.vocabulary)
         contributed = np.zeros(len(found.labels), np.float32)
@@ -189,8 +203,8 @@ def _say_carriers(prediction: WordPrediction, word: str, carriers: Sequence[tupl
         without = ""
         if presence is not None:
             left = 1 / (1 + np.exp(np.clip(contributed - np.log(share / max(1 - share, 1e-9)), -60, 60)))
-            without = f"; without it {percent(share)} would be {percent(float(left))}"
-        lines.append(f"- Object **{escape_markdown(label)}** adds {contributed:.1f} to the log-odds{without}")
+            without = f"; without it {percent(float(left))} instead of {percent(share)}"
+        lines.append(f"- **{escape_markdown(label)}** adds {contributed:.1f} to its log-odds{without}")
     st.markdown("\n".join(lines))
 
 

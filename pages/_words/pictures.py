@@ -10,7 +10,7 @@ from odits.core.errors import OditsError
 from odits.data import ImageRecord
 from odits.figures.theme import data_uri, jpeg
 from pages._shared import state
-from pages._shared.datasets import add_uploads, demo_dataset, offer_uploads, show_uploads
+from pages._shared.datasets import add_uploads, demo_dataset, offer_uploads, show_upload_problems
 from pages._shared.layout import file_stem
 
 _CAMERA = "odits-camera"
@@ -88,7 +88,7 @@ def offer_pictures() -> None:
             _paste_component()(key="paste-component")
     if st.session_state.get(_CAMERA):
         st.camera_input("Take a picture", key="camera-picture", on_change=_take_picture, width=420)
-    show_uploads()
+    show_upload_problems()
 
 
 def _key(picture: ImageRecord) -> str:
