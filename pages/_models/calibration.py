@@ -6,7 +6,7 @@ import streamlit as st
 
 from odits.evaluation.model_figures import model_figures
 from odits.figures.calibration import reliability_figure, reliability_text
-from odits.models.registry import DEFAULT_MODEL
+from odits.models.registry import DEFAULT_MODEL, parse
 from pages._shared.layout import chart, chart_download
 
 TITLES = {
@@ -17,10 +17,12 @@ TITLES = {
 
 
 def view() -> None:
-    """Draw this part of the page; nothing where nobody measured it."""
+    """Draw this part of the page; nothing where nobody measured these weights."""
     figures = model_figures().get(DEFAULT_MODEL)
     if figures is None or not figures.reliability:
         return
+    if not parse(DEFAULT_MODEL).describes(figures.checkpoint):
+        return  # of other weights
     st.subheader("Is 80 % right in 80 % of the cases?", anchor=False)
     st.caption(
         f"Of the words that {figures.name} shows with a probability, the share that is there. Dots on the line are as "

@@ -20,8 +20,8 @@ from pages._shared.word_models import word_models
 
 COMMAND = "python benchmarks/models.py --scenes DIR --write"
 MODEL, WHEN = "model", "when to choose it"
-PRECISION, AVERAGE, SURE = "SVT precision@10", "SVT average precision", "SVT confidence precision"
-IN_TOP, ERROR = "drawn scenes: words in the top ten", "drawn scenes: calibration error"
+PRECISION, AVERAGE, SURE = "SVT: precision@10", "average precision", "confidence precision"
+IN_TOP, ERROR = "drawn: words in the top ten", "drawn: calibration error"
 _HELP = {
     PRECISION: "Of the ten most probable words, the share that is true of the place. More is better.",
     AVERAGE: "The area under precision over recall, over all words. More is better.",
@@ -30,6 +30,7 @@ _HELP = {
     ERROR: "How far the probabilities beside words are from how often the words are there. Less is better.",
 }
 _SVT = {PRECISION: "precision@10", AVERAGE: "average precision", SURE: "confidence precision"}
+_SCENES = {IN_TOP: "in the top ten", ERROR: "calibration error"}
 _EVALUATED = {
     "precision@10": ("rank", "precision_at_10"),
     "average precision": ("rank", "average_precision"),
@@ -64,41 +65,46 @@ def view() -> None:
     found = [*word_models(), *_downloaded()]
     names = local_names(found)
     rows = [row_of(ref, names[ref.reference], figures, stored_now()) for ref in found]
-    table = table_of(rows)
-    shown = _choose(rows, table)
+    shown = _choose(rows)
     with st.container(horizontal=True, vertical_alignment="center", key="models-below"):
         if st.button("Open Words with it", type="primary", icon=":material/text_fields:", key="models-open"):
             state.act("model", shown.ref.reference)
             st.switch_page("pages/words.py")
         table_download(csv_table(rows), "models", "models")
         st.caption(f"**{escape_markdown(shown.name)}** is `{shown.ref.reference}` everywhere. {shown.remark}")
+    st.markdown("\n".join(f"- **{escape_markdown(row.name)}**: {escape_markdown(row.when)}" for row in rows))
     if not figures:
         st.info(f"No figures are here: `{COMMAND}` measures the models and stores them.", icon=":material/info:")
 
 
-def _choose(rows: Sequence[Row], table: pd.DataFrame) -> Row:
+def _choose(rows: Sequence[Row]) -> Row:
     """Ask for a model in the table: the one clicked, at first the one that the other pages use."""
     references = [row.ref.reference for row in rows]
     asked = state.get("model", DEFAULT_MODEL)
     place = references.index(asked) if asked in references else 0
     event = st.dataframe(
-        table,
+        table_of(rows).drop(columns=WHEN),  # cells cut sentences: they stand below
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": [place]}},
         key="models-table",
-        row_height=64,
-        alt="The word models at hand with their figures: "
-        + "; ".join(f"{row.name}: {row.svt.get('precision@10', float('nan')):.3f} precision@10" for row in rows),
+        placeholder="–",
+        alt="The word models at hand with what was measured of them: " + "; ".join(map(_spoken, rows)),
         column_config={
-            MODEL: st.column_config.TextColumn(width=170, pinned=True),
-            WHEN: st.column_config.TextColumn(width=430),
+            MODEL: st.column_config.TextColumn(pinned=True),
             **{name: st.column_config.NumberColumn(format="%.3f", help=text) for name, text in _HELP.items()},
         },
     )
     chosen = event["selection"]["rows"]
     return rows[chosen[0] if chosen and chosen[0] < len(rows) else place]
+
+
+def _spoken(row: Row) -> str:
+    """Say a row's figures, for those who do not see the table."""
+    said = [f"{name} {row.svt[name]:.3f} on SVT" for name in _SVT.values() if name in row.svt]
+    said += [f"{name} {row.scenes[name]:.3f} on drawn scenes" for name in _SCENES.values() if name in row.scenes]
+    return f"{row.name}: {', '.join(said) or 'not measured'}"
 
 
 def table_of(rows: Sequence[Row]) -> pd.DataFrame:
@@ -107,8 +113,7 @@ def table_of(rows: Sequence[Row]) -> pd.DataFrame:
         MODEL: [row.name for row in rows],
         WHEN: [row.when for row in rows],
         **{title: [row.svt.get(name) for row in rows] for title, name in _SVT.items()},
-        IN_TOP: [row.scenes.get("in the top ten") for row in rows],
-        ERROR: [row.scenes.get("calibration error") for row in rows],
+        **{title: [row.scenes.get(name) for row in rows] for title, name in _SCENES.items()},
     }
     measured = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     return pd.DataFrame(measured)

@@ -52,10 +52,10 @@ def test_models_weights_and_calibration_stand_on_one_page(measured: Path) -> Non
     app = open_page("models")
     table = app.dataframe[0].value
     assert list(table["model"])[:3] == ["ODITS Street", "Word spotting", "ODITS Signs"]
-    assert table[WHEN][0] == "Choose street." and all(table[WHEN])
     assert (table[PRECISION][0], table[IN_TOP][0], table[ERROR][0]) == (0.31, 0.91, 0.03)
     assert np.isnan(table[PRECISION][2]), "these weights were not measured"
     said = texts(app)
+    assert "- **ODITS Street**: Choose street." in said and "- **Word spotting**: " in said
     assert "SVT's 249 evaluation images over 5,363 words" in said and "is `street` everywhere" in said
     assert "Of the words that street shows with a probability, the share that is there" in said
     assert "No figures are here" not in said
@@ -64,11 +64,18 @@ def test_models_weights_and_calibration_stand_on_one_page(measured: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_diagram_of_other_weights_is_not_shown(measured: Path) -> None:
+    write_model_figures({"street": figures_of("street", "0" * 64)}, measured)
+    app = open_page("models")
+    assert "Its weights are not those that were measured" in texts(app) and "shows with a probability" not in texts(app)
+
+
+@pytest.mark.slow
 def test_without_figures_a_sentence_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(model_figures, "asset", lambda name: tmp_path / "absent.json")
     app = open_page("models")
     assert "`python benchmarks/models.py --scenes DIR --write` measures the models" in texts(app)
-    assert list(app.dataframe[0].value) == ["model", WHEN]
+    assert list(app.dataframe[0].value) == ["model"]
 
 
 @pytest.mark.slow
