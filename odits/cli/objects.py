@@ -200,6 +200,8 @@ def _document(detections: sv.Detections, named: ObjectNames | None) -> dict[str,
         document["named_by"] = named.model
         for item, name, score in zip(document["objects"], named.names, named.scores.tolist(), strict=True):
             item |= {"name": name, "name_score": score}
+        for item, level in zip(document["objects"], named.levels, strict=False):  # of a namer that has levels
+            item["name_level"] = level
     return document
 
 

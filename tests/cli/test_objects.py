@@ -129,6 +129,8 @@ def test_imagenet_names_objects_and_the_picture(home: Path) -> None:
     assert document["named_by"] == "EfficientNet-Lite2 (ImageNet)" and 0 <= document["scene"]["score"] <= 1
     assert {one["kind"] for one in document["objects"]} == {"text", "region"}
     assert all(one["name"] == "" for one in document["objects"] if one["kind"] == "text")
-    assert all((one["name_score"] >= 0.25) == bool(one["name"]) for one in document["objects"])
+    levels = {"class", "group", "surface", "plain surface"}
+    assert all((one["name_level"] in levels) == bool(one["name"]) for one in document["objects"])
+    assert all((one["name_score"] > 0) == (one["name_level"] in ("class", "group")) for one in document["objects"])
     _, mistake = run("objects", asset("demo/bakery.jpg"), "--names", "imagenet:x", status=2)
     assert "use imagenet, clip" in mistake

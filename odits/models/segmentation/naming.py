@@ -19,8 +19,9 @@ from odits.core.model_folders import CONFIGS, is_repository, weight_names
 from odits.core.progress import Progress, no_progress
 from odits.data.vocabulary import Vocabulary
 from odits.models.classification.eye import PhotoNetwork, class_names, scene_views
+from odits.models.classification.names import CLASS_LIMIT, PhotoName, name_objects
 from odits.models.reading.spotter import overlap_of
-from odits.objects.detections import areas_of, masks_of, object_crop
+from odits.objects.detections import areas_of, kinds_of, masks_of, object_crop
 
 if TYPE_CHECKING:
     from odits.data.predictions import WordModel
@@ -31,13 +32,8 @@ GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
 BOX_THRESHOLD = 0.25
 """Score of a word below which GroundingDINO's box does not count, as in its own demo."""
 
-PHOTO_LIMIT = 0.25
-"""Score below which an object has no ImageNet name.
-
-Chosen by eye on 12 photographs of the demos of jetson-inference and PaddleDetection, with the embedded segmenter's
-objects: of 60 that score 0.2 or more 35 had a plausible name, the weaker ones less often. Most regions of one colour
-are road, grass or sky, for which ImageNet has no name.
-"""
+PHOTO_LIMIT = CLASS_LIMIT
+"""Score below which neither an object nor a picture has the name of an ImageNet class."""
 
 TEXT_KINDS = ("text", "line")
 """Kinds of objects that are lines of text."""
@@ -54,15 +50,18 @@ class ObjectNames:
 
     Attributes:
         names: one for each of the K objects, "" where the model has no name for it.
-        scores: float32 (K,) in 0..1, the model's confidence; 0 without a name.
+        scores: float32 (K,) in 0..1, the model's confidence; 0 without a name, and of a surface.
         model: which model named them, as shown to users.
         vocabulary: the name of the vocabulary.
+        levels: of a namer that gives coarser names too, what each name is of: "class", "group", "surface",
+            "plain surface", or "" without a name.
     """
 
     names: tuple[str, ...]
     scores: np.ndarray
     model: str
     vocabulary: str
+    levels: tuple[str, ...] = ()
 
 
 class Namer(Protocol):
@@ -119,46 +118,50 @@ class WordNamer:
 
 
 class PhotoNamer:
-    """Names objects after ImageNet's classes, by EfficientNet-Lite2 (a `Namer`); lines of text get no names.
-
-    An object is seen twice: its box, and the square around it with a margin. Its score is the geometric mean of a
-    class's two probabilities, so that neither a detail nor a neighbour alone gives it a name.
+    """Names objects as `odits.models.classification.names` does (a `Namer`); lines of text get no names.
 
     Args:
         device: "auto", "cpu", "cuda" or "mps".
-        limit: score below which an object stays unnamed, in 0..1.
+        limit: score below which no class of ImageNet is a name, in 0..1.
+        coarse: also give names of groups of classes, and of surfaces, where no class is sure.
         network: sees the crops; a new one by default.
 
     Raises:
         OditsError: the package with the weights is missing.
     """
 
-    def __init__(self, device: str = "auto", limit: float = PHOTO_LIMIT, network: PhotoNetwork | None = None) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        limit: float = PHOTO_LIMIT,
+        coarse: bool = True,
+        network: PhotoNetwork | None = None,
+    ) -> None:
         self._network = network or PhotoNetwork(device)
-        self._limit = limit
+        self._limit, self._coarse = limit, coarse
         self.name = self._network.name
-        self.key = f"classes {self._network.key} {limit:g} v1"
+        self.key = f"classes {self._network.key} {limit:g} {'coarse ' if coarse else ''}v2"
 
     def names(
         self, image: Image.Image, detections: sv.Detections, vocabulary: Vocabulary, progress: Progress = no_progress
     ) -> ObjectNames:
-        """Choose the best class for each object that is no text; "" where its score is below the limit."""
+        """Name each object that is no text; "" where nothing is sure."""
         del vocabulary  # the classes are the names
-        names, scores = [""] * len(detections), np.zeros(len(detections), np.float32)
-        kinds = detections.data.get("kind", [""] * len(detections))
-        objects = [index for index in range(len(detections)) if kinds[index] not in TEXT_KINDS]
-        for start in range(0, len(objects), BATCH):
-            progress(start, len(objects))
-            part = objects[start : start + BATCH]
-            crops = [object_crop(image, detections, index) for index in part]
-            crops += [_square_around(image, detections.xyxy[index].tolist()) for index in part]
-            seen = self._network.probabilities(crops)
-            shares = np.sqrt(seen[: len(part)] * seen[len(part) :])
-            for index, best, score in zip(part, shares.argmax(1), shares.max(1), strict=True):
-                if score >= self._limit:
-                    names[index], scores[index] = class_names()[best], score
-        progress(len(objects), len(objects))
-        return ObjectNames(tuple(names), scores, self.name, "ImageNet's classes")
+        named = [PhotoName()] * len(detections)
+        things = [index for index, kind in enumerate(kinds_of(detections)) if kind not in TEXT_KINDS]
+        if things:
+            masks = masks_of(detections)[things]
+            found = name_objects(self._network, image, masks, self._limit, self._coarse, progress)
+            for index, one in zip(things, found, strict=True):
+                named[index] = one
+        progress(len(things), len(things))
+        return ObjectNames(
+            tuple(one.name for one in named),
+            np.array([one.score for one in named], np.float32),
+            self.name,
+            "ImageNet's classes, their groups, and surfaces" if self._coarse else "ImageNet's classes",
+            tuple(one.level for one in named),
+        )
 
     def scene(self, image: Image.Image) -> tuple[str, float]:
         """Name what a picture shows: the best class, by the mean over `scene_views`, and its probability in 0..1.
@@ -168,16 +171,6 @@ class PhotoNamer:
         shares = self._network.probabilities(scene_views(image)).mean(0)
         best = int(shares.argmax())
         return (class_names()[best], float(shares[best])) if shares[best] >= self._limit else ("", float(shares[best]))
-
-
-def _square_around(image: Image.Image, box: Sequence[float]) -> Image.Image:
-    """Crop the square with a tenth of its side as a margin around a box, as far as the image goes."""
-    x0, y0, x1, y1 = box
-    half = 0.6 * max(x1 - x0, y1 - y0, 1.0)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    left, top = int(max(0.0, x - half)), int(max(0.0, y - half))
-    right, bottom = int(min(image.width, x + half)), int(min(image.height, y + half))
-    return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
 
 
 class NamedBox(NamedTuple):

@@ -65,11 +65,10 @@ def test_imagenet_names_an_object_but_no_text_and_nothing_unsure() -> None:
     found = make_detections(masks, [1] * 3, ["region", "text", "region"], (300, 200))
     namer, steps = PhotoNamer("cpu"), list[tuple[int, int]]()
     named = namer.names(image, found, WORDS, lambda *step: steps.append(step))
-    assert (
-        named.names == ("scoreboard", "", "") and named.vocabulary == "ImageNet's classes"
-    )  # as drawn pictures come out
+    assert named.names == ("scoreboard", "", "plain grey surface")  # as drawn pictures come out
+    assert named.levels == ("class", "", "plain surface") and "ImageNet's classes" in named.vocabulary
     assert PHOTO_LIMIT <= named.scores[0] <= 1 and named.scores[1:].tolist() == [0, 0] and steps[-1] == (2, 2)
-    strict = PhotoNamer("cpu", limit=1.0)
+    strict = PhotoNamer("cpu", limit=1.0, coarse=False)
     assert strict.names(image, found, WORDS).names == ("", "", "") and strict.key != namer.key
     assert namer.names(image, make_detections([], [], [], (300, 200)), WORDS).names == ()
     name, score = namer.scene(image)
