@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 LINK = ("namer", "dino")
 _PHOTO, _CLIP, _DINO = "imagenet", "clip", "grounding-dino"
-_TITLES = {_PHOTO: "EfficientNet-Lite2 (ImageNet's classes)", _CLIP: "The model on the left", _DINO: "GroundingDINO"}
+_TITLES = {
+    _PHOTO: "EfficientNet-Lite2 (classes, groups, surfaces)",
+    _CLIP: "The model on the left",
+    _DINO: "GroundingDINO",
+}
 
 
 @st.cache_resource(show_spinner=False)
@@ -62,7 +66,8 @@ def offer_names(
         slow = "GroundingDINO takes many passes for a long vocabulary." if namer == _DINO else ""
         if namer == _PHOTO:
             st.caption(
-                "An object of a photograph gets one of ImageNet's 1,000 class names, or none where it is unsure."
+                "An object of a photograph gets the name of one of ImageNet's 1,000 classes; where none is sure, of a "
+                "group of them (a vehicle) or of a surface (sky, greenery, ground, plain grey surface); or none."
             )
         else:
             name = escape_markdown(vocabulary.name)

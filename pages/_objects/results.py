@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "number": "Object",
     "name": "Name",
+    "name_level": "Name is",
     "name_score": "Name score",
     "kind": "Kind",
     "area_percent": "Area",
@@ -49,6 +50,10 @@ def show_table(
     from odits.objects.detections import object_table
 
     whole = object_table(detections, *((named.names, named.scores) if named else ()))
+    if named and named.levels:
+        scored = [level in ("class", "group") for level in named.levels]  # rules name a surface, not a probability
+        whole["name_score"] = whole["name_score"].where(scored)
+        whole.insert(whole.columns.get_loc("name_score"), "name_level", list(named.levels))
     table = whole.iloc[shown].reset_index(drop=True)
     _headline(len(shown), len(detections), segmenter, named)
     if not shown:
@@ -74,6 +79,10 @@ def show_table(
         selection_mode="single-row",
         column_config={
             "Area": st.column_config.NumberColumn(format="%.2f %%", help="Share of the picture"),
+            "Name is": st.column_config.TextColumn(
+                help="One of ImageNet's classes; or a group of them, where no class is sure; or a surface, told by its "
+                "colour, its roughness and its place"
+            ),
             "Name score": st.column_config.NumberColumn(
                 format="%.3f", help="The model's score of the name, from 0 to 1"
             ),

@@ -90,6 +90,22 @@ def test_names_are_given_on_demand_and_filter() -> None:
     assert set(app.dataframe[0].value["Name"]) == {name} and app.query_params["names"] == name
 
 
+def test_imagenet_names_say_what_they_are_of() -> None:
+    app = objects()
+    next(button for button in app.button if button.label == "Name the objects").click()
+    run(app)
+    for _ in range(240):
+        if "Name is" in app.dataframe[0].value:
+            break
+        time.sleep(0.5)
+        run(app)
+    named = app.dataframe[0].value
+    assert (named["Name is"] != "").equals(named["Name"] != "")
+    assert set(named["Name is"]) <= {"class", "group", "surface", "plain surface", ""}
+    assert named["Name score"].notna().equals(named["Name is"].isin(["class", "group"]))
+    assert (named["Name"][named["Kind"] == "line of text"] == "").all() and (named["Name"] != "").any()
+
+
 def test_missing_grounding_dino_gives_way_to_clip_and_says_so() -> None:
     app = objects(namer="grounding-dino", dino="nobody/no-such-model", image="street.jpg")
     next(button for button in app.button if button.label == "Name the objects").click()

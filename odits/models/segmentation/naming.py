@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from odits.core.errors import OditsError
 from odits.core.files import expand_home, sha256_of
 from odits.core.model_folders import CONFIGS, is_repository, weight_names
 from odits.core.progress import Progress, no_progress
+from odits.core.store import FunctionCodec, Store, make_key
 from odits.data.vocabulary import Vocabulary
 from odits.models.classification.eye import PhotoNetwork, class_names, scene_views
 from odits.models.classification.names import CLASS_LIMIT, PhotoName, name_objects
@@ -34,6 +36,16 @@ BOX_THRESHOLD = 0.25
 
 PHOTO_LIMIT = CLASS_LIMIT
 """Score below which neither an object nor a picture has the name of an ImageNet class."""
+
+PHOTO_NAMES: Store[list[PhotoName]] = Store(
+    "photo-names",
+    FunctionCodec(
+        ".json",
+        lambda names: json.dumps(names).encode(),
+        lambda data: [PhotoName(str(name), float(score), str(level)) for name, score, level in json.loads(data)],
+    ),
+)
+"""Names of the objects of an image; raise its version when `odits.models.classification` names otherwise."""
 
 TEXT_KINDS = ("text", "line")
 """Kinds of objects that are lines of text."""
@@ -150,8 +162,7 @@ class PhotoNamer:
         named = [PhotoName()] * len(detections)
         things = [index for index, kind in enumerate(kinds_of(detections)) if kind not in TEXT_KINDS]
         if things:
-            masks = masks_of(detections)[things]
-            found = name_objects(self._network, image, masks, self._limit, self._coarse, progress)
+            found = self._named(image, masks_of(detections)[things], progress)
             for index, one in zip(things, found, strict=True):
                 named[index] = one
         progress(len(things), len(things))
@@ -161,6 +172,14 @@ class PhotoNamer:
             self.name,
             "ImageNet's classes, their groups, and surfaces" if self._coarse else "ImageNet's classes",
             tuple(one.level for one in named),
+        )
+
+    def _named(self, image: Image.Image, masks: np.ndarray, progress: Progress) -> list[PhotoName]:
+        """Return the names of these objects, from the store or found now and stored."""
+        seen = sha256_of(image.convert("RGB").tobytes(), np.packbits(masks).tobytes())
+        key = make_key(pixels=seen, size=image.size, namer=self.key)
+        return PHOTO_NAMES.get_or_compute(
+            key, lambda: name_objects(self._network, image, masks, self._limit, self._coarse, progress)
         )
 
     def scene(self, image: Image.Image) -> tuple[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from odits.core.errors import OditsError
 from odits.core.files import asset
 from odits.data import Vocabulary
+from odits.models.classification.eye import PhotoNetwork
 from odits.models.registry import load
 from odits.models.segmentation.naming import (
     PHOTO_LIMIT,
@@ -54,6 +56,14 @@ def test_the_embedded_model_reads_names_off_crops() -> None:
     assert steps[-1] == (2, 2) and named.model == load("embedded").name and named.vocabulary == "shops"
 
 
+class Blind(PhotoNetwork):
+    """The network, where it must not be asked."""
+
+    def probabilities(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Fail."""
+        raise AssertionError(f"{len(images)} pictures were seen again")
+
+
 def test_imagenet_names_an_object_but_no_text_and_nothing_unsure() -> None:
     image = Image.new("RGB", (300, 200), "gray")
     with Image.open(asset("demo/cafe.jpg")) as scene:
@@ -71,6 +81,8 @@ def test_imagenet_names_an_object_but_no_text_and_nothing_unsure() -> None:
     strict = PhotoNamer("cpu", limit=1.0, coarse=False)
     assert strict.names(image, found, WORDS).names == ("", "", "") and strict.key != namer.key
     assert namer.names(image, make_detections([], [], [], (300, 200)), WORDS).names == ()
+    again = PhotoNamer("cpu", network=Blind("cpu"))
+    assert again.names(image, found, WORDS).names == named.names  # from the store: nothing is seen twice
     name, score = namer.scene(image)
     assert name in ("scoreboard", "") and (score >= PHOTO_LIMIT) == bool(name) and strict.scene(image)[0] == ""
 
