@@ -53,7 +53,8 @@ def show_table(
     if named and named.levels:
         scored = [level in ("class", "group") for level in named.levels]  # rules name a surface, not a probability
         whole["name_score"] = whole["name_score"].where(scored)
-        whole.insert(whole.columns.get_loc("name_score"), "name_level", list(named.levels))
+        levels = [level.removeprefix("plain ") for level in named.levels]
+        whole.insert(whole.columns.get_loc("name_score"), "name_level", levels)
     table = whole.iloc[shown].reset_index(drop=True)
     _headline(len(shown), len(detections), segmenter, named)
     if not shown:

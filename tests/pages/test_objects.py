@@ -101,9 +101,10 @@ def test_imagenet_names_say_what_they_are_of() -> None:
         run(app)
     named = app.dataframe[0].value
     assert (named["Name is"] != "").equals(named["Name"] != "")
-    assert set(named["Name is"]) <= {"class", "group", "surface", "plain surface", ""}
+    assert set(named["Name is"]) <= {"class", "group", "surface", ""}
     assert named["Name score"].notna().equals(named["Name is"].isin(["class", "group"]))
-    assert (named["Name"][named["Kind"] == "line of text"] == "").all() and (named["Name"] != "").any()
+    assert (named["Name"][named["Kind"] == "text"] == "").all() and (named["Kind"] == "text").any()
+    assert (named["Name"] != "").any()
 
 
 def test_missing_grounding_dino_gives_way_to_clip_and_says_so() -> None:
