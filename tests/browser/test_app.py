@@ -21,6 +21,7 @@ PAGES = {
     "objects": "Objects",
     "explain": "Explain",
     "counts": "Object counts",
+    "models": "Models",
     "checkpoints": "Checkpoints",
     "data": "Data",
 }
