@@ -15,7 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).parent
 REPOSITORY = FOLDER.parents[1]
@@ -24,7 +24,7 @@ WIDTH, TALLEST = 1440, 1500
 WAIT = 1_200_000  # milliseconds: counting the objects of 100 images takes minutes on a busy machine
 
 VIEWS = {
-    "words": "?images=demo&image=cafe.jpg&vocabulary=demo&model=spotting",
+    "words": "?images=demo&image=cafe.jpg",
     "browse": "browse?images=demo&vocabulary=demo&annotator=Anna&view=image&opened=hotel.jpg",
     "search": "search?searched=demo&query=cafe",
     "objects": "objects?images=demo&image=cafe.jpg&vocabulary=demo&object=7",
@@ -35,6 +35,22 @@ VIEWS = {
     "data": "data?tab=overview",
     "data-words": "data?tab=words",
 }
+
+
+FIRST = [(width, scheme) for width in (1280, 800) for scheme in ("light", "dark")]
+"""Windows, 720 pixels high, and colours in which the first screen is shown as it is, without scrolling."""
+
+
+def take_first(browser: Browser, address: str) -> None:
+    """Write the first screen's screenshots: words-1280-light.png and so on."""
+    for width, scheme in FIRST:
+        context = browser.new_context(viewport={"width": width, "height": 720}, color_scheme=scheme)
+        context.set_default_timeout(WAIT)
+        page = context.new_page()
+        page.goto(address)
+        settle(page)
+        page.screenshot(path=FOLDER / f"words-{width}-{scheme}.png")
+        context.close()
 
 
 def take(page: Page, address: str, name: str) -> None:
@@ -100,6 +116,8 @@ def main() -> int:
             for name, path in VIEWS.items():
                 if name in (sys.argv[1:] or VIEWS):
                     take(page, f"http://localhost:{port}/{path.format(numbers=numbers, words=words)}", name)
+            if "first" in (sys.argv[1:] or ["first"]):
+                take_first(browser, f"http://localhost:{port}/?images=demo&image=cafe.jpg")
             browser.close()
     finally:
         server.kill()

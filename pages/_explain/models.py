@@ -8,6 +8,7 @@ import streamlit as st
 
 from odits.data import Dataset
 from odits.models import registry
+from odits.models.reference import STREET
 from odits.models.registry import EMBEDDED, ModelRef, available
 from pages._shared import jobs, state
 from pages._shared.layout import count_of, escape_markdown
@@ -71,12 +72,12 @@ def _untrained() -> OditsModel:
 
 def offer_training(dataset: Dataset | None) -> None:
     """Offer to train ODITS on the data set's training images; say what is needed where there are none."""
-    needed = not odits_checkpoints()
+    needed = all(ref.reference == STREET for ref in odits_checkpoints())
     if dataset is None or not dataset.split("train"):
         if needed:
             st.info(
-                "No trained ODITS is on this machine, and there are no training images to train one on: open a data "
-                "set on the left. Until then this page shows ODITS before training, which predicts what CLIP predicts.",
+                "Of ODITS only the one that comes with the explorer is here, and there are no training images "
+                "to train one of your own on: open a data set on the left.",
                 icon=":material/school:",
             )
         return

@@ -20,7 +20,7 @@ def opened(**query: str) -> AppTest:
 
 
 def test_before_training_both_say_the_same_and_a_way_to_train_is_offered() -> None:
-    page = opened(images="demo", image="cafe.jpg", vocabulary="demo")
+    page = opened(images="demo", image="cafe.jpg", vocabulary="demo", odits="untrained")
     assert not page.exception and not page.error
     shown = " ".join(item.value for item in (*page.markdown, *page.info))
     assert "Both have the same ten words." in shown

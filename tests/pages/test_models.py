@@ -46,20 +46,20 @@ def says_who(app: AppTest, name: str) -> bool:
 
 
 @pytest.mark.slow
-def test_words_and_browse_start_with_word_spotting_and_say_so() -> None:
+def test_words_and_browse_start_with_odits_street_and_say_so() -> None:
     words = open_page("words", images="demo", image="cafe.jpg", vocabulary="demo")
-    assert words.selectbox(key="widget-model").value == "spotting"
-    assert says_who(words, "Word spotting with PP-OCRv6-small on PP-OCRv5-mobile's lines")
-    assert any("Reads what is written" in item.value for item in words.caption)
+    assert words.selectbox(key="widget-model").value == "street"
+    assert says_who(words, "ODITS Street")
+    assert any("Reads each place where a word is written" in item.value for item in words.caption)
     browse = open_page("browse", images="demo", vocabulary="demo")
-    assert browse.selectbox(key="widget-model").value == "spotting"
-    assert any("Reads what is written" in item.value for item in browse.caption)
+    assert browse.selectbox(key="widget-model").value == "street"
+    assert any("Reads each place where a word is written" in item.value for item in browse.caption)
 
 
 @pytest.mark.slow
 def test_every_row_reads_words_with_its_own_model(trained: Path) -> None:
     rows = [ref for ref in available() if ref.kind != "segmenter"]
-    assert {ref.kind for ref in rows} == {"spotting", "clip", "odits"} and len(rows) == 4
+    assert {ref.kind for ref in rows} == {"spotting", "clip", "odits"} and len(rows) == 5
     for ref in rows:
         address = dict(parse_qsl(urlsplit(words_link(ref)).query))
         app = open_page("words", images="demo", image="cafe.jpg", vocabulary="demo", **address)
