@@ -184,18 +184,26 @@ class FeatureEnhancer(nn.Module):
         return updated[:, 0], words + self.text_to_image(words, tokens, tokens, there, queries)[0]
 
 
+_CERTAIN = 1 - 1e-4  # no object is surer of a word
+
+
 class Evidence(nn.Module):
     """What objects add to the logits of words directly: late interaction beside the pooled image (FILIP, Yao 2021).
 
     The weight w_k of an object is learned from cues, so that an unreadable one need not count. The support of a word is
     t_n = sum_k w_k S_kn, with S the object-text matrix, and its evidence gate * log(1 + t_n / e): nothing where no
     object suggests the word, and growing with the logarithm of the likelihood where one does. The gate starts at zero.
+
+    Args:
+        odds: the support is the odds of the word, if objects show it independently of each other with probabilities
+            w_k S_kn (noisy or, Pearl 1988): t_n = 1 / prod_k (1 - w_k S_kn) - 1. Rows of S must not sum to more than 1.
     """
 
     CUES = 5
 
-    def __init__(self) -> None:
+    def __init__(self, odds: bool = False) -> None:
         super().__init__()
+        self.odds = odds
         self.gate = nn.Parameter(torch.zeros(()))
         self.log_floor = nn.Parameter(torch.tensor(math.log(0.1)))
         self.belief = zero_linear(self.CUES, 1)  # the name that checkpoints have
@@ -214,7 +222,11 @@ class Evidence(nn.Module):
         Returns:
             The evidence (B, n) and the support t (B, n).
         """
-        support = torch.einsum("bk,bkn->bn", weights, similarity)
+        if self.odds:
+            absent = torch.log1p(-(weights[..., None] * similarity).clamp(max=_CERTAIN)).sum(1)
+            support = torch.expm1(-absent)
+        else:
+            support = torch.einsum("bk,bkn->bn", weights, similarity)
         return self.gate * torch.log1p(support * torch.exp(-self.log_floor)), support
 
 

@@ -96,7 +96,7 @@ class Odits(nn.Module):
         self.object_attention = ObjectAttention(config.width, config.heads) if config.object_attention else None
         self.image_attention = ImageAttention(config.width, config.heads) if config.width else None
         self.enhancer = FeatureEnhancer(config.width, config.heads) if config.feature_enhancer else None
-        self.evidence = Evidence() if config.evidence else None
+        self.evidence = Evidence(odds=config.presence) if config.evidence else None
         self.recall = Recall(config.recall and config.evidence) if config.prior else None
         self.presence_bias = nn.Parameter(torch.zeros(())) if config.presence else None
 
