@@ -62,7 +62,7 @@ class ModelFigures:
             KeyError, TypeError, ValueError, AttributeError: it is something else.
         """
         bins = {name: Reliability.from_document(one) for name, one in found["reliability"].items()}
-        svt, scenes = ({str(name): float(value) for name, value in found[key].items()} for key in ("svt", "scenes"))
+        svt, scenes = ({str(name): value + 0 for name, value in found[key].items()} for key in ("svt", "scenes"))
         return cls(str(found["name"]), str(found["checkpoint"]), str(found["when"]), svt, scenes, bins)
 
 

@@ -14,7 +14,7 @@ ONE = ModelFigures(
     "a model",
     "its digest",
     "Choose it never.",
-    {"precision@10": 0.25},
+    {"images": 249, "precision@10": 0.25},
     {"in the top ten": 0.9},
     {"scenes": reliability(np.array([0.9, 0.2]), np.array([True, False]))},
 )
@@ -25,9 +25,20 @@ def test_written_figures_are_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert model_figures() == {}, "without the file nothing is said"
     write_model_figures({"street": ONE}, tmp_path / figures.FILE)
     assert model_figures()["street"].document == ONE.document
+    assert str(model_figures()["street"].svt["images"]) == "249", "counts stay whole numbers"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"street": {}}', '{"street": {"name": 1, "svt": 2}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"street": {}}',
+        '{"street": {"name": 1, "svt": 2}}',
+        '{"a": {"name": "", "reliability": {}, "svt": {"x": "1"}, "scenes": {}}}',
+    ],
+)
 def test_a_damaged_file_says_nothing(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "asset", lambda name: tmp_path / name)
     (tmp_path / figures.FILE).write_text(content)
