@@ -30,7 +30,7 @@ from odits.models.reading.spotter import WordSpotter
 from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.segmenters import load_segmenter
 
-READABLE = 0.35
+READABLE = 0.3
 """A picture whose most probable word is less probable has no readable words; chosen on rendered scenes."""
 _BATCH = 8
 

@@ -376,12 +376,18 @@ class GroundingDinoNamer:
             yield [*ids, end], spans
 
 
+_BY_HAND = "give the path of a folder with its config.json, model.safetensors and tokenizer files."
+
+
 def _load(reference: str) -> tuple[Any, Any, Any]:
     """Load model, image processor and tokenizer."""
     from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
     if not expand_home(reference).is_dir():
-        fetch_grounding_dino(reference)
+        try:
+            fetch_grounding_dino(reference)
+        except OditsError as error:
+            raise OditsError(f"{str(error).rstrip('.')}. Or {_BY_HAND}") from error
     try:
         return (
             GroundingDinoForObjectDetection.from_pretrained(reference, local_files_only=True),
@@ -396,5 +402,5 @@ def _missing(reference: str) -> str:
     """Say how to get weights that are not here."""
     return (
         f"GroundingDINO's weights {reference} are not on this machine and could not be loaded: connect to the network "
-        "once, or give the path of a folder with its config.json, model.safetensors and tokenizer files."
+        f"once, or {_BY_HAND}"
     )

@@ -31,7 +31,7 @@ def street() -> OditsModel:
 def test_what_it_says_of_itself(street: OditsModel) -> None:
     ref = parse("street")
     assert ref.kind == "odits" and ref.weights == STREET_WEIGHTS and ref.note
-    assert street.name == "ODITS Street" and street.clip is None and not street.lexicons
+    assert street.name == "ODITS Street" and street.clip is None
     assert STREET_WEIGHTS.stat().st_size < 2**20
 
 
@@ -65,7 +65,7 @@ def test_the_object_that_carries_a_word_is_the_place_where_it_stands(street: Odi
     explainer = Explainer(street, one, vocabulary)
     carrier = explainer.groups[int(explainer.contributions([0])[:, 0].argmax())]
     x, y = prediction.objects.corners[carrier.members].reshape(-1, 2).mean(0)
-    assert 330 < x < 560 and 270 < y < 360 and set(prediction.objects.kinds[carrier.members]) == {"word"}
+    assert 330 < x < 560 and 270 < y < 360 and set(prediction.objects.kind[carrier.members]) == {"word"}
 
 
 def test_one_word_and_words_that_cannot_be_spelled(street: OditsModel) -> None:
