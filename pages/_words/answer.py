@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from odits.models.fusion.model import OditsModel
 
 TOP = 10
-ROW_HEIGHT = 25
+ROW_HEIGHT = 23
 """Pixels of a word's bar: ten of them, the picture and who speaks fit a window of 720 pixels."""
 _ANSWERED = "odits-answered"
 _HIGHEST, _LOWEST, _WIDTH = 430, 220, 520  # pixels of the picture with its objects
