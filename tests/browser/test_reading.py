@@ -21,7 +21,7 @@ def test_words_are_read_in_the_picture(app: str, page: Page) -> None:
 
 
 def test_two_models_see_and_read_side_by_side(app: str, page: Page) -> None:
-    visit(page, f"{app}/?images=demo&image=hotel.jpg&vocabulary=demo&compare=True")
+    visit(page, f"{app}/?images=demo&image=hotel.jpg&vocabulary=demo&compare=True&model=spotting")
     expect(page.get_by_text("ODITS Signs", exact=True).last).to_be_visible()
     expect(page.get_by_text("Word spotting with PP-OCRv6-small")).to_be_visible()
     expect(page.get_by_label(re.compile("^The 10 most probable words")).nth(1)).to_be_visible()

@@ -60,6 +60,11 @@ class ObjectPrediction(WordPrediction):
         return self.probabilities if self.presence is None else self.presence
 
     @property
+    def none(self) -> float:
+        """The probability, in 0..1, that not even the most probable word is there, where `presence` is told."""
+        return super().none if self.presence is None else 1 - float(self.presence.max())
+
+    @property
     def is_empty(self) -> bool:
         """Whether the model says that none of the words is in the image: each is improbable by itself."""
         return super().is_empty if self.presence is None else float(self.presence.max()) < READABLE
