@@ -61,7 +61,7 @@ def make_detections(
     if not np.array_equal(order, np.arange(len(stack))):
         stack = stack[order]
     return sv.Detections(
-        xyxy=np.array([_box(mask) for mask in stack], np.float32).reshape(-1, 4),
+        xyxy=np.array([mask_box(mask) for mask in stack], np.float32).reshape(-1, 4),
         mask=stack,
         confidence=np.clip(np.asarray(confidence, np.float32)[order], 0, 1),
         data={
@@ -79,7 +79,8 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) >= 128
 
 
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
+def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 of a mask bool (h, w) with at least one pixel; the last row and column are not in it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
@@ -94,17 +95,28 @@ def suppress(masks: Sequence[np.ndarray], threshold: float) -> list[int]:
     Returns:
         Indices of the masks that stay.
     """
-    if not masks:
-        return []
-    flat = np.stack([mask.ravel() for mask in masks]).astype(np.float32)
-    common = flat @ flat.T
-    area = np.diag(common)
-    iou = common / np.maximum(area[:, None] + area[None, :] - common, 1)
+    areas = [int(np.count_nonzero(mask)) for mask in masks]
+    boxes = [mask_box(mask) if area else (0, 0, 0, 0) for mask, area in zip(masks, areas, strict=True)]
     selected: list[int] = []
-    for index in range(len(masks)):
-        if area[index] > 0 and not (iou[index, selected] > threshold).any():
+    for index, area in enumerate(areas):
+        # An IoU is at most the ratio of the areas, so that most pairs need no look at their pixels.
+        rivals = (one for one in selected if min(area, areas[one]) > threshold * max(area, areas[one]))
+        if area and all(_iou(masks, boxes, areas, index, one) <= threshold for one in rivals):
             selected.append(index)
     return selected
+
+
+def _iou(
+    masks: Sequence[np.ndarray], boxes: Sequence[tuple[int, int, int, int]], areas: Sequence[int], i: int, j: int
+) -> float:
+    """Return the intersection over union of two masks, counted where their boxes overlap."""
+    x0, y0 = max(boxes[i][0], boxes[j][0]), max(boxes[i][1], boxes[j][1])
+    x1, y1 = min(boxes[i][2], boxes[j][2]), min(boxes[i][3], boxes[j][3])
+    if x0 >= x1 or y0 >= y1:
+        return 0.0
+    window = np.s_[y0:y1, x0:x1]
+    common = int(np.count_nonzero(masks[i][window] & masks[j][window]))
+    return common / (areas[i] + areas[j] - common)
 
 
 def masks_of(detections: sv.Detections) -> np.ndarray:

@@ -21,7 +21,7 @@ from odits.core.progress import Progress, no_progress
 from odits.models.reading.rapidocr import TextDetector
 from odits.models.reference import EMBEDDED_SEGMENTER
 from odits.models.segmentation.parameters import RegionParameters
-from odits.objects.detections import make_detections, suppress
+from odits.objects.detections import make_detections, mask_box, suppress
 
 
 class RegionSegmenter:
@@ -113,22 +113,35 @@ def _polygon(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _smooth(mask: np.ndarray) -> np.ndarray:
     """Remove the steps and spurs that the superpixels leave."""
-    return cv2.medianBlur(mask.astype(np.uint8), 5).astype(bool)
+    window = _window(mask, 2)  # as far as the median reaches
+    smooth = np.zeros_like(mask)
+    smooth[window] = cv2.medianBlur(mask[window].astype(np.uint8), 5).astype(bool)
+    return smooth
 
 
 def _fill_holes(mask: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Fill those holes of a mask that are at least half `free` (text, or no region's)."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
-    height, width = mask.shape
-    filled = mask.copy()
+    box = _window(mask, 0)
+    inside, around = mask[box].copy(), free[box]
+    count, parts, stats, _ = cv2.connectedComponentsWithStats((~inside).astype(np.uint8), connectivity=4)
+    height, width = inside.shape
     for part in range(1, count):
         x, y, w, h, area = stats[part]
         if x == 0 or y == 0 or x + w == width or y + h == height:
             continue
-        window = parts[y : y + h, x : x + w] == part
-        if 2 * (window & free[y : y + h, x : x + w]).sum() >= area:
-            filled[y : y + h, x : x + w] |= window
+        rows = np.s_[y : y + h, x : x + w]
+        hole = parts[rows] == part
+        if 2 * (hole & around[rows]).sum() >= area:
+            inside[rows] |= hole
+    filled = mask.copy()
+    filled[box] = inside
     return filled
+
+
+def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns that a mask takes, and a margin around them."""
+    x0, y0, x1, y1 = mask_box(mask)
+    return slice(max(0, y0 - margin), y1 + margin), slice(max(0, x0 - margin), x1 + margin)
 
 
 # Lightness counts less than hue, for a shadow changes the one and not the other; edges tell texture.
