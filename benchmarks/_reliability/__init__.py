@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/reliability.py`: each a module with `run(quick, seed, progress) -> Part`."""
