@@ -17,8 +17,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from odits.core.privacy import disable_telemetry
+
 if TYPE_CHECKING:
     from odits.api import evaluate, explain, find_objects, load_model, predict_words
+
+disable_telemetry()  # read when a library is imported, so before any of them
 
 __version__ = "0.2.0"
 

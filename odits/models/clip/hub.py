@@ -9,7 +9,6 @@ cache calls the file by it.
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -210,7 +209,6 @@ def _describe(hub: str, name: str, what: str) -> Any:
     Raises:
         OditsError: the hub can't be asked; whatever else huggingface_hub raises.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import constants, get_hf_file_metadata
 
     if constants.HF_HUB_OFFLINE:
