@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="The marks of annotators: list, exp
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the annotators who marked words here, and how many."""
-    from odits.data.annotations import VERDICTS, annotators, read_marks
+    from odits.data.annotations import VERDICTS, annotators, damaged_files, read_marks
 
     rows = []
     for name in annotators():
@@ -29,6 +29,10 @@ def list_(as_json: Json = False) -> None:
         print_table(list(rows[0]), [list(row.values()) for row in rows])
     else:
         say("Nobody has marked a word here yet: the page Browse does that, and import brings marks from elsewhere.")
+    if damaged := damaged_files():
+        for sentence in damaged:
+            say(sentence)
+        raise typer.Exit(1)
 
 
 @app.command("export")

@@ -12,15 +12,17 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home, sha256_of
+from odits.core.files import cache_home, sha256_of, write_atomically
 from odits.data.csv_tables import unguard, write_table
+from odits.data.damaged import first_value, is_sound, readable_rows
 
 VERDICTS = ("right", "wrong", "unsure")
 SCHEMA = 1
@@ -113,7 +115,7 @@ def annotators() -> list[str]:
     found = []
     for path in _folder().glob("*.db"):
         try:
-            with _reading(path, path.name) as connection:
+            with _reading(path, "") as connection:
                 row = connection.execute("SELECT name FROM annotator").fetchone() if connection else None
         except OditsError:
             continue  # it is reported where its marks are asked for
@@ -140,7 +142,7 @@ def read_marks(name: str, data: str | None = None) -> dict[ImageWord, Mark]:
         OditsError: the file can't be read, is no database, or was written by a newer version.
     """
     query = f"SELECT {', '.join(KEY_COLUMNS)}, verdict, note, time FROM marks"
-    with _reading(annotation_file(name), f"The marks of {clean_name(name)}") as connection:
+    with _reading(annotation_file(name), clean_name(name)) as connection:
         if connection is None:
             return {}
         where, values = (" WHERE data = ?", (data,)) if data is not None else ("", ())
@@ -159,7 +161,8 @@ def set_mark(name: str, image_word: ImageWord, verdict: str, note: str = "") -> 
     """
     mark = Mark(verdict, note.strip(), now())
     check_mark(mark)
-    put_marks(name, [(image_word, mark)])
+    # a clock that was set back must not make a mark older than the one that it replaces
+    _put(name, [(image_word, mark)], time="max(excluded.time, marks.time)")
     return mark
 
 
@@ -189,11 +192,15 @@ def put_marks(name: str, marks: Iterable[tuple[ImageWord, Mark]], only_newer: bo
     Raises:
         OditsError: the file can't be written.
     """
+    return _put(name, marks, where="WHERE excluded.time > marks.time" if only_newer else "")
+
+
+def _put(name: str, marks: Iterable[tuple[ImageWord, Mark]], time: str = "excluded.time", where: str = "") -> int:
+    """Write marks: with this time, in SQL, where there is an earlier one already that this clause holds for."""
     columns = (*KEY_COLUMNS, *Mark._fields)
-    change = ", ".join(f"{column} = excluded.{column}" for column in Mark._fields)
     statement = (
         f"INSERT INTO marks ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
-        f"ON CONFLICT DO UPDATE SET {change}" + (" WHERE excluded.time > marks.time" if only_newer else "")
+        f"ON CONFLICT DO UPDATE SET verdict = excluded.verdict, note = excluded.note, time = {time} {where}"
     )
     rows = [(*astuple(image_word), *mark) for image_word, mark in marks]
     with _writing(name) as connection:
@@ -217,12 +224,13 @@ def now() -> str:
 
 
 @contextmanager
-def _reading(path: Path, what: str) -> Iterator[sqlite3.Connection | None]:
-    """Connect to a file that is there; None where it is not, or holds nothing yet."""
-    with _disk_errors(path, f"{what} can't be read"):
+def _reading(path: Path, name: str) -> Iterator[sqlite3.Connection | None]:
+    """Connect to the file of an annotator, where it is there; None where it is not, or holds nothing yet."""
+    with _disk_errors(path, name, "read"):
         if not path.is_file() or not path.stat().st_size:
             yield None
             return
+        _require_sound(path)
         try:
             connection = _connect(path)
         except sqlite3.OperationalError:
@@ -238,8 +246,10 @@ def _reading(path: Path, what: str) -> Iterator[sqlite3.Connection | None]:
 def _writing(name: str) -> Iterator[sqlite3.Connection]:
     """Open a transaction that is on the disk when the block ends, or leaves no trace where the block failed."""
     path, name = annotation_file(name), clean_name(name)
-    with _disk_errors(path, f"The marks of {name} can't be written"):
+    with _disk_errors(path, name, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            _require_sound(path)
         with closing(_connect(path)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -275,16 +285,75 @@ def _connect(path: Path, options: str = "") -> sqlite3.Connection:
 
 
 @contextmanager
-def _disk_errors(path: Path, what: str) -> Iterator[None]:
-    """Turn failures of the disk and of SQLite inside the block into one sentence."""
+def _disk_errors(path: Path, name: str, what: str) -> Iterator[None]:
+    """Turn failures of the disk and of SQLite inside the block into one sentence.
+
+    Args:
+        path: of an annotator's file.
+        name: of the annotator; empty where it is not known.
+        what: is done with the marks: "read" or "written".
+    """
+    sentence = f"The marks {f'of {name}' if name else f'in {path.name}'} can't be {what}"
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise OditsError(f"{what}: {error} ({path}). Nothing marked before is lost.") from error
+        raise OditsError(f"{sentence}: {error} ({path}). Nothing marked before is lost.") from error
     except sqlite3.DatabaseError as error:
-        raise OditsError(f"{what}: {path} is damaged or no database. Move it away; it was left as it is.") from error
+        raise OditsError(f"{sentence}: {path} is damaged or no database. {_rescue(path, name)}") from error
     except OSError as error:
-        raise OditsError(f"{what}: {error.strerror or error} ({path}). Nothing marked before is lost.") from error
+        raise OditsError(f"{sentence}: {error.strerror or error} ({path}). Nothing marked before is lost.") from error
+    except UnicodeEncodeError as error:  # of a file whose name is no text
+        raise OditsError(f"{sentence}: {ascii(error.object)[:60]} is no text in Unicode.") from error
+
+
+# Damaged files.
+
+
+def damaged_files() -> list[str]:
+    """Look into every file of marks here; return a sentence for each that is damaged, and save what it still holds."""
+    sentences = []
+    for path in sorted(_folder().glob("*.db")):
+        try:
+            with _reading(path, ""):
+                pass
+        except OditsError as error:
+            sentences.append(str(error))
+    return sentences
+
+
+def _require_sound(path: Path) -> None:
+    """Raise where SQLite finds a file damaged; one that has not changed since is not looked through again."""
+    status = path.stat()
+    if not _is_sound(path, status.st_ino, status.st_size, status.st_mtime_ns):
+        raise sqlite3.DatabaseError(f"{path} is damaged")
+
+
+@lru_cache(maxsize=1024)
+def _is_sound(path: Path, _inode: int, _size: int, _modified: int) -> bool:
+    return is_sound(path)
+
+
+def _rescue(path: Path, name: str) -> str:
+    """Save the marks that can still be read of a damaged file beside it, as CSV; say what is to be done.
+
+    The file itself stays as it is. The CSV file is named after what it holds, so that no earlier one is overwritten.
+    """
+    try:
+        name = name or clean_name(first_value(path, "annotator", "name") or path.stem)
+        marks: dict[ImageWord, Mark] = {}
+        for row in readable_rows(path, "marks", (*KEY_COLUMNS, *Mark._fields), len(KEY_COLUMNS)):
+            values = dict(zip((*KEY_COLUMNS, *Mark._fields), row, strict=True))
+            with suppress(OditsError):  # what a damaged page made of a mark
+                marks[_image_word(values)] = _mark(values)
+        if not marks:
+            return "Move it away; it was left as it is."
+        table = marks_csv(name, marks)
+        saved = path.with_name(f"{path.stem}-saved-{sha256_of(table)[:8]}.csv")
+        if not saved.exists():
+            write_atomically(saved, table)
+    except (OSError, OditsError):  # a full or read-only disk; a name that is damaged too
+        return "Move it away; it was left as it is."
+    return f"{len(marks):,} of its marks were saved in {saved.name} beside it: move the damaged file away and add them."
 
 
 class Conflict(NamedTuple):
