@@ -1,9 +1,8 @@
 """Conversion of a pickle of weights to safetensors: a script for a process of its own, under limits.
 
-    python -I pickle_child.py SOURCE TARGET MEMORY_BYTES SECONDS HEADER_JSON
-
-It imports nothing of this package, so that it starts fast and holds no credentials. The last line on stdout
-says why it refused, and its exit status is then 3. A TorchScript archive is read too: its tensors, never its code.
+`odits.core.bounded_child` runs it with the arguments SOURCE TARGET HEADER_JSON. It imports nothing of this package. The
+last line on stdout says why it refused, and its exit status is then 3. A TorchScript archive is read too: its tensors,
+never its code.
 """
 
 from __future__ import annotations
@@ -25,22 +24,6 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "clip", 
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "params_ema")
 """The same for running averages of the weights, which are taken where there are no other ones."""
 NO_WEIGHTS = "it does not hold the weights of one model"
-
-
-def limit(memory: int, seconds: int, target_bytes: int) -> None:
-    """Bound what this process may take, beyond what the libraries it has loaded already have."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits; the parent's time limit holds there
-        return
-    statm = Path("/proc/self/statm")
-    mapped = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
-    bounds = {"RLIMIT_AS": mapped + memory, "RLIMIT_CPU": seconds, "RLIMIT_FSIZE": target_bytes, "RLIMIT_CORE": 0}
-    for name, value in bounds.items():
-        kind = getattr(resource, name)
-        _, hard = resource.getrlimit(kind)
-        limited = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (limited, limited))
 
 
 def unwrapped(loaded: Any) -> Any:
@@ -183,22 +166,22 @@ def load(source: str) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def convert(source: str, target: str, memory: int, seconds: int, header: dict[str, str]) -> None:
-    """Write the target; raise what the loader raises."""
-    import numpy as np  # noqa: F401  loaded before the limit is set
+def prepare() -> None:
+    """Import what takes memory, before that is limited."""
+    import numpy  # noqa: F401
+    import safetensors.torch  # noqa: F401
     import torch
-    from safetensors.torch import save_file
 
     torch.set_num_threads(1)
-    limit(memory, seconds, target_bytes=memory)
-    save_file(weights(load(source)), target, {"format": "pt", **header})
 
 
 def main(arguments: list[str]) -> int:
     """Convert as the arguments say; return the exit status."""
-    source, target, memory, seconds, header = arguments
+    from safetensors.torch import save_file
+
+    source, target, header = arguments
     try:
-        convert(source, target, int(memory), int(seconds), json.loads(header))
+        save_file(weights(load(source)), target, {"format": "pt", **json.loads(header)})
     except pickle.UnpicklingError:
         why = "it holds code, or more than weights"
     except MemoryError:
@@ -213,7 +196,3 @@ def main(arguments: list[str]) -> int:
         return 0
     sys.stdout.write(f"{why}\n")
     return REFUSED
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

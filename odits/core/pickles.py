@@ -6,21 +6,19 @@ No pickle from outside is ever loaded in this process.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from odits.core import pickle_child
+from odits.core.bounded import Bounds, run_bounded
 from odits.core.errors import StoreError
 from odits.core.files import file_digest
+from odits.core.limits import LIMITS
 from odits.core.store import Entries, make_key
 
 CONVERTED = Entries("converted", ".safetensors")
 """What pickles were made into, by the pickle's digest."""
-_PASSED_ON = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,9 @@ class ConversionLimits:
         seconds: wall-clock time.
     """
 
-    file_bytes: int = 16 << 30
+    file_bytes: int = LIMITS.pickle_bytes
     memory_bytes: int | None = None
-    seconds: int = 300
+    seconds: int = LIMITS.pickle_seconds
 
 
 def convert_pickle(
@@ -64,30 +62,20 @@ def convert_pickle(
     size = source.stat().st_size
     if size > bounds.file_bytes:
         raise StoreError(f"{name} is refused: with {size:,} bytes it is larger than the {bounds.file_bytes:,} allowed.")
-    memory = bounds.memory_bytes if bounds.memory_bytes is not None else (1 << 30) + 3 * size
-    environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    script = str(Path(pickle_child.__file__).absolute())
-    numbers = (str(memory), str(bounds.seconds))
-    try:
-        # -I: neither the working folder nor a user's site packages can change what the child imports
-        child = subprocess.run(
-            [sys.executable, "-I", script, str(source), str(target), *numbers, json.dumps(dict(metadata or {}))],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=bounds.seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    memory = bounds.memory_bytes if bounds.memory_bytes is not None else LIMITS.pickle_memory_bytes + 3 * size
+    script = Path(pickle_child.__file__).absolute()
+    header = json.dumps(dict(metadata or {}))
+    child = run_bounded(
+        script, [str(source), str(target), header], Bounds(memory, bounds.seconds, bounds.seconds, memory)
+    )
+    if not child.in_time:
         target.unlink(missing_ok=True)
-        raise StoreError(f"{name} is refused: it was not read within {bounds.seconds} s.") from None
-    if child.returncode == 0 and target.is_file():
+        raise StoreError(f"{name} is refused: it was not read within {bounds.seconds} s.")
+    if child.status == 0 and target.is_file():
         return
     target.unlink(missing_ok=True)
-    output = child.stdout.decode("utf-8", "replace").strip().splitlines()
-    refused = child.returncode == pickle_child.REFUSED and output
+    output = child.output.decode("utf-8", "replace").strip().splitlines()
+    refused = child.status == pickle_child.REFUSED and output
     why = output[-1] if refused else "reading it broke the process set to it"
     raise StoreError(f"{name} is refused: {why}.")
 

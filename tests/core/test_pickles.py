@@ -104,7 +104,7 @@ def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_the_child_sees_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment is built from a list of harmless names, so no secret can be in it whatever it is called."""
-    from odits.core import pickles as conversion
+    from odits.core import bounded as conversion
 
     seen: dict[str, str] = {}
     real = conversion.subprocess.run
