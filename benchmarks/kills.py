@@ -32,6 +32,9 @@ RESULTS = {
     "evaluate": ("cache/evaluations/*/*/*/probabilities.npy",),
     "train": ("run/*.safetensors",),
     "finetune": ("run/*.safetensors",),
+    "search": ("cache/indexes/*/*/*",),
+    "objects": ("run/*",),
+    "render": ("run/**/*.*",),
 }
 """What the bytes of a command's result are, by patterns of paths."""
 ENTRIES = ("cache/*/v*/??/*.*",)
@@ -128,7 +131,14 @@ def arguments_of(command: str, data: Path, home: Path) -> list[str]:
         "evaluate": ["--checkpoint", "embedded", "--split", "all", "--track", "none"],
         "train": ["--epochs", "6", *run],
         "finetune": ["--epochs", "6", "--keep", "2", "--train", "head", *run],
+        "search": ["hotel", "--workers", "1"],
+        "objects": [],
+        "render": [],
     }[command]
+    if command == "render":
+        return [command, "--out", str(home / "run"), "--scenes", "12", "--held-out", "3"]
+    if command == "objects":
+        return [command, *map(str, sorted(data.glob("*.jpg"))), "--out", str(home / "run"), "--json"]
     return [command, "--data", str(data), *rest, "--json"]
 
 

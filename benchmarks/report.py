@@ -53,14 +53,20 @@ def report(figures: dict[str, Any], as_json: bool) -> None:
 
 
 @contextmanager
+def home_at(folder: Path) -> Iterator[None]:
+    """Make a folder the ODITS_HOME for a block."""
+    before = os.environ.get("ODITS_HOME")
+    os.environ["ODITS_HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["ODITS_HOME"]
+        if before is not None:
+            os.environ["ODITS_HOME"] = before
+
+
+@contextmanager
 def own_home() -> Iterator[None]:
     """Give the block an ODITS_HOME of its own: nothing that it asks for is stored already, and nothing of it stays."""
-    before = os.environ.get("ODITS_HOME")
-    with temporary_folder("benchmark") as folder:
-        os.environ["ODITS_HOME"] = str(folder)
-        try:
-            yield
-        finally:
-            del os.environ["ODITS_HOME"]
-            if before is not None:
-                os.environ["ODITS_HOME"] = before
+    with temporary_folder("benchmark") as folder, home_at(folder):
+        yield

@@ -84,6 +84,7 @@ def objects(
     as_json: Json = False,
 ) -> None:
     """Show which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
+    from odits.core.files import clear_interrupted
     from odits.core.pool import Problem
     from odits.models.registry import load
     from odits.objects.coco import ExportedImage, exported_files, write_coco_folder
@@ -100,6 +101,8 @@ def objects(
         namer = _namer(names, model, device, report) if names else None
         parameters, progress = sam_parameters(sam, segmenter, text), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
+    if out:
+        clear_interrupted(out)
     documents, exported = [], []
     written: set[Path] = set()
     for path, image in opened:

@@ -26,6 +26,7 @@ from odits.core.progress import Progress
 CHUNK = 1 << 20
 TEMPORARY = ".tmp"
 """How the names of temporary files and folders end; their processes hold them locked (`odits.core.locks`)."""
+_OURS = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(TEMPORARY)}", re.DOTALL)
 LEFT_AFTER_S = 3600.0
 """Age in seconds from which a temporary file that no process holds is removed by the way."""
 
@@ -281,6 +282,13 @@ def clear_leftovers(folder: Path, age_s: float = LEFT_AFTER_S, deep: bool = Fals
         What was removed.
     """
     return [path for path in leftovers(folder, age_s, deep) if remove_unheld(path)]
+
+
+def clear_interrupted(folder: Path) -> None:
+    """Remove what killed processes left in a folder of the user's: only files named as this program names them."""
+    for path in leftovers(folder):
+        if _OURS.fullmatch(path.name):
+            remove_unheld(path)
 
 
 # What stores share.

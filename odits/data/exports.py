@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from odits.core.errors import OditsError
-from odits.core.files import write_atomically
+from odits.core.files import clear_interrupted, write_atomically
 from odits.data.csv_tables import write_table
 from odits.data.images import Size
 from odits.data.predictions import WordProbability
@@ -92,6 +92,7 @@ def write_files(path: Path, files: Files) -> list[Path]:
         WriteError: one can't be written.
     """
     written: list[Path] = []
+    clear_interrupted(path.parent)
     for ending, content in files.items():
         place = path if not written else path.with_name(f"{path.stem}{ending}")
         write_atomically(place, content)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.core.files import replacing, temporary_folder
+from odits.core.files import clear_interrupted, replacing, temporary_folder
 from odits.core.pool import HERE, Function, Item, Problem, Task, Workers, in_order, map_images, per_batch
 from odits.core.progress import Progress, no_progress
 from odits.core.tables import BATCH, fill_table
@@ -287,5 +287,6 @@ def save_probabilities(path: Path, table: np.ndarray, words: Sequence[str], imag
         OditsError: its folder is missing, the disk is full, or writing is not allowed.
     """
     require_folder(path)
+    clear_interrupted(path.parent)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, probabilities=table, words=np.array(words), images=np.array(images))

@@ -15,7 +15,7 @@ import supervision as sv
 from PIL import Image
 from PIL.ImageColor import getrgb
 
-from odits.core.files import write_atomically
+from odits.core.files import clear_interrupted, write_atomically
 from odits.data.exports import SHAPES, Files, picture_address, relative_names
 from odits.data.images import image_facts
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, object_rle
@@ -156,6 +156,8 @@ def write_coco_folder(
 ) -> list[Path]:
     """Write `coco_files` into the folder, in place of files of the same names, and return their paths."""
     written = []
+    for place in (folder, folder / DATA, folder / MASKS):
+        clear_interrupted(place)
     for name, content in coco_files(images, segmenter, named_by).items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from odits.core.files import write_atomically
+from odits.core.files import clear_interrupted, write_atomically
 from odits.core.progress import Progress, no_progress
 from odits.training.rendering import SignRenderer, background, cased, clutter, colour, draw_word
 
@@ -463,6 +463,8 @@ def render_dataset(
         WriteError: the folder can't be written.
     """
     done = 0
+    clear_interrupted(folder)
+    clear_interrupted(folder / "img")
     for number, (file, count) in enumerate(zip(("train.xml", "test.xml"), counts, strict=True)):
         tags = Xml.Element("tagset")
         for index in range(count):
