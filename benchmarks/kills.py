@@ -119,8 +119,18 @@ def make_data(folder: Path) -> Path:
         if place < 4:
             lines[place] = f"{line.removesuffix(',eval')},train"
         shutil.copy(DEMO / line.split(",")[0], folder)
+    copy_fonts(folder / "fonts")
     (folder / "lexicons.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     return folder
+
+
+def copy_fonts(folder: Path) -> None:
+    """Copy a few of the system's fonts: to look through all of them takes seconds."""
+    from odits.training.rendering import FONT_FOLDERS
+
+    folder.mkdir()
+    for path in sorted(path for place in FONT_FOLDERS for path in Path(place).rglob("*.ttf"))[:4]:
+        shutil.copy(path, folder)
 
 
 def arguments_of(command: str, data: Path, home: Path) -> list[str]:
@@ -136,7 +146,17 @@ def arguments_of(command: str, data: Path, home: Path) -> list[str]:
         "render": [],
     }[command]
     if command == "render":
-        return [command, "--out", str(home / "run"), "--scenes", "12", "--held-out", "3"]
+        return [
+            command,
+            "--out",
+            str(home / "run"),
+            "--scenes",
+            "12",
+            "--held-out",
+            "3",
+            "--fonts",
+            str(data / "fonts"),
+        ]
     if command == "objects":
         return [command, *map(str, sorted(data.glob("*.jpg"))), "--out", str(home / "run"), "--json"]
     return [command, "--data", str(data), *rest, "--json"]

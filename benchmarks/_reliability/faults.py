@@ -171,7 +171,6 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
         data = make_data(folder / "data")
         (data / "marks.csv").write_bytes(marks_csv("Anna", marks()))
-        copy_fonts(data / "fonts")
         imports = IMPORTS if quick else (*IMPORTS, "torch", "open_clip")
         with runner(folder / "said", imports, {"LD_PRELOAD": str(library)}) as odits:
             for writing in writings:
@@ -190,15 +189,6 @@ def marks() -> Mapping[ImageWord, Mark]:
         ImageWord("demo", f"{number}.jpg", "a model", "ab" * 32, "cd" * 32, "hotel"): Mark("right", "n" * 50, NOW)
         for number in range(300)
     }
-
-
-def copy_fonts(folder: Path) -> None:
-    """Copy a few of the system's fonts: to look through all of them takes seconds."""
-    from odits.training.rendering import FONT_FOLDERS
-
-    folder.mkdir()
-    for path in sorted(path for place in FONT_FOLDERS for path in Path(place).rglob("*.ttf"))[:4]:
-        shutil.copy(path, folder)
 
 
 IMPORTS = ("odits.objects.exports", "odits.training.streets", "odits.data.annotations", "pandas", "pyarrow.parquet")

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._reliability.children import Acknowledge, fork
-from benchmarks._reliability.faults import copy_fonts
 from benchmarks._reliability.kills import Marks, changes, marks_of
 from benchmarks._reliability.part import Part, PartProgress
-from benchmarks.kills import make_data
+from benchmarks.kills import copy_fonts, make_data
 from benchmarks.report import own_home
 from odits.core.files import write_atomically
 from odits.core.store import JSON, Store, make_key

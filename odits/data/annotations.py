@@ -239,7 +239,8 @@ def _reading(path: Path, name: str) -> Iterator[sqlite3.Connection | None]:
                 raise
             connection = _connect(path, "?mode=ro&immutable=1")
         with closing(connection):
-            yield connection
+            # without a table a writer was killed, or is still at work, before its first mark was there
+            yield connection if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] else None
 
 
 @contextmanager

@@ -139,6 +139,17 @@ def test_the_list_of_annotators_names_damaged_files(file: Path) -> None:
     assert "is damaged" in done.stderr
 
 
+def test_a_file_whose_writer_was_killed_before_the_first_mark_holds_none() -> None:
+    path = annotation_file("Anna")
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    assert path.stat().st_size
+    assert read_marks("Anna") == {} and annotators() == [] and damaged_files() == []
+    set_mark("Anna", ImageWord("svt", "a.jpg", "a", "b", "c", "d"), "right")
+    assert annotators() == ["Anna"]
+
+
 @pytest.mark.parametrize("name", ["x" * 300, " ", "", "\t\n", "a\x00b", "a\x1b[2J", "\u202eanna", "\ud800"])
 def test_names_that_nobody_can_have_are_one_sentence(name: str) -> None:
     with pytest.raises(OditsError) as refused:
