@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from odits.core.limits import LIMITS
+
 Format = Literal["", "safetensors", "torch", "torchscript", "pickle", "other-pickle", "zip"]
 """Weights: "safetensors", "torch" (the ZIP of torch.save), "torchscript", "pickle" (torch.save's older form, or plain).
 "other-pickle" names no tensors where one would expect them, "zip" is another ZIP, "" everything else."""
@@ -22,8 +24,8 @@ _PICKLE_HEAD = 1 << 16
 _TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number 0x1950a86a20f9469cfc6c, pickled
 _OLD_PICKLES = (b"c", b"(", b"}", b"]")  # protocols 0 and 1 have no mark of their own
 _TORCH_MEMBER = re.compile(rb"[^/]+/(data\.pkl|data/\d+|constants\.pkl|code/.+|extra/.+|version|byteorder|\.\w+)")
-_SAFETENSORS_HEADER = 100_000_000  # the library's own limit
-_CONTENTS = 64 << 20
+_SAFETENSORS_HEADER = LIMITS.weights_header_bytes  # the library's own limit is 100 MB
+_CONTENTS = LIMITS.zip_contents_bytes
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 
 _SUFFIXES = (

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.core.files import expand_home
 
@@ -73,10 +74,10 @@ def part_names(weights: Path) -> list[str]:
     try:
         if weights.stat().st_size > _INDEX_BYTES:
             raise ValueError("too large")
-        names = sorted(set(json.loads(weights.read_bytes())["weight_map"].values()))
+        names = sorted(set(parse_json(weights.read_bytes())["weight_map"].values()))
         if not names or not all(map(_is_part, names)):
             raise ValueError("no names of files beside it")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OditsError(f"{weights.name} is damaged: it should name the files of the weights beside it.") from error
     return names
 

@@ -7,17 +7,18 @@ An image has `file_name`, `width`, `height` and `set`; an annotation `image_id`,
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from odits.core.documents import parse_json
 from odits.core.errors import OditsError
+from odits.core.limits import LIMITS
 from odits.data.reading import WITHOUT_LEXICONS, FoundImage, Reader, Reading, images_below, is_coordinate
 from odits.data.records import BoxedWord, Dataset, ImageRecord
 
-MAX_BYTES = 2**30
+MAX_BYTES = LIMITS.json_bytes
 _HEAD = 2**16  # bytes of a file in which its keys are looked for
 _COCO_TEXT, _TEXT_OCR = ("cocotext", "coco_text", "coco-text"), ("textocr",)
 
@@ -121,11 +122,11 @@ def _document(file: Path) -> dict[str, Any]:
     """
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise OditsError(f"{file.name} is larger than {MAX_BYTES // 2**30} GiB.")
-        document = json.loads(file.read_bytes())
+            raise OditsError(f"{file.name} is larger than {MAX_BYTES >> 20} MiB.")
+        document = parse_json(file.read_bytes())
     except OSError as error:
         raise OditsError(f"{file.name} can't be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise OditsError(f"{file.name} is no JSON file, or is cut off.") from error
     if not isinstance(document, dict):
         raise OditsError(f"{file.name} holds no images and annotations.")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from odits.core.errors import OditsError
+from odits.core.limits import LIMITS
 
 # What a spreadsheet would take for a formula, full-width forms included. Apostrophes before it are counted too, so that
 # what is written can be read back exactly.
@@ -91,7 +92,12 @@ def read_table(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     try:
         if '"' in text and (line := _unclosed(text, delimiter)):
             raise OditsError(f"{name}, line {line + before}: a quote opens here and is never closed.")
-        for cells in reader:
+        for number, cells in enumerate(reader):
+            if number >= LIMITS.csv_rows or len(cells) > LIMITS.csv_fields:
+                raise OditsError(
+                    f"{name}, line {reader.line_num + before}: a table may have {LIMITS.csv_rows:,} rows of "
+                    f"{LIMITS.csv_fields:,} cells."
+                )
             row = [unguard(cell.strip()) for cell in cells]
             if any(row):
                 yield reader.line_num + before, row

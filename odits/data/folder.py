@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odits.core.errors import OditsError
+from odits.core.limits import LIMITS
 from odits.data.csv_tables import read_table
 from odits.data.reading import Reader, Reading, read_text
 from odits.data.records import SPLITS, Dataset, ImageRecord
 from odits.data.vocabulary import clean_word, split_words
 
 FILE = "lexicons.csv"
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = LIMITS.csv_bytes
 _LIST = re.compile(r"\[\s*(['\"].*['\"])\s*\]", re.DOTALL)  # how pandas writes a column of lists
 _LISTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
 _SPLITS = {"": "eval", "test": "eval", "val": "eval", "validation": "eval", "dev": "eval", "training": "train"}
@@ -141,7 +142,7 @@ def _words(cell: str) -> list[str]:
         return split_words(cell)
     try:
         parts = [part for part in json.loads(cell) if isinstance(part, str)]
-    except ValueError:
+    except (ValueError, RecursionError):
         parts = [re.sub(r"\\(.)", r"\1", one or other) for one, other in _LISTED.findall(listed[1])]
     return [word for part in parts if (word := clean_word(part))]
 

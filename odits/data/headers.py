@@ -79,7 +79,8 @@ def examine(stream: BinaryIO, pixels: bool) -> Iterator[Examined]:
         elif head.startswith(b"BM"):
             found = Examined(stream, head[30:34] in (b"\1\0\0\0", b"\2\0\0\0"))  # run lengths
         elif head.startswith(b"P"):
-            found = Examined(stream, _PLAIN_PPM.match(head) is None)
+            is_small = _size_of(stream) <= LIMITS.picture_small_bytes
+            found = Examined(stream, _PLAIN_PPM.match(head) is None and not is_small)
         elif head[4:8] == b"ftyp":  # AVIF and HEIF
             found = Examined(stream, pixels or _size_of(stream) > LIMITS.picture_webp_bytes)
     except _OddError:
@@ -127,7 +128,13 @@ class _Segments(NamedTuple):
 
 def _jpeg(stream: BinaryIO, pixels: bool) -> Examined:
     """Walk over a JPEG's segments, and where its pixels are asked for, count its scans."""
-    found = _segments(stream)
+    try:
+        found = _segments(stream)
+    except _OddError:
+        if _size_of(stream) > LIMITS.picture_small_bytes:
+            raise
+        stream.seek(0)
+        return Examined(stream, stream.read().count(b"\xff\xda") > LIMITS.picture_scans_here)
     alone = False
     if pixels:
         stream.seek(found.start)

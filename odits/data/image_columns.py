@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from odits.core.documents import parse_json
 from odits.data.records import SPLITS
 from odits.data.vocabulary import clean_word, split_words
 
@@ -165,9 +165,9 @@ def _field_kinds(kind: Any) -> dict[str, Any]:
 def _classes(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
     """Read the names of the classes of each column from the metadata that `datasets` writes."""
     try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        features = parse_json(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         columns = list(features.items())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
     found = {}
     for column, feature in columns:

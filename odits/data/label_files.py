@@ -6,13 +6,13 @@ PaddleOCR: the image's path, a tab, and its words and polygons as JSON (`[{"tran
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.data.icdar import IGNORED, unquoted
 from odits.data.reading import (
@@ -110,8 +110,8 @@ def _record(reading: Reading, image: FoundImage, split: str, label: str, place: 
     if not label.startswith("[{") and label != "[]":
         return reading.cropped_record(image, split, "" if label in IGNORED else label, place)
     try:
-        entries = json.loads(label)
-    except (ValueError, RecursionError):
+        entries = parse_json(label)
+    except ValueError:
         said = "another image begins on it" if _ANOTHER.search(label) else "its label is no JSON"
         reading.warn(f"{place}: {said}; {image.name} has no words.", "words")
         entries = []

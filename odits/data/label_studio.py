@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from xml.sax.saxutils import quoteattr
 
+from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
 from odits.data.annotations import (
@@ -189,8 +190,8 @@ def _tasks(content: bytes, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if len(content) > MAX_BYTES:
         raise OditsError(f"{file} is larger than {MAX_BYTES // 2**20} MiB.")
     try:
-        document = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        document = parse_json(content.decode("utf-8-sig"))
+    except ValueError as error:
         raise OditsError(f"{file} is no JSON file.") from error
     if not isinstance(document, list) or not all(isinstance(task, dict) for task in document):
         raise OditsError(f"{file} is no export of Label Studio: it is not a list of tasks.")

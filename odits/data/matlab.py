@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from odits.core.errors import OditsError
+from odits.core.limits import LIMITS
 
-MAX_BYTES = 256 * 2**20
-"""The most that a variable may hold, uncompressed."""
+MAX_BYTES = LIMITS.matlab_bytes
+"""The most that a file, and all its variables together, may hold, uncompressed."""
 
 _HEADER = 128
 _ORDERS = {b"IM": "<", b"MI": ">"}
@@ -30,6 +31,19 @@ _DEPTH = 8
 
 class _DamagedError(ValueError):
     pass
+
+
+class _Budget:
+    """How many numbers and cells a file may still have: each takes far more memory than bytes of it."""
+
+    def __init__(self) -> None:
+        self._left = LIMITS.matlab_values
+
+    def take(self, count: int) -> None:
+        """Take so many; raise where there are no more."""
+        self._left -= count
+        if self._left < 0:
+            raise _DamagedError("too many values")
 
 
 @dataclass(frozen=True)
@@ -79,14 +93,16 @@ def read_matlab(path: Path, *variables: str, fields: frozenset[str] | None = Non
         raise OditsError(f"{path} can't be read: {error.strerror or error}.") from error
     try:
         order = _ORDERS[content[126:128]]
+        room, budget = MAX_BYTES, _Budget()
         for kind, data in _elements(content[_HEADER:], order):
             if kind == _COMPRESSED:
-                unpacked = zlib.decompressobj().decompress(data, MAX_BYTES + 1)
-                if len(unpacked) > MAX_BYTES:
+                unpacked = zlib.decompressobj().decompress(data, room + 1)
+                room -= len(unpacked)
+                if room < 0:
                     raise OditsError(f"{path.name} unpacks to more than {MAX_BYTES // 2**20} MiB, which is refused.")
                 kind, data = next(_elements(unpacked, order))
             if kind == _MATRIX and _name_of(data, order) in variables:
-                return _matrix(data, order, fields, _DEPTH)
+                return _matrix(data, order, fields, _DEPTH, budget)
     except OditsError:
         raise
     except (_DamagedError, KeyError, StopIteration, ValueError, struct.error, zlib.error, OverflowError) as error:
@@ -115,7 +131,7 @@ def _name_of(data: bytes, order: str) -> str:
     return name.decode("latin-1")
 
 
-def _matrix(data: bytes, order: str, fields: frozenset[str] | None, depth: int) -> Matrix:
+def _matrix(data: bytes, order: str, fields: frozenset[str] | None, depth: int, budget: _Budget) -> Matrix:
     """Read a matrix element: flags, size, name, and what its class holds."""
     if not data:
         return Matrix((0, 0))
@@ -128,10 +144,10 @@ def _matrix(data: bytes, order: str, fields: frozenset[str] | None, depth: int) 
     if len(size) < 2 or min(size) < 0:
         raise _DamagedError("no size")
     if kind == _CELL:
-        return Matrix(size, _cells(elements, order, fields, depth, prod(size)))
+        return Matrix(size, _cells(elements, order, fields, depth, prod(size), budget))
     if kind == _STRUCT:
         names = _field_names(elements, order)
-        return Matrix(size, _cells(elements, order, fields, depth, prod(size) * len(names), names), names)
+        return Matrix(size, _cells(elements, order, fields, depth, prod(size) * len(names), budget, names), names)
     if kind == _CHAR:
         coded, content = next(elements)
         encoding = _ENCODINGS[coded]
@@ -141,6 +157,7 @@ def _matrix(data: bytes, order: str, fields: frozenset[str] | None, depth: int) 
     if kind in _NUMBERS:
         coded, content = next(elements)
         values = np.frombuffer(content, f"{order}{_TYPES[coded]}").astype(float)
+        budget.take(len(values))
         return Matrix(size, numbers=tuple(values.tolist()))
     return Matrix(size)
 
@@ -160,6 +177,7 @@ def _cells(
     fields: frozenset[str] | None,
     depth: int,
     count: int,
+    budget: _Budget,
     names: tuple[str, ...] = (),
 ) -> tuple[Matrix, ...]:
     """Read as many matrices as there are cells; of a struct only the fields asked for."""
@@ -167,8 +185,9 @@ def _cells(
     for place, (kind, data) in zip(range(count), elements, strict=False):
         if kind != _MATRIX:
             raise _DamagedError("no cell")
+        budget.take(1)
         is_wanted = fields is None or not names or names[place % len(names)] in fields
-        found.append(_matrix(data, order, fields, depth - 1) if is_wanted else Matrix((0, 0)))
+        found.append(_matrix(data, order, fields, depth - 1, budget) if is_wanted else Matrix((0, 0)))
     if len(found) != count:
         raise _DamagedError("cells are missing")
     return tuple(found)

@@ -13,6 +13,7 @@ from typing import Any
 
 from odits.core.errors import OditsError, WriteError
 from odits.core.files import sha256_of
+from odits.core.limits import LIMITS
 from odits.core.store import Entries
 from odits.data.image_columns import Columns, find_columns
 from odits.data.reading import FoundImage, Reader, Reading, files_below, split_of
@@ -21,10 +22,10 @@ from odits.data.records import SUFFIXES, BoxedWord, Dataset, ImageRecord
 PICTURES = Entries("pictures", ".image")
 """Images that were unpacked, by the SHA-256 of their content."""
 
-MAX_GROUP_BYTES = 4 * 2**30
+MAX_GROUP_BYTES = LIMITS.parquet_group_bytes
 """The most that a group of rows may hold, unpacked."""
 
-MAX_ROWS = 10_000_000
+MAX_ROWS = LIMITS.parquet_rows
 """The most rows of a file: many more fit a small one, all alike."""
 
 _SUFFIXES = (".parquet", ".arrow")
@@ -173,7 +174,10 @@ def _batches(file: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
                         yield batch.select(columns).slice(start, _BATCH).to_pylist()
             return
         with pq.ParquetFile(file) as table:
-            if table.metadata.num_rows > MAX_ROWS:
+            shape = table.metadata
+            if shape.num_columns > LIMITS.parquet_columns or shape.num_row_groups > LIMITS.parquet_groups:
+                raise OditsError(f"{file.name} has more columns or groups of rows than such a file may have.")
+            if shape.num_rows > MAX_ROWS:
                 raise OditsError(f"{file.name} has more than the {MAX_ROWS:,} rows such a file may have.")
             for index in range(table.num_row_groups):
                 if table.metadata.row_group(index).total_byte_size > MAX_GROUP_BYTES:

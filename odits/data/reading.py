@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import inside
+from odits.core.limits import LIMITS
 from odits.data.csv_tables import decode_text
 from odits.data.images import ImageError, ImageFacts, Size, image_facts, turn_point
 from odits.data.records import SPLITS, SUFFIXES, BoxedWord, Dataset, ImageRecord
@@ -19,7 +20,7 @@ from odits.data.vocabulary import clean_word
 
 MOST_WARNINGS = 50
 """Of one kind; what goes beyond is counted."""
-MAX_ANNOTATION_BYTES = 4 * 2**20
+MAX_ANNOTATION_BYTES = LIMITS.text_bytes
 """The largest file of the annotations of one image."""
 LOOKED_AT = 20
 """Files whose first line may tell the layout: some images hold no text."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import parse
+from defusedxml.ElementTree import DefusedXMLParser, parse
 
 from odits.core.errors import OditsError
+from odits.core.limits import LIMITS
 from odits.data.images import Size
 from odits.data.reading import FoundImage, Reader, Reading
 from odits.data.records import BoxedWord, Dataset, ImageRecord
@@ -92,10 +93,50 @@ def _boxed(reading: Reading, element: Element, image: FoundImage, place: str) ->
     return reading.box_word(word, (x, y, x + width, y + height), image, place)
 
 
+class _BoundedBuilder(TreeBuilder):
+    """Builds a tree of elements; ends where there are more, deeper or longer ones than the limits say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = self._elements = self._letters = 0
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> Element:  # type: ignore[override]
+        """Begin an element."""
+        self._depth, self._elements, self._letters = self._depth + 1, self._elements + 1, 0
+        longest = max(map(len, (tag, *attributes, *attributes.values())))
+        if self._depth > LIMITS.xml_depth:
+            raise _LimitError(f"its elements lie more than {LIMITS.xml_depth} deep")
+        if self._elements > LIMITS.xml_elements:
+            raise _LimitError(f"it has more than {LIMITS.xml_elements:,} elements")
+        if len(attributes) > LIMITS.xml_attributes or longest > LIMITS.xml_text:
+            raise _LimitError("an element has too many attributes, or too long ones")
+        return super().start(tag, attributes)
+
+    def end(self, tag: str, /) -> Element:
+        """End an element."""
+        self._depth, self._letters = self._depth - 1, 0
+        return super().end(tag)
+
+    def data(self, text: str, /) -> None:
+        """Add to the text of the element that was begun or ended last."""
+        self._letters += len(text)
+        if self._letters > LIMITS.xml_text:
+            raise _LimitError(f"an element has a text of more than {LIMITS.xml_text:,} letters")
+        super().data(text)
+
+
+class _LimitError(Exception):
+    """What a document has too much of, a clause."""
+
+
 def _parse(path: Path) -> Element:
     """Return the root element of an XML file from outside; entities and outside references are refused."""
     try:
-        return parse(path).getroot()
+        if path.stat().st_size > LIMITS.xml_bytes:
+            raise _LimitError(f"it is larger than {LIMITS.xml_bytes >> 20} MiB")
+        root: Element = parse(path, DefusedXMLParser(target=_BoundedBuilder())).getroot()
+    except _LimitError as error:
+        raise OditsError(f"{path.name} is refused: {error}.") from None
     except DefusedXmlException as error:
         raise OditsError(f"{path.name} declares XML entities or outside references, which is refused.") from error
     except ParseError as error:
@@ -103,6 +144,7 @@ def _parse(path: Path) -> Element:
         raise OditsError(f"{path.name} is not well-formed XML (line {line}).") from error
     except (OSError, ValueError, LookupError) as error:
         raise OditsError(f"{path.name} can't be read: {error}.") from error
+    return root
 
 
 SVT = Reader("SVT", "train.xml or test.xml, and img/", is_svt, read_svt)

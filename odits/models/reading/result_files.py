@@ -7,7 +7,6 @@ COCO list that gave them: `{"images": [{"id": 1, "file_name": "00_03.jpg"}, …]
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.models.reading.alphabet import BLANK, SYMBOLS, symbol_of
 from odits.models.reading.reader import TextLine
@@ -56,10 +56,10 @@ def _entries(source: Path | bytes, name: str) -> tuple[list[Any], dict[Any, str]
         content = source if isinstance(source, bytes) else source.read_bytes()
         if len(content) > MAX_BYTES:
             raise OditsError(f"{name} is larger than {MAX_BYTES >> 20} MB.")
-        document = json.loads(content)
+        document = parse_json(content)
     except OSError as error:
         raise OditsError(f"{name} can't be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise OditsError(f"{name} is not a JSON file.") from error
     if isinstance(document, Mapping):
         images, document = document.get("images", []), document.get("results", document.get("annotations"))
