@@ -17,7 +17,7 @@ from mmap import mmap
 from benchmarks._reliability.part import PartProgress
 
 WORKERS = 2
-BATCH = 250
+BATCH = 1_000
 HANGS_S = 120.0
 _MOST_BYTES = 6 << 30
 _STATE = struct.Struct("qd")

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from odits.core.errors import BusyError, StoreError, WriteError
@@ -118,15 +119,14 @@ class FunctionCodec(Generic[T]):
             return self.unpack(data)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, RecursionError) as error:
             raise ValueError(f"damaged: {error}") from error
-        except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, TokenError, SyntaxError) as error:
             raise ValueError(f"damaged: {error}") from error
 
 
 def _from_npy(data: bytes) -> np.ndarray:
-    import numpy as np
+    from odits.core.tables import load_array
 
-    found: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
-    return found
+    return load_array(io.BytesIO(data))
 
 
 def _to_npy(value: np.ndarray) -> bytes:

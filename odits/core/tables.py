@@ -6,7 +6,9 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -58,7 +60,22 @@ def fill_table(
         raise
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror or error}.") from error
-    found: np.ndarray = np.load(path, mmap_mode="r")
+    return load_array(path)
+
+
+def load_array(source: Path | BinaryIO) -> np.ndarray:
+    """Return the array of an .npy file, that of a path mapped into memory.
+
+    Raises:
+        ValueError: it is damaged, or something else, such as objects.
+        OSError: it can't be read.
+    """
+    try:
+        found = np.load(source, mmap_mode="r" if isinstance(source, Path) else None, allow_pickle=False)
+    except (TokenError, SyntaxError, BadZipFile, EOFError, TypeError, OverflowError, MemoryError) as error:
+        raise ValueError(f"damaged: {error}") from error
+    if not isinstance(found, np.ndarray):
+        raise ValueError("several arrays")
     return found
 
 

@@ -94,7 +94,7 @@ def _image(reading: Reading, file: Path, named: str, images: ImagesByName, place
     beside = file.parent.relative_to(reading.folder) / named.replace("\\", "/")
     for one in (beside.as_posix(), named):
         path = reading.path_of(one)
-        if path is not None and path.is_file():
+        if path is not None and _is_file(path):
             break
     else:
         path, _ = images.find(file, PurePosixPath(named.replace("\\", "/")).stem)
@@ -103,6 +103,13 @@ def _image(reading: Reading, file: Path, named: str, images: ImagesByName, place
     name = path.relative_to(reading.folder.resolve()) if path.is_relative_to(reading.folder.resolve()) else None
     name = name or path.relative_to(reading.folder)
     return reading.open_image(path, name.as_posix(), place), split_of(reading.folder / name, reading.folder)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long
+        return False
 
 
 def _record(reading: Reading, image: FoundImage, split: str, label: str, place: str) -> ImageRecord:

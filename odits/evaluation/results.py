@@ -20,11 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from odits.core.documents import parse_json
 from odits.core.errors import BusyError, OditsError, StoreError
 from odits.core.files import file_digest, write_atomically
 from odits.core.pool import HERE, Problem, Workers
 from odits.core.progress import Progress, no_progress
 from odits.core.store import Entries, make_key
+from odits.core.tables import load_array
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.data.predictions import WordModel
 from odits.evaluation.evaluate import fill_probabilities, prediction_task, records_of, report
@@ -82,8 +84,8 @@ class StoredEvaluation:
             OditsError: it has been removed meanwhile.
         """
         try:
-            found: np.ndarray = np.load(self.folder / TABLE, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
+            found = load_array(self.folder / TABLE)
+        except (OSError, ValueError) as error:
             raise OditsError(f"The evaluation of {self.model} is no longer there: evaluate it again.") from error
         return found
 
@@ -205,7 +207,7 @@ def _entry(key: str) -> Iterator[Path]:
 def read_evaluation(folder: Path) -> StoredEvaluation | None:
     """Read the evaluation in a folder; None where there is none, or a damaged one."""
     try:
-        document = json.loads((folder / RESULT).read_bytes())
+        document = parse_json((folder / RESULT).read_bytes())
         words = document.pop("vocabulary")
         images = tuple(document.pop("images"))
         problems = tuple(Problem(**problem) for problem in document.pop("problems", []))

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.core.files import move_into_place, write_atomically
 from odits.core.pool import Item, Task, map_images, per_batch
-from odits.core.tables import BATCH, fill_table
+from odits.core.tables import BATCH, fill_table, load_array
 from odits.data import Vocabulary
 from odits.evaluation.evaluate import open_item
 from odits.evaluation.retrieval import IMAGE_WEIGHT
@@ -50,9 +51,9 @@ def stored_embeddings(index: Index, checkpoint: str) -> ImageEmbeddings | None:
     """Return the embeddings of all images of an index by a checkpoint; None where they have not been computed."""
     file = _file(index, checkpoint)
     try:
-        digests = json.loads(file.with_suffix(".json").read_bytes())
-        table: np.ndarray = np.load(file, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
+        digests = parse_json(file.with_suffix(".json").read_bytes())
+        table = load_array(file)
+    except (OSError, ValueError, TypeError):
         return None
     if digests != [image.digest for image in index.images] or len(table) != len(digests):
         return None
@@ -115,10 +116,10 @@ class _Rows:
         self._known: dict[str, int] = {}
         self._former: np.ndarray | None = None
         try:
-            digests = json.loads(file.with_suffix(".json").read_bytes())
-            self._former = np.load(file, mmap_mode="r")
+            digests = parse_json(file.with_suffix(".json").read_bytes())
+            self._former = load_array(file)
             self._known = {digest: row for row, digest in enumerate(digests[: len(self._former)])}
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, TypeError):
             self._known = {}
 
     def __call__(self, images: slice) -> np.ndarray:

@@ -19,10 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.core.files import replacing_folder, write_atomically
 from odits.core.pool import Item, Workers
 from odits.core.store import Entries
+from odits.core.tables import load_array
 from odits.data.records import Collection
 from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import DEFAULT
@@ -124,17 +126,17 @@ def index_folder(key: str) -> Path:
 def open_index(key: str) -> Index | None:
     """Open the index of a collection; None where there is none, or it is damaged or of another version."""
     try:
-        document = json.loads((index_folder(key) / DESCRIPTION).read_bytes())
+        document = parse_json((index_folder(key) / DESCRIPTION).read_bytes())
         if document["version"] != VERSION:
             return None
         entries = [IndexedImage(**entry) for entry in document["images"]]
         folder = index_folder(key) / document["folder"]
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        arrays = {name: load_array(folder / f"{name}.npy") for name in ARRAYS}
         images = tuple(entry for entry in entries if not entry.problem)
         problems = tuple(entry for entry in entries if entry.problem)
         index = Index(folder, document["title"], document["reader"], images, problems, **arrays)
         return index if _fits(index) else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
