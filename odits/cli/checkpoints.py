@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from odits.cli.common import Json, exit_after, print_json, print_table, say
+from odits.cli.options import tracked_at
 from odits.core.errors import OditsError, StoreError
 from odits.core.files import expand_home, file_digest
 from odits.core.progress import open_reporter
@@ -22,7 +23,7 @@ app = typer.Typer(help="Runs and checkpoints: list, show, pull, push, import.", 
 
 Source = Annotated[
     str,
-    typer.Option(help=f"{STORE_FORMS}, where FOLDER holds data/ and files/."),
+    typer.Option(help=f"{STORE_FORMS}, where FOLDER holds data/ and files/.", callback=tracked_at),
 ]
 
 Files = Annotated[
@@ -179,7 +180,7 @@ def _measured(path: Path) -> dict[str, float]:
 @app.command("import")
 def import_(
     source: Annotated[str, typer.Option(help=f"{EXPORT}:FOLDER, where FOLDER holds data/ and files/.")],
-    target: Annotated[str, typer.Option("--to", help="mlflow[:URI].")] = "mlflow",
+    target: Annotated[str, typer.Option("--to", help="mlflow[:URI].", callback=tracked_at)] = "mlflow",
     files: Files = "",
     as_json: Json = False,
 ) -> None:

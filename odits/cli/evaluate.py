@@ -28,10 +28,11 @@ from odits.cli.common import (
     say,
 )
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
+from odits.cli.options import Track
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL
-from odits.tracking.sources import TRACKER_FORMS, make_tracker
+from odits.tracking.sources import make_tracker
 
 if TYPE_CHECKING:
     from odits.data import Dataset
@@ -50,7 +51,7 @@ def evaluate(
     export_format: Format = None,
     pictures: Pictures = None,
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many words of an image --export has.")] = 10,
-    track: Annotated[str, typer.Option(help=f"{TRACKER_FORMS}.")] = "mlflow",
+    track: Track = "mlflow",
     workers: Workers = None,
     ray: Ray = None,
     device: Device = "auto",

@@ -18,6 +18,7 @@ from odits.cli.common import say
 from odits.core.errors import OditsError
 from odits.core.settings import option_of
 from odits.models.fusion.settings import OBJECT_VIEWS
+from odits.tracking.connections import send_login_to
 from odits.tracking.sources import TRACKER_FORMS, make_tracker
 
 if TYPE_CHECKING:
@@ -28,7 +29,15 @@ Out = Annotated[
     Path | None, typer.Option(help="Folder of the run. Default: one in ODITS_HOME/checkpoints, named after it.")
 ]
 Restart = Annotated[bool, typer.Option(help="Start over instead of resuming the run in the folder.")]
-Track = Annotated[str, typer.Option(help=f"{TRACKER_FORMS}.")]
+
+
+def tracked_at(reference: str) -> str:
+    """Take the server that a command names as the one that its login is for; callback of options."""
+    send_login_to(reference)
+    return reference
+
+
+Track = Annotated[str, typer.Option(help=f"{TRACKER_FORMS}.", callback=tracked_at)]
 
 View = Annotated[
     str,

@@ -21,7 +21,13 @@ CONNECT_S = 3.0
 ANSWER_S = 6.0
 
 CREDENTIALS = ("NEPTUNE_API_TOKEN", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-SETTINGS = (*CREDENTIALS, "NEPTUNE_PROJECT", "NEPTUNE_MODE", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME")
+LOGIN_FOR = "ODITS_MLFLOW_LOGIN_FOR"
+"""Addresses of the servers, beside that of MLFLOW_TRACKING_URI, to which the MLflow login is sent; apart by commas."""
+SETTINGS = (
+    *CREDENTIALS,
+    *("NEPTUNE_PROJECT", "NEPTUNE_MODE", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", LOGIN_FOR),
+)
+_PORTS = {"http": 80, "https": 443}
 
 Answer = TypeVar("Answer")
 
@@ -39,6 +45,43 @@ def read_secrets() -> None:
         for name in SETTINGS:
             if isinstance(secrets.get(name), str):
                 os.environ.setdefault(name, secrets[name])
+
+
+def has_login_for(address: str) -> bool:
+    """Return whether the MLflow login of the environment goes with questions to an address.
+
+    It goes to the servers that it was configured for, and to no other: those of $MLFLOW_TRACKING_URI and $`LOGIN_FOR`.
+    """
+    origin = _origin(address)
+    return origin is not None and origin in _login_origins()
+
+
+def send_login_to(reference: str) -> None:
+    """Take the MLflow server that a command names as the one that its login is for, where none was configured.
+
+    Not for pages: there the address is a visitor's, and the login the owner's.
+
+    Args:
+        reference: of a store or tracker, such as "mlflow:https://host:5000".
+    """
+    kind, _, address = reference.partition(":")
+    if kind == "mlflow" and _origin(address) is not None and not _login_origins():
+        os.environ[LOGIN_FOR] = address
+
+
+def _login_origins() -> set[tuple[str, str, int | None]]:
+    named = (os.environ.get("MLFLOW_TRACKING_URI", ""), *os.environ.get(LOGIN_FOR, "").split(","))
+    return {origin for origin in map(_origin, named) if origin is not None}
+
+
+def _origin(address: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port of an http or https address; None of any other text."""
+    try:
+        parts = urlsplit(address.strip())
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.scheme in _PORTS and parts.hostname else None
 
 
 def redact(text: str) -> str:
@@ -90,7 +133,7 @@ def require_reachable(address: str, title: str) -> None:
     if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
         return
     try:
-        port = parts.port or {"http": 80, "https": 443}[scheme]
+        port = parts.port or _PORTS[scheme]
     except ValueError:
         raise StoreError(f"{title} has no valid port in its address.") from None
     answer_within(

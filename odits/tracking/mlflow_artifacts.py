@@ -229,7 +229,7 @@ def _answer(mlflow: Mlflow, root: str) -> Answer:
         repository = _repository(mlflow, root)
         return tuple(_walk(lambda folder: repository.list_artifacts(folder or None)))
     except Exception as error:
-        return _why(root, error)
+        return _why(root, error, mlflow.uri)
 
 
 def _local_answer(mlflow: Mlflow, root: str, folder: Path) -> Answer:
@@ -265,7 +265,7 @@ def _walk(entries: Callable[[str], Iterable[Any]], folder: str = "", depth: int 
             yield from _walk(entries, item.path, depth + 1)
 
 
-def _why(root: str, error: Exception) -> str:
+def _why(root: str, error: Exception, server: str) -> str:
     """Say in part of a sentence why a root can't be listed."""
     shown, scheme = redact(store_of(root)), root.partition(":")[0]
     if isinstance(error, ImportError):
@@ -277,5 +277,5 @@ def _why(root: str, error: Exception) -> str:
         return f"{shown} is behind an MLflow server: name that as the store (mlflow:http://HOST:PORT)"
     if "Could not find a registered artifact repository" in str(error):
         return f"{shown} is an address that MLflow knows no way to open"
-    refused = refused_login(error, shown)
+    refused = refused_login(error, shown, server)
     return refused or f"{shown} does not open ({reason(error)})"

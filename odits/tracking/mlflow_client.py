@@ -19,8 +19,10 @@ from odits.core.errors import StoreError
 from odits.core.files import cache_home, expand_home, file_digest, link_or_copy, safe_name, temporary_folder
 from odits.tracking.connections import (
     ANSWER_S,
+    LOGIN_FOR,
     answer_within,
     client_errors,
+    has_login_for,
     read_secrets,
     redact,
     require_reachable,
@@ -63,7 +65,7 @@ class Mlflow:
             try:
                 yield
             except Exception as error:
-                if refused := refused_login(error, self.title):
+                if refused := refused_login(error, self.title, self.uri):
                     raise StoreError(f"{refused}.") from None
                 raise
 
@@ -103,7 +105,7 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(unquote(match[1])) if match else None
 
 
-def refused_login(error: BaseException, title: str) -> str:
+def refused_login(error: BaseException, title: str, uri: str) -> str:
     """Say in a sentence without its full stop that a server refuses the login; "" where something else failed."""
     from mlflow.exceptions import MlflowException
 
@@ -118,6 +120,8 @@ def refused_login(error: BaseException, title: str) -> str:
     from mlflow.utils.credentials import read_mlflow_creds
 
     login = read_mlflow_creds()
+    if (os.environ.get(TOKEN) or login.username) and not has_login_for(uri):
+        return f"{title} wants a login, and the one here is for another server: add its address to {LOGIN_FOR}"
     if os.environ.get(TOKEN):
         return f"{title} refuses the token in {TOKEN}"
     if login.username or login.password:
@@ -152,6 +156,7 @@ def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
+    _keep_login()
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
     client = MlflowClient(uri, registry_uri=uri)
@@ -161,7 +166,7 @@ def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
         try:
             client.search_experiments(max_results=1)
         except Exception as error:
-            if refused := refused_login(error, title):
+            if refused := refused_login(error, title, uri):
                 raise StoreError(f"{refused}.") from None
             raise
 
@@ -171,6 +176,23 @@ def open_mlflow(place: str = "", create: bool = True) -> Mlflow:
     else:
         answer_within(ANSWER_S, connect, f"{title} does not answer as it should.")
     return mlflow
+
+
+def _keep_login() -> None:
+    """Make MLflow send its login to the servers that it is for: it knows one login, and sends it to every host.
+
+    All of its calls, those for artifacts included, take the login from one function, which makes it here.
+    """
+    from mlflow.utils import credentials
+    from mlflow.utils.rest_utils import MlflowHostCreds
+
+    def login_of(host: str, **given: Any) -> MlflowHostCreds:
+        if not has_login_for(host):
+            given |= dict.fromkeys(("username", "password", "token", "auth", "client_cert_path"))
+            given["aws_sigv4"] = False
+        return MlflowHostCreds(host, **given)
+
+    credentials.MlflowHostCreds = login_of
 
 
 def _allow_folder(uri: str) -> None:

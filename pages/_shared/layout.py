@@ -16,7 +16,8 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from odits.core.errors import OditsError
 from odits.data.csv_tables import guard
-from pages._shared import state
+from pages._shared import serving, state
+from pages._shared.parameters import reach_of
 
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 """Plotly's settings for every chart."""
@@ -50,9 +51,38 @@ def page(title: str, lead: str) -> Iterator[None]:
     st.html(_STYLE)
     st.title(title, anchor=False)
     st.caption(lead)
+    notice = st.container(key="link-notice")
     with guarded():
+        serving.admit(title)
         state.adopt_url()
+        _offer_waiting()
         yield
+    if names := state.left_out():
+        which = ", ".join(f"“{name[:60]}”" for name in names[:10])
+        notice.info(
+            escape_markdown(f"The address says something that is not offered here: {which}. The default is shown."),
+            icon=":material/link_off:",
+        )
+
+
+def _offer_waiting() -> None:
+    """Say what the address asks for beyond what is offered here; only a button opens it."""
+    asked = state.waiting()
+    reaches = {name: reach for name, value in asked.items() if (reach := reach_of(name, value))}
+    if not reaches:
+        return
+    if not serving.paths_may_be_typed():
+        state.leave_waiting()
+        st.info("This link wants to open what this server does not offer: nothing was opened.", icon=":material/lock:")
+        return
+    with st.container(border=True, key="link-asks"):
+        st.markdown(
+            "\n".join(f"- This link wants to {escape_markdown(reach)}." for reach in reaches.values())
+            + "\n\nNothing was opened. Open it only if you trust whoever sent the link."
+        )
+        with st.container(horizontal=True):
+            st.button("Open", icon=":material/link:", key="link-open", on_click=state.open_waiting)
+            st.button("Leave it", key="link-leave", on_click=state.leave_waiting, type="tertiary")
 
 
 def _hand_over() -> None:

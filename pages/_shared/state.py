@@ -11,13 +11,15 @@ from typing import Any
 
 import streamlit as st
 
+from pages._shared.parameters import LONGEST, find, reach_of
+
 PREFIX = "odits."
 _PUBLISHED = "odits-url"
 _ACTED = "odits-acted"
+_LINKED, _LEFT_OUT = "odits-linked", "odits-left-out"
+_WAITING, _BY_HAND = "odits-waiting", "odits-by-hand"
 SEPARATOR = ","
 """Stands between several options under one name."""
-LONGEST = 1500
-"""Characters of one value that a link carries; browsers and proxies cut longer addresses."""
 
 
 def get(name: str, default: Any = None) -> Any:
@@ -31,9 +33,16 @@ def put(name: str, value: Any) -> None:
 
 
 def act(name: str, value: Any) -> None:
-    """Keep a value that the user just chose: it goes before what the URL says."""
+    """Keep a value that the user just chose: it goes before what the URL says, and may reach outside from now on."""
     st.session_state[_ACTED] = True
+    _by_hand().add((name, str(value)))
     put(name, value)
+
+
+def _by_hand() -> set[tuple[str, str]]:
+    """Hold what this person chose or opened in this session, by name and value: a link to it only shows it."""
+    chosen: set[tuple[str, str]] = st.session_state.setdefault(_BY_HAND, set())
+    return chosen
 
 
 def number(name: str, last: int) -> int:
@@ -43,13 +52,59 @@ def number(name: str, last: int) -> int:
 
 
 def adopt_url() -> None:
-    """Take over what the URL says where the user, and not this app, changed it: a link, or the browser's back."""
+    """Take over what the URL says where the user, and not this app, changed it: a link, or the browser's back.
+
+    An address only shows: what is no parameter, or not of its type, is left out (`left_out`), and what reaches beyond
+    this server's offers waits until somebody opens it by hand (`waiting`).
+    """
     address = st.query_params.to_dict()
     acted = st.session_state.pop(_ACTED, False)
     if acted or not address or address == st.session_state.get(_PUBLISHED):
         return
+    left_out: list[str] = []
+    waiting: dict[str, str] = {}
+    linked: dict[str, str] = {}
     for name, value in address.items():
-        put(name, value)
+        parameter = find(name)
+        if parameter is None or (value and not parameter.reads(value)):
+            left_out.append(name)
+        elif (name, value) not in _by_hand() and reach_of(name, value):
+            waiting[name] = value
+        else:
+            linked[name] = value
+            put(name, value)
+    st.session_state[_LEFT_OUT], st.session_state[_WAITING], st.session_state[_LINKED] = left_out, waiting, linked
+
+
+def left_out() -> list[str]:
+    """Return, once, the names of the address whose values were not taken over: nonsense, or not offered here."""
+    names: list[str] = st.session_state.pop(_LEFT_OUT, [])
+    return names
+
+
+def waiting() -> dict[str, str]:
+    """Return what the address asks for beyond this server's offers, by name, until it is opened or left."""
+    asked: dict[str, str] = st.session_state.get(_WAITING, {})
+    return asked
+
+
+def open_waiting() -> None:
+    """Open what the address asks for: the user said so."""
+    for name, value in waiting().items():
+        act(name, value)
+    leave_waiting()
+
+
+def leave_waiting() -> None:
+    """Forget what the address asks for."""
+    st.session_state.pop(_WAITING, None)
+
+
+def _refuse(name: str, value: Any) -> None:
+    """Note that a link asks for what is not among the options."""
+    linked: dict[str, str] = st.session_state.get(_LINKED, {})
+    if value and linked.pop(name, None) == value:
+        st.session_state.setdefault(_LEFT_OUT, []).append(name)
 
 
 def publish(*names: str) -> None:
@@ -101,6 +156,7 @@ def choose(
         if chosen and settings.get("accept_new_options"):
             options = [*options, chosen]
         else:
+            _refuse(name, chosen)
             chosen = default if default in options else options[0]
     return st.selectbox(label, options, format_func=title, **bind(name, chosen), **settings) or options[0]
 
@@ -152,6 +208,8 @@ def choose_part(label: str, titles: Mapping[str, str], name: str, default: str |
     """
     fallback = default if default is not None and default in titles else next(iter(titles))
     asked = get(name)
+    if asked not in titles:
+        _refuse(name, asked)
     chosen = st.segmented_control(
         label,
         list(titles),

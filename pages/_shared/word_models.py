@@ -28,16 +28,13 @@ from odits.models.registry import (
     available,
     parse,
 )
-from pages._shared import jobs, state
+from pages._shared import jobs, serving, state
 from pages._shared.layout import NeededError, count_of, escape_markdown
+from pages._shared.parameters import BY_NAME, OLDER_MODELS
 
 if TYPE_CHECKING:
     from odits.data.predictions import View, WordModel
     from odits.models.reading.spotter import WordSpotter
-
-BY_NAME = ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-16/openai", "ViT-L-14/openai")
-"""open_clip's weights that are offered by name; any other can be typed."""
-_OLDER = {"odits-signs": EMBEDDED, **{name.partition("/")[0]: name for name in reversed(BY_NAME)}}
 
 
 def word_models(*kinds: Kind) -> list[ModelRef]:
@@ -64,7 +61,8 @@ def choose_model(
     _adopt_older_link(name)
     found = {ref.reference: ref for ref in word_models(*kinds)}
     titles = {reference: _title(ref) for reference, ref in found.items()}
-    titles |= {name: f"CLIP {name}" for name in BY_NAME if "clip" in kinds}
+    if serving.weights_may_be_downloaded():
+        titles |= {name: f"CLIP {name}" for name in BY_NAME if "clip" in kinds}
     titles |= {"": none} if none else {}
     chosen = state.choose(
         label,
@@ -72,8 +70,10 @@ def choose_model(
         name,
         lambda reference: titles.get(reference, reference),
         default,
-        accept_new_options=True,
-        help=f"Type any other reference that the commands take: {MODEL_FORMS if 'spotting' in kinds else CLIP_FORMS}.",
+        accept_new_options=serving.paths_may_be_typed(),
+        help=f"Type any other reference that the commands take: {MODEL_FORMS if 'spotting' in kinds else CLIP_FORMS}."
+        if serving.paths_may_be_typed()
+        else None,
     ).strip()
     if chosen in found and found[chosen].note:
         st.caption(found[chosen].note)
@@ -86,8 +86,8 @@ def _adopt_older_link(name: str) -> None:
     model, checkpoint = str(state.get(name) or ""), str(state.get(older) or "")
     if checkpoint and not model.startswith(SPOTTING):
         state.put(name, checkpoint)
-    elif model in _OLDER:
-        state.put(name, _OLDER[model])
+    elif model in OLDER_MODELS:
+        state.put(name, OLDER_MODELS[model])
     if checkpoint:
         state.put(older, None)
 
@@ -146,11 +146,14 @@ def need_weights(reference: str, *kinds: Kind) -> None:
         OditsError: there is no such model, or it is none of these kinds.
     """
     ref = parse(reference, *(kinds or WORD_MODELS))
+    serving.require_offered(ref)
     if not ref.published or ref.reference in _here():
         return
     if registry.is_here(ref):
         _here().add(ref.reference)
         return
+    if not serving.weights_may_be_downloaded():
+        raise NeededError(f"The weights of {ref.name} are not on this server.")
     jobs.offer(
         jobs.Task(
             key=f"download-{ref.reference}",

@@ -121,9 +121,12 @@ def settle(page: Page) -> None:
 
 
 def visit(page: Page, address: str) -> None:
-    """Opens an address and waits until all of it is there."""
+    """Opens an address, and by hand what it asks for beyond what is offered, and waits until all of it is there."""
     page.goto(address)
     settle(page)
+    if page.locator(".st-key-link-open button").count():
+        page.locator(".st-key-link-open button").click()
+        settle(page)
 
 
 def press(page: Page, key: str, shown: str) -> None:

@@ -17,6 +17,12 @@ def open_page(name: str, **address: str) -> AppTest:
     return run(app)
 
 
+def opened_by_hand(app: AppTest) -> AppTest:
+    """The page after a click on "Open", where its address asks for what is not offered; else as it is."""
+    asked = [button for button in app.button if button.key == "link-open"]
+    return asked[0].click().run() if asked else app
+
+
 def run(app: AppTest) -> AppTest:
     """The page run once more, without an exception or an error box."""
     app.run()

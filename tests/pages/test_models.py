@@ -22,7 +22,7 @@ from pages._checkpoints.local import words_link
 from pages._shared import jobs, word_models
 from pages._shared.evaluations import evaluation_task, find_evaluation, stored_now
 from pages._shared.layout import escape_markdown
-from tests.pages.running import open_page
+from tests.pages.running import open_page, opened_by_hand
 
 WORDS = Vocabulary.from_words(["BAKERY", "CAFE", "HOTEL", "MARKET"], "signs")
 
@@ -123,7 +123,7 @@ def test_a_wrong_reference_gives_the_same_sentence_as_in_the_commands(reference:
     assert not word_models.reads(reference)
     app = AppTest.from_file(str(Path(__file__).parents[2] / "pages" / "words.py"), default_timeout=60)
     app.query_params["images"], app.query_params["model"] = "demo", reference
-    app.run()
+    opened_by_hand(app.run())
     assert not app.exception
     assert [item.value for item in app.error] == [escape_markdown(str(expected.value))]
 

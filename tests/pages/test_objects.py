@@ -12,13 +12,14 @@ from streamlit.testing.v1 import AppTest
 from pages._objects.prompts import Prompt
 from tests.models.segmentation.small_hub_sam import write_small_sam2, write_small_sam3
 from tests.models.segmentation.small_sam import build_sam
-from tests.pages.running import REPOSITORY, open_page, run
+from tests.pages.running import REPOSITORY, open_page, opened_by_hand, run
 
 pytestmark = pytest.mark.slow
 
 
 def objects(**address: str) -> AppTest:
-    return open_page("objects", **{"images": "demo", "image": "cafe.jpg", "vocabulary": "demo", **address})
+    page = open_page("objects", **{"images": "demo", "image": "cafe.jpg", "vocabulary": "demo", **address})
+    return opened_by_hand(page)
 
 
 def headline(app: AppTest) -> str:
@@ -183,7 +184,7 @@ def test_a_folder_that_is_no_sam_is_one_sentence(tmp_path: Path) -> None:
     app = AppTest.from_file(str(REPOSITORY / "pages" / "objects.py"), default_timeout=180)
     for key, value in {"images": "demo", "image": "cafe.jpg", "segmenter": "sam2:folder", "weights": "/no"}.items():
         app.query_params[key] = value
-    app.run()
+    opened_by_hand(app.run())
     assert not app.exception and "no segmenter" in "".join(item.value for item in app.error)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages._search.results import CROP, place_of
+from tests.pages.running import opened_by_hand
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = ("torch", "open_clip", "rapidocr", "onnxruntime", "transformers", "mlflow", "sklearn")
@@ -22,7 +23,7 @@ def opened(**query: str) -> AppTest:
     page = AppTest.from_file(str(REPOSITORY / "pages" / "search.py"), default_timeout=60)
     for name, value in query.items():
         page.query_params[name] = value
-    return page.run()
+    return opened_by_hand(page.run())
 
 
 def test_the_page_needs_no_heavy_library_before_it_reads() -> None:

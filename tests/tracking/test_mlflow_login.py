@@ -63,6 +63,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Server, "asked", [])
     with serving(Server) as address:
+        monkeypatch.setenv("ODITS_MLFLOW_LOGIN_FOR", address)
         yield address
 
 
@@ -134,3 +135,65 @@ def test_the_command_says_one_line(server: str, tmp_path: Path) -> None:
     assert done.stderr.startswith(f"odits: The MLflow server {server} wants a login")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.glob("ml*"))
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Sends whoever asks to another server, with what they ask."""
+
+    target: ClassVar[str] = ""
+    asked: ClassVar[list[str]] = []
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.asked.append(self.headers.get("Authorization", ""))
+        self.send_response(307)
+        self.send_header("Location", self.target + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = _answer  # noqa: N815  (the names that http.server calls)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.parametrize("login", [ADA, {"MLFLOW_TRACKING_TOKEN": TOKEN}])
+def test_the_login_goes_to_the_server_that_it_is_for_and_to_no_other(
+    server: str, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in login.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ODITS_MLFLOW_LOGIN_FOR", "https://elsewhere.example,http://127.0.0.1:9")
+    with pytest.raises(StoreError, match="the one here is for another server"):
+        open_store(f"mlflow:{server}").list()
+    assert set(Server.asked) == {""}
+
+
+@pytest.mark.parametrize("login", [ADA, {"MLFLOW_TRACKING_TOKEN": TOKEN}])
+def test_a_redirect_takes_no_login_along(server: str, login: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in login.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Redirecting, "target", server)
+    monkeypatch.setattr(Redirecting, "asked", [])
+    with serving(Redirecting) as first:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", first)
+        monkeypatch.delenv("ODITS_MLFLOW_LOGIN_FOR")
+        with pytest.raises(StoreError):
+            open_store("mlflow").list()
+    assert set(Redirecting.asked) <= {BASIC, f"Bearer {TOKEN}"} and Redirecting.asked
+    assert set(Server.asked) <= {""}
+
+
+def test_a_command_names_the_server_that_the_login_is_for_where_none_was_configured(
+    server: str, tmp_path: Path
+) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "ODITS_HOME": str(tmp_path / "home"), **ADA}
+    command = [sys.executable, "-m", "odits", "checkpoints", "list", "--source", f"mlflow:{server}", "--json"]
+    folder = Path(__file__).parents[2]
+    subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
+    assert set(Server.asked) == {BASIC}
+    Server.asked.clear()
+    environment["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
+    done = subprocess.run(command, env=environment, cwd=folder, check=False, capture_output=True, text=True)
+    assert done.returncode != 0 and "is for another server" in done.stderr
+    assert set(Server.asked) == {""}
