@@ -32,7 +32,7 @@ ERRORS = {"disk full": errno.ENOSPC, "read-only": errno.EROFS, "EIO": errno.EIO}
 QUICK_TRIES, FULL_TRIES = 4, 24
 """Faults of each kind for each writing path, at calls that are drawn at random."""
 OLD = b"the old version"
-_TIME = re.compile(rb"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*\+00:00")  # when CVAT's file was written
+_TIME = re.compile(rb"20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*(\+00:00)?")  # when CVAT's and COCO's files were written
 
 
 @dataclass(frozen=True)

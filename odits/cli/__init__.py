@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 
 import typer
@@ -32,6 +34,7 @@ from odits.cli import (
 from odits.core.errors import OditsError
 
 _INTERRUPTED = 130
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 app = typer.Typer(
     name="odits",
@@ -66,11 +69,23 @@ app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_o
 
 
 def main() -> None:
-    """Run the command line: a user's mistake is one line on stderr and exit status 2, an interruption 130."""
+    """Run the command line: a user's mistake is one line on stderr and exit status 2, an interruption 130.
+
+    So is a disk that is full, read-only or broken, wherever that is met.
+    """
+    stdout = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper) and (stdout.errors == "strict" or stdout.encoding.lower() != "utf-8"):
+        stdout.reconfigure(errors="backslashreplace")  # a terminal that has no sign for a letter of a name
     try:
         app()
     except OditsError as error:
         sys.stderr.write(f"odits: {error}\n")
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        named = f"{error.filename} can't be used" if error.filename else "A file can't be written"
+        sys.stderr.write(f"odits: {named}: {error.strerror}.\n")
         raise SystemExit(2) from None
     except (KeyboardInterrupt, SystemExit) as ended:
         status = getattr(ended, "code", _INTERRUPTED)

@@ -24,6 +24,7 @@ from odits.core.locks import hold_new, remove_unheld
 from odits.core.progress import Progress
 
 CHUNK = 1 << 20
+_ROOM = 1 << 16
 TEMPORARY = ".tmp"
 """How the names of temporary files and folders end; their processes hold them locked (`odits.core.locks`)."""
 _OURS = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(TEMPORARY)}", re.DOTALL)
@@ -38,7 +39,11 @@ def cache_home() -> Path:
         return expand_home(named).absolute()
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("odits"))
+    with contextlib.suppress(RuntimeError):  # no HOME, and a user whom the system does not know
+        folder = Path(platformdirs.user_cache_dir("odits"))
+        if folder.is_absolute():
+            return folder
+    return Path(tempfile.gettempdir(), f"odits-{os.getuid()}")
 
 
 def expand_home(path: str | Path) -> Path:
@@ -181,7 +186,7 @@ def temporary_folder(name: str = "work") -> Iterator[Path]:
     """
     parent = cache_home() / "cache" / "work"
     try:
-        folder, descriptor = _new_folder(parent, name)
+        folder, descriptor = _new_folder_with_room(parent, name)
     except OSError:  # a full or read-only disk
         with tempfile.TemporaryDirectory(prefix="odits-") as elsewhere:
             yield Path(elsewhere)
@@ -192,6 +197,20 @@ def temporary_folder(name: str = "work") -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def _new_folder_with_room(parent: Path, name: str) -> tuple[Path, int]:
+    """Create an empty temporary folder where the disk has room for a small file."""
+    folder, descriptor = _new_folder(parent, name)
+    probe = folder / "probe"
+    try:
+        probe.write_bytes(bytes(_ROOM))
+        probe.unlink()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+        raise
+    return folder, descriptor
 
 
 def _new_folder(parent: Path, name: str) -> tuple[Path, int]:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,15 +13,19 @@ from odits.core.errors import OditsError
 from odits.core.files import (
     CHUNK,
     cache_home,
+    clear_interrupted,
     clear_leftovers,
     copy_with_progress,
     expand_home,
     move_into_place,
+    replacing,
     replacing_folder,
     safe_name,
     temporary_folder,
     write_atomically,
 )
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def test_writes_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -120,3 +127,40 @@ def test_cache_home_is_odits_home_or_the_users(monkeypatch: pytest.MonkeyPatch, 
     assert not cache_home().exists()
     monkeypatch.delenv("ODITS_HOME")
     assert cache_home().is_absolute() and "odits" in cache_home().parts
+
+
+def test_without_a_home_that_the_system_knows_the_cache_is_a_temporary_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError("no such user")
+
+    for name in ("ODITS_HOME", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert cache_home() == Path(tempfile.gettempdir(), f"odits-{os.getuid()}")
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from odits.core.files import cache_home, temporary_folder
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+with temporary_folder("mine") as folder:
+    print(folder.is_relative_to(cache_home()), folder.is_dir())
+print(list((cache_home() / "cache" / "work").iterdir()))
+"""
+
+
+def test_temporary_folders_are_elsewhere_where_the_disk_has_no_room() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["False True", "[]"], done.stderr
+
+
+def test_only_what_this_program_left_in_a_folder_of_the_users_goes(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / ".words.csv.0123456789ab.tmp", [tmp_path / ".notes.2024.tmp", tmp_path / "words.csv.tmp"]
+    for path in (ours, *theirs):
+        path.write_bytes(b"x")
+    with replacing(tmp_path / "words.csv") as held:
+        clear_interrupted(tmp_path)
+        assert held.exists() and not ours.exists()
+    assert all(path.exists() for path in theirs)
