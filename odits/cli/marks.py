@@ -11,7 +11,7 @@ from odits.cli.common import Json, print_json, print_table, say
 from odits.cli.exporting import write_export
 from odits.core.errors import OditsError
 
-app = typer.Typer(no_args_is_help=True, help="The marks of annotators: list, export, import.")
+app = typer.Typer(no_args_is_help=True, help="The marks of annotators: list, export, import, back up, restore.")
 
 
 @app.command("list")
@@ -101,4 +101,40 @@ def import_(
             print_table(("image", "word", "here", "in the file"), rows, f"Words that are marked otherwise: {stays}")
         say(f"{file.name} holds {read} marks of {name}; {new} of them were written here.")
     if remarks:
+        raise typer.Exit(1)
+
+
+@app.command("backup")
+def backup(
+    file: Annotated[Path, typer.Argument(help="A ZIP file; one that is there is replaced.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Write a back-up of everybody's marks, also while people mark."""
+    from odits.data.backups import back_up
+
+    counts = back_up(file)
+    if as_json:
+        print_json([{"annotator": name, "marks": count} for name, count in counts.items()])
+    else:
+        say(f"{file} holds {sum(counts.values()):,} marks of {len(counts):,} annotators.")
+
+
+@app.command("restore")
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that backup wrote.", show_default=False)], as_json: Json = False
+) -> None:
+    """Take over the marks of a back-up; newer marks here stay, and each file is copied beside itself before."""
+    from odits.data import backups
+
+    done = backups.restore(file)
+    for problem in done.problems:
+        say(problem)
+    if as_json:
+        rows = [{**one._asdict(), "kept": str(one.kept) if one.kept else None} for one in done.files]
+        print_json({"files": rows, "problems": done.problems})
+    else:
+        for one in done.files:
+            copied = f"; the marks as they were: {one.kept.name}" if one.kept else ""
+            say(f"{one.name}: {one.read:,} marks in the back-up, {one.new:,} of them written here{copied}.")
+    if done.problems:
         raise typer.Exit(1)

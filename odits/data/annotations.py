@@ -150,6 +150,23 @@ def read_marks(name: str, data: str | None = None) -> dict[ImageWord, Mark]:
     return {ImageWord(*row[: len(KEY_COLUMNS)]): Mark(*row[len(KEY_COLUMNS) :]) for row in rows}
 
 
+def read_file(path: Path) -> tuple[str, dict[ImageWord, Mark]]:
+    """Read whose marks a file from elsewhere holds, and the marks, each checked. Raises OditsError."""
+    columns = (*KEY_COLUMNS, *Mark._fields)
+    with _reading(path, "") as connection:
+        row = connection.execute("SELECT name FROM annotator").fetchone() if connection else None
+        if connection is None or row is None or not isinstance(row[0], str):
+            raise OditsError("it holds no marks.")
+        rows = connection.execute(f"SELECT {', '.join(columns)} FROM marks").fetchall()
+    marks: dict[ImageWord, Mark] = {}
+    for values in rows:
+        if not all(isinstance(value, str) for value in values):
+            raise OditsError("a mark in it is no text.")
+        found = dict(zip(columns, values, strict=True))
+        marks[_image_word(found)] = _mark(found)
+    return clean_name(row[0]), marks
+
+
 def set_mark(name: str, image_word: ImageWord, verdict: str, note: str = "") -> Mark:
     """Write a mark; it replaces an earlier one of the same word.
 
