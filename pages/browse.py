@@ -16,7 +16,7 @@ from pages._browse.agreement import download_marks, show_agreement
 from pages._browse.filters import TOP, Filter, ImageFacts, choose_filter, filter_images, score_of
 from pages._browse.gallery import PER_PAGE, Card, page_of, pager, show_cards, style
 from pages._browse.review import Review, marks_by_image, open_image, show_opened
-from pages._shared import jobs, state
+from pages._shared import jobs, serving, state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of, split_of
 from pages._shared.evaluations import disagreement_of, evaluation_task, find_evaluation, others, title_of
 from pages._shared.exports import export_menu
@@ -40,8 +40,9 @@ def main() -> None:
             collection = choose_collection(dataset)
             reference = choose_model()
             kind = choose_vocabulary(dataset)
-        part = state.choose_part("Part", PARTS, "part")
-        link = ["part", "annotator", "images", "model", "vocabulary"]
+        parts = PARTS if serving.is_at_least("reviewer") else {"images": PARTS["images"]}
+        part = state.choose_part("Part", parts, "part")
+        link = ["part", *(["annotator"] if serving.person() is None else []), "images", "model", "vocabulary"]
         link += ["words"] if kind == "typed" else []
         if part == "agreement":
             state.publish(*link, "first", "second")
@@ -51,7 +52,9 @@ def main() -> None:
 
 
 def choose_annotator() -> str | None:
-    """Ask for the annotator's name; None while there is none, or none that can be used."""
+    """Ask for the annotator's name; None while there is none, or none that can be used. On a server: who signed in."""
+    if someone := serving.person():
+        return someone.name
     typed = st.text_input(
         "Your name",
         placeholder="to mark words",

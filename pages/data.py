@@ -186,6 +186,7 @@ def offer_check(dataset: Dataset, key: tuple[str, int]) -> dict[str, str]:
         note="Opens every image once, beside the page.",
         stopped="Stopped.",
         primary=False,
+        for_all=True,
     )
     jobs.offer(task, needed=found is None, by_itself=True)
     return found or {}

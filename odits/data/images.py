@@ -15,6 +15,7 @@ from odits.core.bounded import Bounds, run_bounded
 from odits.core.errors import ItemError
 from odits.core.files import sha256_of
 from odits.core.limits import LIMITS
+from odits.core.serving import ServingError, require_readable
 from odits.data import decoding
 from odits.data.decoding import DecodeError, ImageFacts, Size, facts_of, open_header, picture_of
 from odits.data.headers import RefusedError, examine
@@ -159,6 +160,7 @@ def content_of(source: Path | bytes, name: str | None = None) -> bytes:
     """
     if isinstance(source, bytes):
         return source
+    _require_readable(source, name)
     try:
         return source.read_bytes()
     except OSError as error:
@@ -168,6 +170,13 @@ def content_of(source: Path | bytes, name: str | None = None) -> bytes:
 def image_digest(image: Image.Image) -> str:
     """Return the hexadecimal SHA-256 of mode, size and pixels; the file's name and metadata do not count."""
     return sha256_of(f"{image.mode} {image.width} {image.height} ", image.tobytes())
+
+
+def _require_readable(path: Path, name: str | None) -> None:
+    try:
+        require_readable(path, _title(path, name))
+    except ServingError as error:
+        raise ImageError(str(error)) from error
 
 
 def _title(source: str | Path | bytes | BinaryIO, name: str | None) -> str:
@@ -183,6 +192,7 @@ def _stream(source: str | Path | bytes | BinaryIO, name: str) -> BinaryIO:
     stream: BinaryIO
     if isinstance(source, str | Path):
         path = Path(source)
+        _require_readable(path, name)
         try:
             # a device or a pipe would block or never end
             if path.exists() and not path.is_file():

@@ -19,7 +19,7 @@ from odits.data.annotations import (
 )
 from odits.data.label_studio import import_tasks
 from odits.metrics.agreement import Agreement, agreement
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.layout import bullets, complain, count_of, escape_markdown, file_stem, guarded, table_download
 
 _TAKEN, _REFUSED, _ROUND = "odits-marks-taken", "odits-marks-refused", "odits-marks-round"
@@ -49,7 +49,8 @@ def show_agreement() -> None:
         if names:
             with guarded():
                 _export(names)
-    _import()
+    if serving.files_may_be_imported():
+        _import()
 
 
 def _compare(names: list[str]) -> None:
@@ -158,7 +159,8 @@ def _take_in(key: str) -> None:
         return
     try:
         if file.name.lower().endswith(".json"):
-            me = str(state.get("annotator") or "")
+            someone = serving.person()
+            me = someone.name if someone else str(state.get("annotator") or "")
             if not me.strip():
                 raise OditsError("Give your name on the left first: the marks are stored under it.")
             done = import_tasks(file.getvalue(), me, file.name)

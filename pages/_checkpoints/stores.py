@@ -15,7 +15,7 @@ from odits.evaluation.results import StoredEvaluation
 from odits.tracking.connections import redact
 from odits.tracking.sources import EXPORT, open_store
 from odits.tracking.store import Listing, Point, StoredCheckpoint, StoredRun
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.evaluations import epoch, model_name
 
 FRESH_S = 120
@@ -66,7 +66,8 @@ KINDS = {
 def choose_source() -> Place | None:
     """Ask for the store; return None where its place is missing."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="source-row"):
-        kind = state.choose("Runs from", list(KINDS), "source", lambda name: KINDS[name].title, width=260)
+        kinds = [name for name, kind in KINDS.items() if serving.paths_may_be_typed() or not kind.label]
+        kind = state.choose("Runs from", kinds, "source", lambda name: KINDS[name].title, width=260)
         place = files = ""
         if KINDS[kind].label:
             place = _typed(f"place-{kind}", KINDS[kind].label, KINDS[kind].example)

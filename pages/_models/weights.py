@@ -23,7 +23,7 @@ from odits.models.published import (
     use_of,
 )
 from pages._models.comparison import cached_models
-from pages._shared import jobs, state
+from pages._shared import jobs, serving, state
 from pages._shared.layout import escape_markdown, guarded, panes
 
 _PAGES = {
@@ -46,6 +46,8 @@ def view() -> None:
         for model in OFFERED:
             with row.container(border=True, key=f"pane-weights-{model.reference}"), guarded():
                 show(model)
+    if not serving.paths_may_be_typed():
+        return
     with st.expander("Other weights", icon=":material/more_horiz:"), guarded():
         reference = st.text_input(
             "Reference",
@@ -64,6 +66,9 @@ def show(model: PublishedModel) -> None:
     if is_here(model.reference):
         _show_use(model)
         jobs.offer(_download(model, 0), needed=False)
+        return
+    if not serving.weights_may_be_downloaded():
+        st.caption("Not on this server; its owner can bring them.")
         return
     folder = place_of(model.reference)
     if is_offline(model.reference):

@@ -10,7 +10,7 @@ from odits.core.errors import OditsError
 from odits.data import Vocabulary
 from odits.data.predictions import Segmenter
 from odits.models.segmentation.naming import Namer, ObjectNames, WordNamer
-from pages._shared import jobs, state, word_models
+from pages._shared import jobs, serving, state, word_models
 from pages._shared.layout import count_of, escape_markdown
 from pages._shared.pictures import Opened
 
@@ -52,7 +52,8 @@ def offer_names(
         return
     key = f"names-{opened.digest}-{segmenter.key}"
     with st.expander("Names of the objects", icon=":material/label:", expanded=jobs.active(key)):
-        namer = state.choose("Named by", list(_TITLES), "namer", _TITLES.__getitem__)
+        titles = {name: title for name, title in _TITLES.items() if name != _DINO or serving.paths_may_be_typed()}
+        namer = state.choose("Named by", list(titles), "namer", titles.__getitem__)
         weights = ""
         if namer == _DINO:
             from odits.models.segmentation.naming import GROUNDING_DINO
@@ -81,6 +82,7 @@ def offer_names(
             run=lambda job: _name(job, opened, detections, segmenter.key, (namer, weights, reference), vocabulary),
             stopped="Stopped: the objects keep the names they had.",
             icon=":material/label:",
+            for_all=True,
         )
         jobs.offer(task)
         named = names_for(opened, segmenter, detections)

@@ -13,7 +13,7 @@ from odits.data.records import Collection, collection_of_dataset, collection_of_
 from odits.models.reading.reader import TextReader
 from odits.search.index import DESCRIPTION, Index, build_index, index_folder, is_current, open_index
 from odits.search.ranking import Searcher
-from pages._shared import jobs, state
+from pages._shared import jobs, serving, state
 from pages._shared.datasets import collection_titles, split_of
 from pages._shared.layout import complain, count_of, escape_markdown
 from pages._shared.word_models import load
@@ -29,7 +29,7 @@ _FRESH = 20  # seconds that a look at the files of a collection is good for
 
 def choose_images(dataset: Dataset | None) -> Collection | None:
     """Ask for the images to search; None, and what to do, where there are none yet."""
-    titles = collection_titles(dataset) | {FOLDER: "A folder of mine"}
+    titles = collection_titles(dataset) | ({FOLDER: "A folder of mine"} if serving.paths_may_be_typed() else {})
     titles = {key: titles[key] for key in ("all", *titles) if key in titles}
     chosen = state.choose("Images", list(titles), "searched", lambda key: titles.get(key, key))
     if chosen == FOLDER:

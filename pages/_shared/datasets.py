@@ -9,10 +9,11 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.core.files import asset, expand_home
+from odits.core.serving import require_confined, served
 from odits.data import Dataset, ImageRecord, find_data_folder, read_dataset
 from odits.data.images import image_facts
 from odits.data.records import SUFFIXES
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.layout import complain, count_of, escape_markdown
 from pages._shared.pictures import open_picture
 
@@ -39,6 +40,23 @@ def choose_dataset() -> Dataset | None:
     dataset, problem = _current()
     title = f"Data set: {escape_markdown(dataset.name)}" if dataset is not None else "Data set: none"
     with st.sidebar, st.expander(title, icon=":material/database:", expanded=problem is not None):
+        _ask_for_folder(dataset)
+        if problem is not None:
+            complain(problem)
+        elif dataset is None and not serving.paths_may_be_typed():
+            st.caption("This server offers no data set.")
+        elif dataset is None:
+            st.caption(GET_SVT)
+        else:
+            read_as = f", read as {dataset.reader}" if dataset.reader != dataset.name else ""
+            place = str(dataset.root) if serving.paths_may_be_typed() else dataset.root.name
+            st.caption(f"{count_of(len(dataset.records), 'image')} in {escape_markdown(place + read_as)}")
+    return dataset
+
+
+def _ask_for_folder(dataset: Dataset | None) -> None:
+    """Draw a field for a folder; on a server a choice of those that it offers."""
+    if serving.paths_may_be_typed():
         st.session_state["widget-data-folder"] = st.session_state.get(_FOLDER, "")
         st.text_input(
             "Folder of the data set",
@@ -48,14 +66,26 @@ def choose_dataset() -> Dataset | None:
             help="On the machine that runs the explorer; a Parquet or Arrow file works too. All pages use it until "
             "this tab is closed.",
         )
-        if problem is not None:
-            complain(problem)
-        elif dataset is None:
-            st.caption(GET_SVT)
-        else:
-            read_as = f", read as {dataset.reader}" if dataset.reader != dataset.name else ""
-            st.caption(f"{count_of(len(dataset.records), 'image')} in {escape_markdown(str(dataset.root) + read_as)}")
-    return dataset
+    elif len(offered := _offered()) > 1:
+        st.session_state["widget-data-folder"] = _chosen(offered)
+        st.selectbox(
+            "Data set",
+            offered,
+            format_func=lambda folder: escape_markdown(Path(folder).name),
+            key="widget-data-folder",
+            on_change=_name_folder,
+        )
+
+
+def _offered() -> list[str]:
+    """List the folders that a server offers."""
+    settings = served()
+    return [] if settings is None else [str(folder) for folder in settings.folders]
+
+
+def _chosen(offered: Sequence[str]) -> str:
+    named = str(st.session_state.get(_FOLDER, ""))
+    return named if named in offered else next(iter(offered), "")
 
 
 def current_dataset() -> Dataset | None:
@@ -73,6 +103,8 @@ def _current() -> tuple[Dataset | None, str | None]:
     """Read the data set of the folder typed, else of ODITS_DATA or data/svt1; or say what is wrong with it."""
     typed = str(st.session_state.get(_FOLDER, "")).strip()
     try:
+        if not serving.paths_may_be_typed() and not (typed := _chosen(_offered())):
+            return None, None
         folder = find_data_folder(expand_home(typed) if typed else None)
         if folder is None:
             return None, None
@@ -95,6 +127,7 @@ def _name_folder() -> None:
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the data set …")
 def _read(folder: str, stamps: tuple[tuple[str, int], ...]) -> Dataset:
+    require_confined(Path(folder))
     return read_dataset(Path(folder))
 
 
@@ -189,8 +222,8 @@ def add_uploads(files: Sequence[tuple[str, bytes]]) -> None:
             first = first or next(one.name for one in pictures if one.digest == picture.digest)
             continue
         size += len(data)
-        if size > MAX_UPLOADED_BYTES:
-            problems.append(f"{name}: that would be more than {MAX_UPLOADED_BYTES // 2**20} MB of images in all.")
+        if size > (most := serving.held_bytes(MAX_UPLOADED_BYTES)):
+            problems.append(f"{name}: that would be more than {most // 2**20} MB of images in all.")
             break
         try:
             open_picture(picture)

@@ -19,6 +19,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.errors import OditsError, StoppedError
+from pages._shared import serving
 from pages._shared.layout import bullets, count_of, escape_markdown
 
 RESUMES = "Stopped. What is done is stored: the button goes on from there."
@@ -26,6 +27,7 @@ RESUMES = "Stopped. What is done is stored: the button goes on from there."
 
 _ENDED = 64  # jobs that have ended are remembered with their results, the latest ones
 _WATCHED, _TO_REPORT, _ASKED, _BEGUN = "odits-jobs-watched", "odits-jobs-ended", "odits-job-asked-", "odits-jobs-begun"
+_UNLIMITED = 1_000  # jobs at a time where the explorer is not served
 _serials = itertools.count()
 
 
@@ -44,6 +46,7 @@ class Task:
         refresh: called once when the job has ended, before the page is drawn again: clears what was looked up before.
         icon: of the button.
         primary: whether the button stands out.
+        for_all: whether everybody may start it where the explorer is served; otherwise its owner.
     """
 
     key: str
@@ -56,6 +59,43 @@ class Task:
     refresh: Callable[[], Any] | None = None
     icon: str = ":material/play_circle:"
     primary: bool = True
+    for_all: bool = False
+
+
+class Queue:
+    """Jobs in the order in which they were started: so many work at a time, the others wait."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._jobs: list[Job] = []
+
+    def join(self, job: Job) -> None:
+        """Take the last place."""
+        with self._changed:
+            self._jobs.append(job)
+
+    def before(self, job: Job, at_once: int) -> int:
+        """Return how many jobs have to end before one begins; 0 where it is at work."""
+        with self._changed:
+            return max(self._jobs.index(job) - at_once + 1, 0) if job in self._jobs else 0
+
+    def wait(self, job: Job, at_once: int) -> None:
+        """Wait for a job's turn.
+
+        Raises:
+            StoppedError: the user has stopped it.
+        """
+        while self.before(job, at_once):
+            if job.stopping:
+                raise StoppedError("Stopped.")
+            with self._changed:
+                self._changed.wait(0.5)  # a stopped job notices it by itself
+
+    def leave(self, job: Job) -> None:
+        """Give the place to those who wait."""
+        with self._changed:
+            self._jobs.remove(job)
+            self._changed.notify_all()
 
 
 class Job:
@@ -72,7 +112,9 @@ class Job:
         session: of the browser tab that started it.
     """
 
-    def __init__(self, title: str, work: Callable[[Job], Any], session: str = "") -> None:
+    def __init__(
+        self, title: str, work: Callable[[Job], Any], session: str = "", queue: Queue | None = None, at_once: int = 1
+    ) -> None:
         self.title, self.done, self.of, self.session = title, 0, 0, session
         self.state: Literal["running", "done", "stopped", "failed"] = "running"
         self.message = ""
@@ -81,11 +123,15 @@ class Job:
         self.serial = next(_serials)
         self._began = time.monotonic()
         self._stop = threading.Event()
+        self._queue, self._at_once = queue or Queue(), at_once
+        self._queue.join(self)
         self._thread = threading.Thread(target=self._run, args=(work,), name=title, daemon=True)
         self._thread.start()
 
     def _run(self, work: Callable[[Job], Any]) -> None:
         try:
+            self._queue.wait(self, self._at_once)
+            self._began = time.monotonic()
             self.result = work(self)
             self.state = "done"
         except StoppedError:
@@ -99,6 +145,7 @@ class Job:
             )
             self.state = "failed"
         finally:
+            self._queue.leave(self)
             gc.unfreeze()
 
     def begin(self, title: str) -> None:
@@ -136,6 +183,8 @@ class Job:
         """Return what stands above the progress bar: what is done, and how long it may still take."""
         if self.stopping:
             return "Stopping …"
+        if before := self._queue.before(self, self._at_once):
+            return f"{self.title}: {before} before you"
         spent = time.monotonic() - self._began
         if not self.of or not self.done or spent < 3 or self.done >= self.of:
             return self.title
@@ -171,8 +220,12 @@ def offer(
         The job that has ended since the page was last drawn; None otherwise. What it made is there since before this
         run of the page began.
     """
-    if st.session_state.pop(_ASKED + task.key, False) or (needed and by_itself and _first_time(task.key)):
+    busy = False
+    asked = st.session_state.pop(_ASKED + task.key, False) or (needed and by_itself and _first_time(task.key))
+    if asked and may_start(task) and not (busy := _is_busy(task.key)):
         start(task.key, task.title, task.run)
+    if busy:
+        st.warning("One long job at a time: another one of yours is at work.", icon=":material/hourglass_top:")
     _note_end(task)
     job = _jobs().get(task.key)
     if job is not None and job.state == "running":
@@ -182,7 +235,9 @@ def offer(
     ended: Job | None = st.session_state.get(_TO_REPORT, {}).pop(task.key, None)
     if ended is not None:
         _report(ended, task)
-    if needed:
+    if needed and not may_start(task):
+        st.caption(f"{escape_markdown(task.button)}: the owner of this server starts that.")
+    elif needed:
         with st.container(horizontal=True, vertical_alignment="center", key=f"offer-{task.key}"):
             st.button(
                 task.button,
@@ -199,13 +254,26 @@ def offer(
     return ended
 
 
+def may_start(task: Task) -> bool:
+    """Whether this session may start a task."""
+    return task.for_all or serving.long_jobs_may_be_started()
+
+
+def _is_busy(key: str) -> bool:
+    """Whether another job of this session is at work, where a session of a server may have one."""
+    if serving.paths_may_be_typed():
+        return False
+    session = _session()
+    return any(job.state == "running" and job.session == session and name != key for name, job in _jobs().items())
+
+
 def start(key: str, title: str, work: Callable[[Job], Any]) -> Job:
     """Run work under a key, unless one with the same key runs already; return the job that runs."""
     with _lock():
         job = _jobs().get(key)
         if job is None or job.state != "running":
             _forget_oldest()
-            job = _jobs()[key] = Job(title, work, _session())
+            job = _jobs()[key] = Job(title, work, _session(), _queue(), serving.jobs_at_once(_UNLIMITED))
     st.session_state.setdefault(_WATCHED, {})[key] = job.serial
     return job
 
@@ -231,6 +299,11 @@ def result_of(key: str) -> Any:
 def _jobs() -> dict[str, Job]:
     """Hold the jobs of this server by their key: they outlive the page that started them."""
     return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> Queue:
+    return Queue()
 
 
 @st.cache_resource(show_spinner=False)

@@ -12,7 +12,7 @@ from odits.data.predictions import Segmenter
 from odits.models import registry
 from odits.models.registry import EMBEDDED, available, fetch, parse
 from odits.models.segmentation.segmenters import SegmenterIdentity, identify_segmenter
-from pages._shared import jobs, state
+from pages._shared import jobs, serving, state
 from pages._shared.layout import NeededError, escape_markdown
 from pages._shared.pictures import Opened
 
@@ -55,7 +55,7 @@ def choose_segmenter() -> tuple[str, SamParameters | None]:
     titles = {
         reference: ref.name if ref.ready else f"{ref.name} ({ref.megabytes:,} MB download)"
         for reference, ref in found.items()
-    } | OWN_FILES
+    } | (OWN_FILES if serving.paths_may_be_typed() else {})
     kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key))
     family = kind.partition(":")[0]
     if kind in OWN_FILES:
@@ -150,8 +150,11 @@ def _need_weights(reference: str) -> None:
     if reference in ("sam:", "sam2:", "sam3:"):
         raise NeededError("Give the path of SAM's weights on the left.")
     ref = parse(reference, "segmenter")
+    serving.require_offered(ref)
     if ref.ready:
         return
+    if not serving.weights_may_be_downloaded():
+        raise NeededError(f"The weights of {ref.name} are not on this server.")
     size = f"{ref.megabytes:,} MB" if ref.megabytes else "of a size that the hub knows"
     jobs.offer(
         jobs.Task(
@@ -196,6 +199,7 @@ def offer_objects(segmenter: Segmenter, picture: ImageRecord, opened: Opened) ->
             title=f"Finding objects in {picture.name}",
             run=lambda job: stored_objects(picture.source, segmenter, job.report),
             stopped="Stopped.",
+            for_all=True,
         )
         jobs.offer(task, by_itself=True)
         return None

@@ -14,7 +14,7 @@ from odits.core.files import sha256_of
 from odits.data import ImageRecord, Vocabulary
 from odits.models.reading.ctc import Lexicon
 from odits.models.registry import parse
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.layout import (
     chart,
     chart_download,
@@ -212,6 +212,8 @@ class Results(NamedTuple):
 def choose_results() -> Results | None:
     """Ask for the result file of another spotter; None where there is none."""
     given: Results | None = st.session_state.get(_RESULTS)
+    if not serving.files_may_be_imported():
+        return None
     with st.expander("Compare with another spotter", icon=":material/compare:", expanded=given is not None):
         if given is None:
             key = f"{_RESULTS}-{st.session_state.get(_ROUND, 0)}"

@@ -1,0 +1,166 @@
+"""Served mode with a real OIDC provider on loopback: sign-in, roles, whose marks, and who may connect."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.conftest import REPOSITORY, WAIT, mistakes, settle, visit
+
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("authlib", "oidc_provider_mock")),
+    reason="signing in needs Authlib and a provider (requirements-dev.txt)",
+)
+
+PEOPLE = {"ada@uni.example": "annotator", "bo@uni.example": "annotator", "eve@uni.example": "reviewer"}
+
+
+class Server(NamedTuple):
+    """A server in served mode: its address, its home, and the folder that it offers."""
+
+    address: str
+    home: Path
+    root: Path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The explorer as `odits app --serve` starts it, and a provider that knows four people."""
+    from oidc_provider_mock import User, run_server_in_thread
+
+    home, root = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("streets")
+    from odits.core.files import asset
+
+    for file in asset("demo").iterdir():
+        (root / file.name).write_bytes(file.read_bytes())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://localhost:{port}"
+    users = [User(sub=name, claims={"email": name}) for name in (*PEOPLE, "stranger@else.example")]
+    users.append(User(sub="unproved", claims={"email": "eve@uni.example", "email_verified": False}))
+    with ExitStack() as stack:
+        provider = stack.enter_context(run_server_in_thread(user_claims=users))
+        (home / "serve.toml").write_text(
+            f'address = "{address}"\nroots = ["{root}"]\nannotators = ["ada@uni.example", "bo@uni.example"]\n'
+            'reviewers = ["eve@uni.example"]\n'
+        )
+        secrets = home / "secrets.toml"
+        secrets.write_text(
+            f'[auth]\nredirect_uri = "{address}/oauth2callback"\ncookie_secret = "{"s3cret" * 8}"\n'
+            'client_id = "odits"\nclient_secret = "of-the-test"\n'
+            f'server_metadata_url = "http://localhost:{provider.server_port}/.well-known/openid-configuration"\n'
+        )
+        secrets.chmod(0o600)
+        environment = os.environ | {"ODITS_HOME": str(home)}
+        command = [sys.executable, "-m", "odits", "app", "--serve", "--port", str(port)]
+        log = home / "server.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
+        stack.callback(process.wait, timeout=30)
+        stack.callback(process.kill)
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            pytest.fail(f"The app did not start:\n{log.read_text(errors='replace')}")
+        yield Server(address, home, root)
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(WAIT)
+    yield context
+    context.close()
+
+
+def sign_in(context: BrowserContext, server: Server, who: str, path: str = "/") -> Page:
+    """A tab in which somebody signed in at the provider."""
+    page = context.new_page()
+    visit(page, server.address)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=who, exact=True).first.click()
+    page.wait_for_url(f"{server.address}/**")
+    settle(page)
+    if path != "/":
+        visit(page, server.address + path)
+    return page
+
+
+def test_nobody_sees_anything_before_signing_in(server: Server, tab: BrowserContext) -> None:
+    page = tab.new_page()
+    for path in ("/", "/browse", "/checkpoints?source=mlflow-at&place-mlflow-at=http://127.0.0.1:9", "/data"):
+        visit(page, server.address + path)
+        page.get_by_role("button", name="Sign in").wait_for()
+        assert page.locator("img[alt]").count() == 0
+        assert page.get_by_text("Data set:").count() == 0
+
+
+def test_each_role_has_its_pages_and_no_free_paths(server: Server, tab: BrowserContext) -> None:
+    page = sign_in(tab, server, "ada@uni.example", "/browse")
+    page.get_by_text("ada@uni.example (annotator)").wait_for()
+    assert page.get_by_label("Your name").count() == 0
+    assert page.get_by_label("Folder of the data set").count() == 0
+    assert page.get_by_role("radio", name="Agreement").count() == 0
+    for path in ("/checkpoints", "/models", "/counts"):
+        visit(page, server.address + path)
+        assert page.get_by_text("is not for annotators").count() or page.get_by_text("Page not found").count()
+        assert page.locator("img[alt^='The image']").count() == 0
+    assert not mistakes(page)
+
+
+def test_a_reviewer_sees_agreement_and_may_not_import(server: Server, tab: BrowserContext) -> None:
+    page = sign_in(tab, server, "eve@uni.example", "/browse?part=agreement")
+    page.get_by_text("Marks as files").wait_for()
+    assert page.locator('input[type="file"]').count() == 0
+
+
+@pytest.mark.parametrize("who", ["stranger@else.example", "unproved"])
+def test_a_stranger_and_an_address_that_is_not_proved_have_no_part(
+    server: Server, tab: BrowserContext, who: str
+) -> None:
+    page = sign_in(tab, server, who)
+    page.get_by_text("have no part here yet").wait_for()
+    assert page.get_by_text("Data set:").count() == 0
+
+
+def test_a_foreign_origin_or_host_is_refused_at_the_websocket(server: Server) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    stream = server.address.replace("http", "ws") + "/_stcore/stream"
+    for allowed in ({"origin": server.address}, {}):
+        with connect(stream, subprotocols=["streamlit"], **allowed):  # type: ignore[list-item,arg-type]
+            pass
+    for refused in ({"origin": "https://evil.example"}, {"additional_headers": {"Host": "evil.example"}}):
+        with (
+            pytest.raises(InvalidStatus, match="403"),
+            connect(stream, subprotocols=["streamlit"], **refused),  # type: ignore[list-item,arg-type]
+        ):
+            pass
+
+
+def test_an_upload_without_the_xsrf_token_is_refused(server: Server) -> None:
+    request = urllib.request.Request(
+        f"{server.address}/_stcore/upload_file/session/file", data=b"x", method="PUT", headers={"Cookie": "a=b"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code in (400, 403)
