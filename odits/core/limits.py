@@ -59,7 +59,6 @@ class Limits:
     parquet_columns: int = _limit(10_000, "columns of a Parquet file, nested ones counted")
     parquet_groups: int = _limit(100_000, "groups of rows of a Parquet file")
     parquet_group_bytes: int = _limit(4 * _GIB, "bytes of a group of rows of a Parquet file, unpacked")
-    parquet_image_bytes: int = _limit(512 * _MIB, "bytes of an image in a Parquet file")
     matlab_bytes: int = _limit(256 * _MIB, "bytes of a MATLAB file, and of all its variables, unpacked")
     matlab_values: int = _limit(8_000_000, "numbers, and cells, of a MATLAB file")
     weights_header_bytes: int = _limit(32 * _MIB, "bytes of the header of a safetensors file")
@@ -82,7 +81,7 @@ def _shown(name: str, value: int) -> str:
     """
     if name.endswith("_bytes"):
         for size, unit in ((_GIB, "GiB"), (_MIB, "MiB"), (_KIB, "KiB")):
-            if value % size == 0:
+            if value % size == 0 and (size >= _MIB or value < _MIB):
                 return f"{value // size:,} {unit}"
     return f"{value:,}"
 

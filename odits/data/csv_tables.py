@@ -93,6 +93,10 @@ def read_table(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         if '"' in text and (line := _unclosed(text, delimiter)):
             raise OditsError(f"{name}, line {line + before}: a quote opens here and is never closed.")
         for number, cells in enumerate(reader):
+            if max(map(len, cells), default=0) > LIMITS.csv_field:
+                raise OditsError(
+                    f"{name}, line {reader.line_num + before}: a cell is longer than {LIMITS.csv_field:,}."
+                )
             if number >= LIMITS.csv_rows or len(cells) > LIMITS.csv_fields:
                 raise OditsError(
                     f"{name}, line {reader.line_num + before}: a table may have {LIMITS.csv_rows:,} rows of "
