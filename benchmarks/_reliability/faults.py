@@ -174,7 +174,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         imports = IMPORTS if quick else (*IMPORTS, "torch", "open_clip")
         with runner(folder / "said", imports, {"LD_PRELOAD": str(library)}) as odits:
             for writing in writings:
-                tester = Tester(writing, data, folder / "place", odits, tally)
+                tester = Trial(writing, data, folder / "place", odits, tally)
                 for number in range(len(ERRORS) * tries):
                     kind = list(ERRORS)[number % len(ERRORS)]
                     tester.one_fault(kind, random.Random(f"{seed}-{writing.name}-{number}"))
@@ -195,7 +195,7 @@ IMPORTS = ("odits.objects.exports", "odits.training.streets", "odits.data.annota
 NOW = "2026-01-01T00:00:00+00:00"
 
 
-class Tester:
+class Trial:
     """Lets one writing path fail."""
 
     def __init__(self, writing: Writing, data: Path, root: Path, odits: Runner, tally: Tally) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -97,3 +101,31 @@ def test_the_main_commands_call_nobody_and_leave_only_their_own_folder(
         assert done.returncode == 0, done.stderr
     assert asked == []
     assert {Path(name).parts[:2] for name in files_in(home)} == {(".cache", "odits")}
+
+
+@pytest.mark.slow
+def test_the_app_calls_nobody_and_leaves_nothing_when_it_starts(
+    tmp_path: Path, recorder: tuple[str, list[str]]
+) -> None:
+    """Started by Streamlit's own command, from another folder, on a terminal that could answer questions."""
+    address, asked = recorder
+    home = tmp_path / "home"
+    home.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "app.py"), f"--server.port={port}"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "http_proxy": address, "https_proxy": address}
+    process = subprocess.Popen(command, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=60) as answer:
+            assert answer.read() == b"ok"
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert asked == []
+    assert files_in(home) == set()

@@ -1,0 +1,87 @@
+"""The harness of faults notices what it is there to notice."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from benchmarks._reliability.faults import Place, Tally, Trial, Writing
+from benchmarks._reliability.kills import changes, marks_of, missing_marks, missing_results
+from benchmarks._reliability.part import Part, document, table
+from benchmarks._reliability.runner import Ended, Runner
+from odits.core.store import JSON, Store, make_key
+from odits.data.annotations import undo
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_a_part_holds_where_something_was_tried_and_nothing_violated() -> None:
+    assert Part("kills", 10).held
+    assert not Part("kills", 0).held
+    for violation in ({"lost": 1}, {"let_in": 1}, {"crashed": 1}):
+        assert not Part("kills", 10, **violation).held
+    parts = [Part("kills", 1000, worst_seconds=1.25), Part("links", 9, let_in=2, notes=("seed 4",))]
+    assert table(parts).splitlines()[1].split() == ["kills", "1,000", "0", "0", "0", "1.2", "-", "held"]
+    assert "VIOLATED" in table(parts) and table(parts).endswith("links: seed 4\n")
+    found = document(parts, True, 3, {"kills": 2.0, "links": 1.0})
+    assert not found["held"] and [part["held"] for part in found["parts"]] == [True, False]
+    assert not document([], True, 0, {})["held"]
+
+
+def test_a_lost_mark_is_noticed() -> None:
+    for change in islice(changes("seed-data", "data"), 30):
+        change.write("Anna")
+    assert missing_marks("Anna", "data", "seed", {}, 30) == []
+    assert missing_marks("Anna", "data", "seed", {}, 29) == []  # the last one was not acknowledged
+    undo("Anna", next(iter(marks_of("Anna", "data"))))
+    assert len(missing_marks("Anna", "data", "seed", {}, 30)) == 1
+
+
+def test_a_lost_result_is_noticed() -> None:
+    store: Store[str] = Store("killed-results", JSON)
+    assert missing_results(store, "seed", 0) == []
+    store.put(make_key(seed="seed", number=0), "something else")
+    assert missing_results(store, "seed", 1) == ["acknowledged results [0] are not there"]
+
+
+class Careless(Runner):
+    """A command that writes in place: where the disk fails, half of the new version is there."""
+
+    def __init__(self, says: str) -> None:
+        self.says = says
+
+    def run(self, arguments: object, **environment: str) -> Ended:
+        file = Path(str(arguments).partition("'")[2].partition("'")[0])
+        if counted := environment.get("ODITS_FAULT_COUNT"):
+            Path(counted).write_bytes(b"...")
+        if "ODITS_FAULT_AFTER" in environment and not counted:
+            file.write_bytes(b"half")
+            return Ended(1, "", self.says)
+        file.write_bytes(b"half and half")
+        return Ended(0, "", "")
+
+
+@pytest.mark.parametrize(("says", "crashed"), [("odits: the disk is full.", 0), ("", 1), ("Traceback\nOSError", 1)])
+def test_half_a_file_and_a_missing_sentence_are_noticed(says: str, crashed: int, tmp_path: Path) -> None:
+    tally = Tally()
+    writing = Writing("careless", lambda data, place: [str(place.out / "file")], old="file")
+    tester = Trial(writing, tmp_path, tmp_path / "place", Careless(says), tally)
+    tester.one_fault("disk full", random.Random(0))
+    assert (tally.tried, tally.lost, tally.crashed) == (1, 1, crashed)
+    assert Place(tmp_path / "place").out.is_dir()
+
+
+@pytest.mark.slow
+def test_the_command_prints_one_document_and_ends_with_its_status() -> None:
+    command = [sys.executable, "benchmarks/reliability.py", "--quick", "--only", "faults", "--json"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+    found = json.loads(done.stdout)
+    assert (done.returncode == 0) == found["held"]
+    (part,) = found["parts"]
+    assert part["name"] == "faults" and part["tried"] > 50 and part["held"], part["notes"]
