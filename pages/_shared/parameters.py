@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -152,3 +152,40 @@ def reach_of(name: str, value: str) -> str:
     """Say what a value would reach that this server does not offer by itself; "" where it reaches nothing."""
     found = find(name)
     return found.reach(value) if found is not None and found.reach is not None and value.strip() else ""
+
+
+class Address(NamedTuple):
+    """What an address says, sorted.
+
+    Attributes:
+        shown: values that are taken over, by name.
+        waiting: values that reach beyond what is offered here, by name: they wait until somebody opens them.
+        left_out: names that no page has, or whose values are nonsense.
+    """
+
+    shown: dict[str, str]
+    waiting: dict[str, str]
+    left_out: list[str]
+
+
+def sort_address(values: Mapping[str, str], by_hand: Container[tuple[str, str]] = ()) -> Address:
+    """Sort what an address says.
+
+    Args:
+        values: by name.
+        by_hand: names and values that this person chose in this session.
+
+    Example:
+        >>> sort_address({"image": "cafe.jpg", "folder": "/etc", "row": "many"})
+        Address(shown={'image': 'cafe.jpg'}, waiting={'folder': '/etc'}, left_out=['row'])
+    """
+    found = Address({}, {}, [])
+    for name, value in values.items():
+        parameter = find(name)
+        if parameter is None or (value and not parameter.reads(value)):
+            found.left_out.append(name)
+        elif (name, value) not in by_hand and reach_of(name, value):
+            found.waiting[name] = value
+        else:
+            found.shown[name] = value
+    return found

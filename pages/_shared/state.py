@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages._shared.parameters import LONGEST, find, reach_of
+from pages._shared.parameters import LONGEST, sort_address
 
 PREFIX = "odits."
 _PUBLISHED = "odits-url"
@@ -61,19 +61,11 @@ def adopt_url() -> None:
     acted = st.session_state.pop(_ACTED, False)
     if acted or not address or address == st.session_state.get(_PUBLISHED):
         return
-    left_out: list[str] = []
-    waiting: dict[str, str] = {}
-    linked: dict[str, str] = {}
-    for name, value in address.items():
-        parameter = find(name)
-        if parameter is None or (value and not parameter.reads(value)):
-            left_out.append(name)
-        elif (name, value) not in _by_hand() and reach_of(name, value):
-            waiting[name] = value
-        else:
-            linked[name] = value
-            put(name, value)
-    st.session_state[_LEFT_OUT], st.session_state[_WAITING], st.session_state[_LINKED] = left_out, waiting, linked
+    found = sort_address(address, _by_hand())
+    for name, value in found.shown.items():
+        put(name, value)
+    st.session_state[_LEFT_OUT], st.session_state[_WAITING] = found.left_out, found.waiting
+    st.session_state[_LINKED] = dict(found.shown)
 
 
 def left_out() -> list[str]:
