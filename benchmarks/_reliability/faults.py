@@ -9,6 +9,7 @@ written. Once the disk is well again, the same command has to succeed.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import re
@@ -58,6 +59,15 @@ def files_of(place: Place) -> Any:
     for path in sorted(place.out.rglob("*")):
         if path.is_file() and path.name not in ("run.lock", "state.pt", "history.json"):
             found[str(path.relative_to(place.out))] = _TIME.sub(b"", path.read_bytes())
+    return found
+
+
+def index_of(place: Place) -> Any:
+    """Return the arrays of the index that is there, as its description names them."""
+    found: dict[str, bytes] = {}
+    for description in place.home.glob("cache/indexes/*/*/*/index.json"):
+        folder = description.parent / json.loads(description.read_bytes())["folder"]
+        found |= {path.name: path.read_bytes() for path in folder.glob("*.npy")}
     return found
 
 
@@ -135,6 +145,12 @@ WRITINGS = (
         quick=False,
     ),
     Writing(
+        "search",
+        lambda data, place: ["search", "hotel", "--folder", str(data / "pictures"), "--workers", "1"],
+        index_of,
+        quick=False,
+    ),
+    Writing(
         "finetune",
         lambda data, place: [
             *("finetune", "--data", str(data), "--epochs", "2", "--train", "head", "--track", "none"),
@@ -171,6 +187,8 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
         data = make_data(folder / "data")
         (data / "marks.csv").write_bytes(marks_csv("Anna", marks()))
+        (data / "pictures").mkdir()
+        shutil.copy(data / "cafe.jpg", data / "pictures")
         imports = IMPORTS if quick else (*IMPORTS, "torch", "open_clip")
         with runner(folder / "said", imports, {"LD_PRELOAD": str(library)}) as odits:
             for writing in writings:

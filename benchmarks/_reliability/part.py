@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,10 @@ class Part:
         return self.tried > 0 and not (self.lost or self.let_in or self.crashed)
 
 
-class PartProgress(Protocol):
-    """Called with (faults tried, faults to try)."""
-
-    def __call__(self, done: int, total: int, /) -> None:
-        """Show how far a part is."""
-        ...
-
-
-class RunPart(Protocol):
-    """A part's function `run`."""
-
-    def __call__(self, quick: bool, seed: int, progress: PartProgress) -> Part:
-        """Try the faults of this part: a small number of them where it is to be quick, chosen by the seed."""
-        ...
+PartProgress = Callable[[int, int], None]
+"""Called with (faults tried, faults to try)."""
+RunPart = Callable[[bool, int, PartProgress], Part]
+"""A part's function `run`: takes whether few faults are enough, the seed that draws them, and the progress."""
 
 
 def document(parts: Sequence[Part], quick: bool, seed: int, seconds: dict[str, float]) -> dict[str, Any]:
