@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from odits.cli.common import Data
+from odits.cli.common import Data, say
 from odits.core.errors import OditsError
 from odits.core.files import app_folder
 from odits.core.serving import VARIABLE, ServeSettings, default_file, read_settings
@@ -34,6 +34,8 @@ def app(
     ] = None,
 ) -> None:
     """Start the explorer; further options go to `streamlit run`, such as --server.headless=true."""
+    from odits.data.annotations import damaged_files
+
     if data is not None and not data.is_dir():
         raise OditsError(f"{data} is not a folder.")
     if settings is not None and not serve:
@@ -49,6 +51,8 @@ def app(
         options = list(context.args)
         if data is not None:
             os.environ["ODITS_DATA"] = str(data.resolve())
+    for sentence in damaged_files():
+        say(sentence)
     command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}", *options]
     sys.stdout.flush()
     # the server takes this process's place: a signal to it ends the server itself

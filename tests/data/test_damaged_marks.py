@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -148,6 +150,20 @@ def test_a_file_whose_writer_was_killed_before_the_first_mark_holds_none() -> No
     assert read_marks("Anna") == {} and annotators() == [] and damaged_files() == []
     set_mark("Anna", ImageWord("svt", "a.jpg", "a", "b", "c", "d"), "right")
     assert annotators() == ["Anna"]
+
+
+def test_the_app_names_damaged_files_when_it_starts(file: Path) -> None:
+    damage(file, 5)
+    command = [sys.executable, "-m", "odits", "app", "--server.port=0", "--server.headless=true"]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        assert "marks were saved in anna-" in process.stderr.readline()
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, " ", "", "\t\n", "a\x00b", "a\x1b[2J", "\u202eanna", "\ud800"])
