@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from mmap import mmap
+from pathlib import Path
+from typing import Any
 
 from benchmarks._reliability.part import PartProgress
 
@@ -24,7 +26,11 @@ _STATE = struct.Struct("qd")
 _NOTES = 20
 
 Attempt = Callable[[int], None]
-"""Tries the fault of this number; raises where it shows anything but a sentence."""
+"""Tries the fault of this number; raises where it shows anything but a sentence, LetInError where it got its way."""
+
+
+class LetInError(Exception):
+    """Something happened that a file from outside must not make happen."""
 
 
 @dataclass
@@ -83,15 +89,15 @@ def try_all(attempt: Attempt, count: int, seconds: float, costs: Costs, again: s
     working: list[_Worker] = []
     while working or (pending and time.monotonic() < ends):
         while pending and len(working) < WORKERS and time.monotonic() < ends:
-            working.append(_start(attempt, *pending.pop(), ends, costs, again))
+            working.append(_start(attempt, *pending.pop(), ends, costs))
         time.sleep(0.02)
         for worker in working[:]:
             ended, status = os.waitpid(worker.pid, os.WNOHANG)
             number, began = _STATE.unpack_from(worker.state)
             if ended:
                 working.remove(worker)
-                _add(tally, worker, status, number, again)
-                if status and number + 1 < worker.stop:
+                died = _add(tally, worker, status, number, again)
+                if died and number + 1 < worker.stop:
                     pending.append((number + 1, worker.stop))
                 progress(tally.tried, count)
             elif began and time.monotonic() - began > HANGS_S:  # 0 while it is being written
@@ -99,7 +105,7 @@ def try_all(attempt: Attempt, count: int, seconds: float, costs: Costs, again: s
     return tally
 
 
-def _start(attempt: Attempt, start: int, stop: int, ends: float, costs: Costs, again: str) -> _Worker:
+def _start(attempt: Attempt, start: int, stop: int, ends: float, costs: Costs) -> _Worker:
     state = mmap(-1, _STATE.size)
     _STATE.pack_into(state, 0, start, time.monotonic())
     read, write = os.pipe()
@@ -113,36 +119,41 @@ def _start(attempt: Attempt, start: int, stop: int, ends: float, costs: Costs, a
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
-        tally = _work(attempt, start, stop, ends, costs, again, state)
-        os.write(write, json.dumps(tally.__dict__).encode()[:60_000])
+        _work(attempt, range(start, stop), ends, costs, state, write)
     finally:
         os._exit(0 if sys.exc_info()[0] is None else 1)
 
 
-def _work(attempt: Attempt, start: int, stop: int, ends: float, costs: Costs, again: str, state: mmap) -> Tally:
-    tally = Tally()
+def _work(attempt: Attempt, numbers: range, ends: float, costs: Costs, state: mmap, pipe: int) -> None:
+    """Try faults, and write a line about each violation at once, and one about all of them at the end."""
+
+    def tell(**what: Any) -> None:
+        os.write(pipe, json.dumps(what).encode() + b"\n")
+
+    tried, worst_seconds, worst_bytes, told = 0, 0.0, 0, 0
     before, base = _used()
-    for number in range(start, stop):
+    for number in numbers:
         if time.monotonic() > ends:
             break
         _STATE.pack_into(state, 0, number, time.monotonic())
+        violated = ""
         try:
             attempt(number)
         except Exception as error:
-            tally.crashed += 1
+            violated = "let_in" if isinstance(error, LetInError) else "crashed"
             where = traceback.extract_tb(error.__traceback__)[-1]
-            said = f"{type(error).__name__}: {error}"[:200]
-            tally.note(f"{again} {number}: {said} ({os.path.basename(where.filename)}:{where.lineno})")  # noqa: PTH119
+            said = f"{type(error).__name__}: {error}"[:200] + f" ({Path(where.filename).name}:{where.lineno})"
         after, memory = _used()
         spent, before = after - before, after
-        tally.worst_seconds = max(tally.worst_seconds, spent)
-        tally.worst_bytes = max(tally.worst_bytes, memory - base)
-        if spent > costs.seconds or memory - base > costs.memory_bytes:
-            tally.let_in += 1
-            tally.note(f"{again} {number}: it cost {spent:.1f} s and {(memory - base) / 1e6:,.0f} MB")
+        worst_seconds, worst_bytes = max(worst_seconds, spent), max(worst_bytes, memory - base)
+        if not violated and (spent > costs.seconds or memory - base > costs.memory_bytes):
+            violated, said = "let_in", f"it cost {spent:.1f} s and {(memory - base) / 1e6:,.0f} MB"
             base = memory
-        tally.tried += 1
-    return tally
+        tried += 1
+        if violated:
+            told += 1
+            tell(**{violated: 1}, **({"number": number, "said": said} if told <= _NOTES else {}))
+    tell(tried=tried, worst_seconds=worst_seconds, worst_bytes=worst_bytes)
 
 
 def _used() -> tuple[float, int]:
@@ -152,23 +163,24 @@ def _used() -> tuple[float, int]:
     return seconds, 1024 * max(mine.ru_maxrss, theirs.ru_maxrss)
 
 
-def _add(tally: Tally, worker: _Worker, status: int, number: int, again: str) -> None:
-    """Add what a process found; one that died lost its figures, and its death is counted."""
+def _add(tally: Tally, worker: _Worker, status: int, number: int, again: str) -> bool:
+    """Add what a process found; return whether it died."""
     data = b""
     while chunk := os.read(worker.pipe, 65536):
         data += chunk
     os.close(worker.pipe)
     worker.state.close()
-    if status or not data:
-        tally.tried += number - worker.start + 1
-        tally.crashed += 1
-        tally.note(f"{again} {number}: it ended the process (status {os.waitstatus_to_exitcode(status)})")
-        return
-    found = Tally(**json.loads(data))
-    tally.tried += found.tried
-    tally.crashed += found.crashed
-    tally.let_in += found.let_in
-    tally.worst_seconds = max(tally.worst_seconds, found.worst_seconds)
-    tally.worst_bytes = max(tally.worst_bytes, found.worst_bytes)
-    for note in found.notes:
-        tally.note(note)
+    lines = [json.loads(line) for line in data.splitlines()]
+    died = status != 0 or not lines or "tried" not in lines[-1]
+    if died:
+        said = f"it ended the process (status {os.waitstatus_to_exitcode(status)})"
+        lines.append({"tried": number - worker.start + 1, "crashed": 1, "number": number, "said": said})
+    for line in lines:
+        tally.tried += line.get("tried", 0)
+        tally.crashed += line.get("crashed", 0)
+        tally.let_in += line.get("let_in", 0)
+        tally.worst_seconds = max(tally.worst_seconds, line.get("worst_seconds", 0.0))
+        tally.worst_bytes = max(tally.worst_bytes, line.get("worst_bytes", 0))
+        if "said" in line:
+            tally.note(f"{again} {line['number']}: {line['said']}")
+    return died

@@ -129,7 +129,14 @@ def _add_others(folder: Path, add: Callable[..., None]) -> None:
     for read in (read_metadata, tensor_shapes, read_tensors):
         add("safetensors", folder, "a.safetensors", lambda place, read=read: read(place / "a.safetensors"))
     groups = {"confidence": {}, "threshold": {}, "rank": {}, "uniformity": 0.1}
-    document = {"model": "m", "checkpoint": "c", "reference": "r", "data": "d", "split": "all", "created": "2026"}
+    document: dict[str, object] = {
+        "model": "m",
+        "checkpoint": "c",
+        "reference": "r",
+        "data": "d",
+        "split": "all",
+        "created": "2026",
+    }
     document |= {"vocabulary": {"name": "v", "words": ["BAR", "CAFE"]}, "images": ["a.jpg"], "groups": groups}
     layouts.text(folder / RESULT, json.dumps(document | {"per_image": {"rank": [1.0]}}))
     np.save(folder / TABLE, np.ones((1, 2), np.float32))

@@ -22,6 +22,7 @@ CONFIGS = (CONFIG, "preprocessor_config.json", "processor_config.json")
 
 _MOST_BYTES = 4 << 20  # of a small file
 _INDEX_BYTES = 64 << 20  # of an index, which names every tensor
+_LONGEST_NAME = 255  # bytes of the name of a file
 _COUNTED = ("layers", "blocks", "depth", "heads")
 _MOST_COUNTED, _MOST = 1024, 1 << 31
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -84,7 +85,8 @@ def part_names(weights: Path) -> list[str]:
 
 def _is_part(name: str) -> bool:
     """Whether an index may name this: a file beside it and not a path that climbs out, nor another index."""
-    return name not in ("", ".", "..") and Path(name).name == name and not name.endswith(".json")
+    is_name = name not in ("", ".", "..") and len(name.encode()) <= _LONGEST_NAME
+    return is_name and Path(name).name == name and not name.endswith(".json")
 
 
 def parts_of(weights: Path) -> list[Path]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from odits.core.errors import WriteError
-from odits.core.tables import BATCH, fill_table
+from odits.core.tables import BATCH, fill_table, load_array
 
 TABLE = np.arange(15, dtype=np.float32).reshape(5, 3)
 
@@ -95,3 +96,35 @@ def test_a_writing_error_of_the_rows_is_passed_on(tmp_path: Path) -> None:
 
     with pytest.raises(WriteError, match="Another store is full"):
         fill_table(tmp_path / "table.npy", TABLE.shape, rows)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            b"",
+            b"PK\3\4",
+            b"\x93NUMPY\1\0\x04\0{(1,",
+            b"\x93NUMPY\1\0\x0a\0'''abc\n\n\n",
+            b"\x80\x02}.",
+            b"not an array",
+        ),
+        b"\x93NUMPY\1\0v\0"
+        + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 9), }".ljust(117)
+        + b"\n",
+    ],
+)
+def test_what_is_no_array_is_a_value_error(content: bytes, tmp_path: Path) -> None:
+    """NumPy meets damaged headers with errors of Python's own parser."""
+    (tmp_path / "a.npy").write_bytes(content)
+    for source in (tmp_path / "a.npy", io.BytesIO(content)):
+        with pytest.raises(ValueError):
+            load_array(source)
+
+
+def test_arrays_that_hold_objects_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{}, print], object), allow_pickle=True)
+    np.savez(tmp_path / "b.npz", a=np.ones(2))
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(ValueError):
+            load_array(tmp_path / name)

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from odits.core.errors import OditsError
 from odits.core.formats import foreign_format
+from odits.core.limits import LIMITS
 from odits.core.model_folders import is_whole, weights_at
 from odits.core.ray import _put_file
 from odits.core.weights import as_safetensors, read_tensors, require_finite, tensor_shapes, weights_digest
@@ -55,7 +56,10 @@ def test_a_cluster_gets_one_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [["../secret.safetensors"], ["/etc/passwd"], ["a/b.safetensors"], [""], [3], [], ["model.safetensors.index.json"]],
+    [
+        *(["../secret.safetensors"], ["/etc/passwd"], ["a/b.safetensors"], [""], [3], []),
+        *(["model.safetensors.index.json"], ["x" * 300], ["\ud800"], ["a\0b"]),
+    ],
 )
 def test_parts_lie_beside_their_index(tmp_path: Path, names: list[object]) -> None:
     save_file(STATE, tmp_path / "secret.safetensors")
@@ -119,6 +123,17 @@ def test_an_ending_that_lies(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "safe.pt")
     for name in ("pickle.safetensors", "safe.pt"):
         assert read_tensors(tmp_path / name).keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("claimed", [LIMITS.weights_header_bytes + 1, 1 << 40, (1 << 64) - 1])
+def test_a_header_that_claims_too_much_is_not_read(tmp_path: Path, claimed: int) -> None:
+    """The library's own limit is three times as far, and it parses all of it."""
+    with (tmp_path / "a.safetensors").open("wb") as file:
+        file.write(claimed.to_bytes(8, "little") + b'{"a":')
+        file.truncate(LIMITS.weights_header_bytes + 100)  # a hole
+    for read in (read_tensors, tensor_shapes):
+        with pytest.raises(OditsError, match=r"^a\.safetensors is damaged, or does not fit into memory\.$"):
+            read(tmp_path / "a.safetensors")
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
