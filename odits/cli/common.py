@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from rich.table import Table
 from odits.core.errors import OditsError, StoreError
 from odits.core.files import asset
 from odits.core.progress import Phase, Progress, Reporter, open_reporter
+from odits.core.text import spell_out
 from odits.models.reference import (
     CLIP_FORMS,
     MODEL_FORMS,
@@ -370,7 +370,7 @@ def harmless(text: str) -> str:
         >>> harmless("loss\x1b[2J")
         'loss\\x1b[2J'
     """
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda match: ascii(match[0])[1:-1], text)
+    return spell_out(text, keep="\t\n")
 
 
 def print_json(document: Any) -> None:

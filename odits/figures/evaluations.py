@@ -94,6 +94,7 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
             )
             in_legend.add(origin.title)
     figure.update_yaxes(
+        type="category",  # names that look like numbers or dates are names
         categoryorder="array",
         categoryarray=labels[::-1],
         range=[-0.6, len(rows) - 0.4],

@@ -109,7 +109,7 @@ def _add_bar(figure: go.Figure, scale: object, ends: tuple[float, float], title:
             "colorscale": scale,
             "showscale": True,
             "colorbar": {
-                "title": {"text": title, "side": "top"},
+                "title": {"text": escape_html(title), "side": "top"},
                 "orientation": "h",
                 "thickness": 10,
                 "len": 0.7,

@@ -194,7 +194,7 @@ def _hover(detections: sv.Detections, index: int, name: str) -> str:
     area, pixels = areas_of(detections)[index], max(1, masks_of(detections)[index].size)
     confidence = None if detections.confidence is None else detections.confidence[index]
     # plotly reads what stands in %{} of a template
-    called = f"<b>{escape_html(name).replace('%{', '% {')}</b><br>" if name else ""
+    called = f"<b>{escape_html(name)}</b><br>" if name else ""
     sure = "" if confidence is None else f"<br>confidence {confidence:.3f}"
     size = f"area {area:,} px ({escaped_percent(area / pixels)})"
     return f"{called}<b>Object {index + 1}</b> · {title}<br>{size}{sure}<extra></extra>"

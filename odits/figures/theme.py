@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from odits.core.percent import percent
+from odits.core.text import literal
 
 # Okabe and Ito's hues, shaded so that each has at least 3:1 against white and against the dark theme's background, and
 # that any two are well apart (CIE76 above 15) for ordinary eyes and under protanopia, deuteranopia and tritanopia.
@@ -85,8 +86,8 @@ def styled(figure: go.Figure, height: int = 400, legend: bool = True) -> go.Figu
 
 
 def escape_html(text: str) -> str:
-    """Return the text as plotly shows it literally: its labels are read as HTML otherwise."""
-    return html.escape(text, quote=False)
+    """Return the text as plotly shows it literally: its labels are read as HTML, templates and formulas otherwise."""
+    return html.escape(literal(text), quote=False).replace("%{", "%&#123;").replace("$", "&#36;")
 
 
 def escaped_percent(share: float) -> str:

@@ -240,7 +240,7 @@ def _add_object(
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         customdata=[[index]],
-        hovertemplate=f"{escape_html(label).replace('%{', '% {')}<br>adds <b>{contributed:+.2f}</b><extra></extra>",
+        hovertemplate=f"{escape_html(label)}<br>adds <b>{contributed:+.2f}</b><extra></extra>",
         showlegend=False,
     )
 

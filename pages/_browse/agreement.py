@@ -82,7 +82,7 @@ def _tables(
         f"How often each pair of verdicts was given: rows {escape_markdown(first)}, columns {escape_markdown(second)}"
     )
     counts = pd.DataFrame(found.table, [f"{first}: {verdict}" for verdict in VERDICTS], [*VERDICTS])
-    st.table(counts)
+    st.table(counts.rename(index=escape_markdown))  # its cells are Markdown
     table_download(counts, file_stem(f"agreement-{first}-{second}"), "confusion", "This table", index=True)
     if not found.differing:
         return

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.core.text import literal
 from odits.data import ImageRecord
 from odits.data.annotations import Mark
 from pages._shared import state
-from pages._shared.layout import escape_markdown
+from pages._shared.layout import escape_html, escape_markdown
 from pages._shared.pictures import short_name, thumbnail
 from pages._shared.words import words_in_a_row
 
@@ -74,15 +74,15 @@ def show_cards(cards: Sequence[Card], open_one: Callable[[str], None]) -> None:
 def _show(card: Card, place: int, open_one: Callable[[str], None]) -> None:
     name = card.picture.name
     try:
-        st.image(thumbnail(card.picture), alt=f"The image {escape_markdown(name)}", width="stretch")
+        st.image(thumbnail(card.picture), alt=f"The image {literal(name)}", width="stretch")
     except OditsError as error:
         st.caption(escape_markdown(str(error)))
     label = escape_markdown(short_name(name))
     st.button(label, key=f"open-{place}", type="tertiary", on_click=open_one, args=(name,))
-    lines = [f'<p class="odits-note">{html.escape(note)}</p>' for note in card.notes]
+    lines = [f'<p class="odits-note">{escape_html(note)}</p>' for note in card.notes]
     for number, (model, words) in enumerate(card.words.items()):
         if len(card.words) > 1:
-            lines.append(f'<p class="odits-note"><b>{html.escape(model)}</b></p>')
+            lines.append(f'<p class="odits-note"><b>{escape_html(model)}</b></p>')
         lines.append(words_in_a_row(words, card.picture, {} if number else card.marks))
     st.html("".join(lines))
 

@@ -18,7 +18,7 @@ from pages._checkpoints.compare import choose_group
 from pages._shared import state
 from pages._shared.datasets import demo_dataset
 from pages._shared.evaluations import dataset_of, disagreement_of, evaluation_names, groups
-from pages._shared.layout import table_download
+from pages._shared.layout import escape_html, table_download
 from pages._shared.pictures import thumbnail_html
 from pages._shared.words import STYLE, legend, word_list
 
@@ -149,11 +149,12 @@ def row_of(
     for evaluation, (top, probabilities) in zip(shown, tops, strict=True):
         words = [evaluation.vocabulary.words[index] for index in top[place]]
         listed = word_list(words, probabilities[place].tolist(), record.lexicon, boxed)
-        cells.append(f"<div><h4>{html.escape(names[evaluation.key])}</h4>{listed}</div>")
-    link = html.escape("/?" + urlencode({"images": _collection(shown[0], dataset), "image": name}), quote=True)
+        cells.append(f"<div><h4>{escape_html(names[evaluation.key])}</h4>{listed}</div>")
+    image = urlencode({"images": _collection(shown[0], dataset), "image": name}, errors="replace")
+    link = html.escape(f"/?{image}", quote=True)
     return (
         f'<div class="odits-row"><figure>{thumbnail_html(record)}<figcaption><a href="{link}" target="_self">'
-        f"{html.escape(name)}</a><span>disagreement {value:.3f}</span></figcaption></figure>{''.join(cells)}</div>"
+        f"{escape_html(name)}</a><span>disagreement {value:.3f}</span></figcaption></figure>{''.join(cells)}</div>"
     )
 
 

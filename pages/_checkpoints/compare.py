@@ -164,7 +164,7 @@ def stored_results(group: list[StoredEvaluation], names: dict[str, str]) -> None
         for evaluation in group:
             with st.container(horizontal=True, vertical_alignment="center"):
                 made = evaluation.created[:16].replace("T", " ")
-                st.caption(f"{escape_markdown(names[evaluation.key])}, {made} UTC", width="stretch")
+                st.caption(f"{escape_markdown(f'{names[evaluation.key]}, {made} UTC')}", width="stretch")
                 st.button(
                     "Remove",
                     key=f"remove-{evaluation.key}",

@@ -10,10 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from odits.core.files import cache_home
+from odits.core.text import spell_out
 from odits.models.registry import EMBEDDED, ModelRef
 from pages._shared import state
 from pages._shared.evaluations import local_names
-from pages._shared.layout import escape_markdown, table_download
+from pages._shared.layout import code, escape_markdown, table_download
 from pages._shared.word_models import word_models
 
 _HEAD = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -45,13 +46,12 @@ def _number(text: str | None) -> float | None:
 
 
 def model_card(ref: ModelRef) -> str | None:
-    """Return the card beside the weights without its YAML head, headings made bold lines; None where there is none."""
+    """Return the card beside the weights without its YAML head, as it stands; None where there is none."""
     if ref.path is None:
         return None
     for path in (ref.path.with_suffix(".md"), ref.path.parent / "README.md"):
         if path.is_file():
-            text = _HEAD.sub("", path.read_text(encoding="utf-8", errors="replace"))
-            return re.sub(r"(?m)^#+ (.*)$", r"**\1**", text)  # the page's own headings stay above the card's
+            return spell_out(_HEAD.sub("", path.read_text(encoding="utf-8", errors="replace")), keep="\n\t")
     return None
 
 
@@ -75,7 +75,7 @@ def show(ref: ModelRef, name: str) -> None:
                 on_click="ignore",
             )
     if ref.path is None:
-        st.caption(ref.note)
+        st.caption(escape_markdown(ref.note))
         return
     facts = {
         "architecture": ref.architecture,
@@ -87,8 +87,8 @@ def show(ref: ModelRef, name: str) -> None:
     st.dataframe(table, hide_index=True, column_config={"property": st.column_config.TextColumn(width="small")})
     card = model_card(ref)
     if card:
-        with st.container(border=True):
-            st.markdown(card)
+        # whoever made the weights wrote it: as it stands, for Markdown could load pictures from anywhere
+        st.code(card, language=None, wrap_lines=True)
     else:
         st.caption("There is no model card beside these weights.")
 
@@ -123,7 +123,7 @@ def view() -> None:
     if not any(ref.path is not None and ref.reference != EMBEDDED for ref in found):
         folder = str(cache_home() / "checkpoints").replace(str(Path.home()), "~", 1)
         st.caption(
-            f"Safetensors files in `{folder}` appear here too: what `python -m odits finetune` makes, and what you "
+            f"Safetensors files in {code(folder)} appear here too: what `python -m odits finetune` makes, and what you "
             "bring here from *Runs*."
         )
     show(chosen, local_names(found)[chosen.reference])

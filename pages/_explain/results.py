@@ -84,7 +84,7 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
     contributed = contributions(opened, model, (index,), answer.carriers)[:, 0]
     diverging = view == "contribution"
     values = contributed if diverging else answer.carriers.explainer.attention(answer.odits.attention)
-    title = f"adds to “{escape_markdown(word)}” (logit)" if diverging else "share of the attention"
+    title = f"adds to “{word}” (logit)" if diverging else "share of the attention"
     labels = answer.carriers.labels
     figure = contributions_figure(opened.image, answer.carriers.outlines, labels, values, title, diverging)
     width, height = opened.image.size

@@ -7,7 +7,7 @@ import streamlit as st
 from odits.evaluation.model_figures import model_figures
 from odits.figures.calibration import reliability_figure, reliability_text
 from odits.models.registry import DEFAULT_MODEL, parse
-from pages._shared.layout import chart, chart_download
+from pages._shared.layout import chart, chart_download, escape_markdown
 
 TITLES = {
     "scenes": "drawn scenes",
@@ -25,9 +25,9 @@ def view() -> None:
         return  # of other weights
     st.subheader("Is 80 % right in 80 % of the cases?", anchor=False)
     st.caption(
-        f"Of the words that {figures.name} shows with a probability, the share that is there. Dots on the line are as "
-        "they should be; below it the model is too sure. SVT boxes only words of each image's lexicon, so that words "
-        "that stand there and were not boxed count as absent."
+        f"Of the words that {escape_markdown(figures.name)} shows with a probability, the share that is there. Dots on "
+        "the line are as they should be; below it the model is too sure. SVT boxes only words of each image's lexicon, "
+        "so that words that stand there and were not boxed count as absent."
     )
     series = {TITLES.get(name, name): found for name, found in figures.reliability.items()}
     figure = reliability_figure(series)

@@ -10,12 +10,13 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.core.percent import percent
+from odits.core.text import literal
 from odits.evaluation.model_figures import ModelFigures, model_figures
 from odits.evaluation.results import StoredEvaluation
 from odits.models.registry import DEFAULT_MODEL, VITSTR, ModelRef, parse
 from pages._shared import state
 from pages._shared.evaluations import local_names, stored_now
-from pages._shared.layout import count_of, escape_markdown, table_download
+from pages._shared.layout import code, count_of, escape_markdown, table_download
 from pages._shared.word_models import word_models
 
 COMMAND = "python benchmarks/models.py --scenes DIR --write"
@@ -71,7 +72,7 @@ def view() -> None:
             state.act("model", shown.ref.reference)
             st.switch_page("pages/words.py")
         table_download(csv_table(rows), "models", "models")
-        st.caption(f"**{escape_markdown(shown.name)}** is `{shown.ref.reference}` everywhere. {shown.remark}")
+        st.caption(f"**{escape_markdown(shown.name)}** is {code(shown.ref.reference)} everywhere. {shown.remark}")
     st.markdown("\n".join(f"- **{escape_markdown(row.name)}**: {escape_markdown(row.when)}" for row in rows))
     if not figures:
         st.info(f"No figures are here: `{COMMAND}` measures the models and stores them.", icon=":material/info:")
@@ -90,7 +91,7 @@ def _choose(rows: Sequence[Row]) -> Row:
         selection_default={"selection": {"rows": [place]}},
         key="models-table",
         placeholder="–",
-        alt="The word models at hand with what was measured of them: " + "; ".join(map(_spoken, rows)),
+        alt=literal("The word models at hand with what was measured of them: " + "; ".join(map(_spoken, rows))),
         column_config={
             MODEL: st.column_config.TextColumn(pinned=True),
             **{name: st.column_config.NumberColumn(format="%.3f", help=text) for name, text in _HELP.items()},

@@ -24,7 +24,7 @@ from odits.models.published import (
 )
 from pages._models.comparison import cached_models
 from pages._shared import jobs, serving, state
-from pages._shared.layout import escape_markdown, guarded, panes
+from pages._shared.layout import code, escape_markdown, guarded, panes
 
 _PAGES = {
     "words": ("Words", ":material/text_fields:", "pages/words.py", "model"),
@@ -81,7 +81,7 @@ def show(model: PublishedModel) -> None:
         ended = jobs.offer(_lookup(model, f"{about}The server is asked first."))
     else:
         free = _free(folder)
-        st.caption(f"{written(size)} to download; {written(free)} are free in `{_short(folder)}`.")
+        st.caption(f"{written(size)} to download; {written(free)} are free in {code(_short(folder))}.")
         if size > free:
             st.error("The disk has no room for it.", icon=":material/disc_full:")
         ended = jobs.offer(_download(model, size), disabled=size > free)
@@ -93,7 +93,7 @@ def show(model: PublishedModel) -> None:
 def _show_use(model: PublishedModel) -> None:
     """Say that weights are here, and lead to the page that uses them."""
     title, icon, file, name = _PAGES[use_of(model.reference)]
-    st.caption(f":material/check_circle: On this machine. Everywhere it is called `{model.reference}`.")
+    st.caption(f":material/check_circle: On this machine. Everywhere it is called {code(model.reference)}.")
     if st.button(f"Open {title} with it", icon=icon, key=f"weights-open-{model.reference}"):
         state.act(name, DINO if model.reference == DINO else model.reference)
         st.switch_page(file)

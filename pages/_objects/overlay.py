@@ -10,7 +10,7 @@ import streamlit as st
 from odits.data import ImageRecord
 from pages._shared import state
 from pages._shared.keyboard import keys
-from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes
+from pages._shared.layout import chart, chart_download, file_stem, panes
 from pages._shared.pictures import Opened, show_picture
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _chart(picture: ImageRecord, opened: Opened, shown: list[int], figure: go.Fi
     chart(
         figure,
         key,
-        f"{len(shown)} objects over {escape_markdown(picture.name)}",
+        f"{len(shown)} objects over {picture.name}",
         on_select=lambda: _clicked(key),
         selection_mode="points",
     )

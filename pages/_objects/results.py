@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from odits.core.text import literal
 from odits.data import ImageRecord, Vocabulary
 from odits.data.exports import SHAPES, Files
 from odits.data.predictions import Segmenter
@@ -196,9 +197,9 @@ def show_words(
     box = ",".join(f"{value:.0f}" for value in detections.xyxy[index])
     with st.spinner("Reading the object …"):
         prediction = predict(reference, crop, f"{opened.digest}:{box}", vocabulary, crop=True)
-    st.subheader(title, anchor=False)
+    st.subheader(escape_markdown(title), anchor=False)
     with st.container(key="fit-crop"):
-        st.image(crop, alt=title)
+        st.image(crop, alt=literal(title))
     show_caption(prediction)
     top = prediction.top(TOP)
     figure = top_words_figure(top, picture.lexicon, picture.visible)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from odits.core.text import literal
 from odits.data.records import Collection, ImageRecord
 from odits.search.likeness import Likeness, embed_records, most_alike
 from pages._shared import jobs, state
@@ -74,6 +75,7 @@ def _show(likeness: Likeness, asked: ImageRecord) -> None:
     st.caption("The most alike first, by the cosine of EfficientNet-Lite2's embeddings.")
     for start in range(0, len(found), _COLUMNS):
         for column, one in zip(st.columns(_COLUMNS), found[start : start + _COLUMNS], strict=False):
-            name = escape_markdown(short_name(one.record.name))
-            column.image(thumbnail(one.record), f"{name} · {one.similarity:.2f}", alt=f"The image {name}")
+            name = short_name(one.record.name)
+            caption = f"{escape_markdown(name)} · {one.similarity:.2f}"
+            column.image(thumbnail(one.record), caption, alt=f"The image {literal(name)}")
     jobs.show_problems([problem.problem for problem in likeness.problems])

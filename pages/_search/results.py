@@ -22,7 +22,7 @@ from odits.search.index import IndexedImage, stamp_of
 from odits.search.query import Query
 from odits.search.ranking import Hit, Searcher, search
 from pages._shared import state
-from pages._shared.layout import escape_markdown, file_stem, table_download
+from pages._shared.layout import escape_html, escape_markdown, file_stem, table_download
 
 if TYPE_CHECKING:
     from odits.search.image_ranking import Standing
@@ -152,8 +152,11 @@ def _card(rank: int, result: Result, link: str | None) -> str:
     image, hit = result.image, result.hit
     outlines = tuple(tuple(map(tuple, match.corners.tolist())) for match in hit.matches) if hit else ()
     said = [_why(match.word, match.why, len(hit.matches) > 1) for match in hit.matches] if hit else []
-    name = html.escape(image.name)
-    title = f'<a href="{html.escape(link + quote(image.name, safe=""), quote=True)}">{name}</a>' if link else name
+    name = escape_html(image.name)
+    title = name
+    if link:
+        address = link + quote(image.name, safe="", errors="replace")
+        title = f'<a href="{html.escape(address, quote=True)}">{name}</a>'
     if stamp_of(Path(image.path)) != image.stamp:
         picture = '<p class="faint">The file was changed or removed since it was indexed.</p>'
     else:
@@ -163,8 +166,8 @@ def _card(rank: int, result: Result, link: str | None) -> str:
             picture = _picture(whole, "picture", alt)
             picture += "".join(_picture(place, "place", "The place enlarged") for place in places)
         except OditsError as error:
-            picture = f'<p class="faint">{html.escape(str(error))}</p>'
-    lines = [f'<p class="sure">{html.escape(percent(hit.probability))} sure</p>{_bar(hit.probability)}'] if hit else []
+            picture = f'<p class="faint">{escape_html(str(error))}</p>'
+    lines = [f'<p class="sure">{escape_html(percent(hit.probability))} sure</p>{_bar(hit.probability)}'] if hit else []
     lines += [f"<p>{line}</p>" for line in said]
     if result.standing is not None:
         read = f"{result.standing.reading_rank}. by reading" if result.standing.reading_rank else "not read there"
@@ -173,7 +176,7 @@ def _card(rank: int, result: Result, link: str | None) -> str:
 
 
 def _why(word: str, why: str, several: bool) -> str:
-    return html.escape(f"{word}: {why}" if several else why[:1].upper() + why[1:])
+    return escape_html(f"{word}: {why}" if several else why[:1].upper() + why[1:])
 
 
 def _bar(share: float) -> str:
@@ -181,7 +184,7 @@ def _bar(share: float) -> str:
 
 
 def _picture(data: bytes, kind: str, alt: str) -> str:
-    return f'<img class="{kind}" src="{data_uri(data)}" alt="{html.escape(alt, quote=True)}">'
+    return f'<img class="{kind}" src="{data_uri(data)}" alt="{escape_html(alt)}">'
 
 
 Outlines = tuple[tuple[tuple[float, ...], ...], ...]

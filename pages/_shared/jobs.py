@@ -240,7 +240,7 @@ def offer(
     elif needed:
         with st.container(horizontal=True, vertical_alignment="center", key=f"offer-{task.key}"):
             st.button(
-                task.button,
+                escape_markdown(task.button),
                 type="primary" if task.primary else "secondary",
                 icon=task.icon,
                 key=f"start-{task.key}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.pages_manager import PagesManager
 
 from odits.core.errors import OditsError
+from odits.core.text import literal
 from odits.data.csv_tables import guard
 from pages._shared import serving, state
 from pages._shared.parameters import reach_of
@@ -37,6 +40,9 @@ _STYLE = """
 [data-testid="stMetricValue"] {font-size: 1.6rem}
 </style>
 """
+
+
+_JOINER = "\u2060"
 
 
 class NeededError(OditsError):
@@ -130,8 +136,36 @@ def count_of(number: int, thing: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text in which Markdown finds nothing to format: for names and words that come from outside."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~$<>:])", r"\\\1", text)
+    """Return text in which Streamlit finds nothing to format: for names and words that come from outside.
+
+    Every place that Streamlit reads as Markdown takes its text through here: what the page writes, labels, help,
+    captions, and the options of buttons and tabs, but not those of select boxes, nor descriptions (`alt`).
+    """
+    shown = literal(text)
+    # Streamlit strips spaces, and draws a first emoji as an icon
+    if shown and (shown[0].isspace() or unicodedata.category(shown[0]) == "So"):
+        shown = f"{_JOINER}{shown}"
+    if shown[-1:].isspace():
+        shown = f"{shown}{_JOINER}"
+    # Streamlit draws emoji, icons, arrows and links from the letters that are left when escapes are resolved: only a
+    # joiner without width between the letters keeps them apart
+    shown = re.sub(r":(?=[\w+/-])|\b[wW]{3}(?=\.)|[-.\w+](?=@)", rf"\g<0>{_JOINER}", shown)
+    shown = re.sub(r"(?<!\S)[<>~-](?=(?:[-=>]|->)(?!\S))", rf"\g<0>{_JOINER}", shown)
+    shown = re.sub(r"&(?=[#\w])|[\\`*_{}\[\]()#+!|~$<>:]", r"\\\g<0>", shown)
+    return re.sub(r"^(\d*)([-=.])", r"\1\\\2", shown)  # a list's sign, or a line below a heading
+
+
+def escape_html(text: str) -> str:
+    """Return text for HTML of the page's own, between tags or in a quoted attribute, shown letter by letter."""
+    return html.escape(literal(text), quote=True)
+
+
+def code(text: str) -> str:
+    """Return text as Markdown's code, such as a reference or a path: it ends where the text does."""
+    shown = literal(text).replace(":material/", f":{_JOINER}material/")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    space = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{space}{shown}{space}{fence}" if shown else ""
 
 
 @contextmanager
@@ -144,7 +178,7 @@ def panes(key: str) -> Iterator[DeltaGenerator]:
 
 def chart(figure: go.Figure, key: str, alt: str, **settings: Any) -> Any:
     """Draw a Plotly chart in the theme of the page; `alt` says in words what it shows."""
-    return st.plotly_chart(figure, key=key, config=CHART, alt=alt, **settings)
+    return st.plotly_chart(figure, key=key, config=CHART, alt=literal(alt), **settings)
 
 
 def chart_download(figure: go.Figure, name: str, key: str) -> None:
@@ -152,7 +186,7 @@ def chart_download(figure: go.Figure, name: str, key: str) -> None:
     st.download_button(
         "Chart",
         lambda: figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}),
-        file_name=f"{name}.html",
+        file_name=f"{file_stem(name)}.html",
         mime="text/html",
         icon=":material/download:",
         key=f"{key}-html",
@@ -167,7 +201,7 @@ def table_download(table: pd.DataFrame, name: str, key: str, label: str = "Table
     st.download_button(
         label,
         lambda: csv_of(table, index),
-        file_name=f"{name}.csv",
+        file_name=f"{file_stem(name)}.csv",
         mime="text/csv",
         icon=":material/download:",
         key=f"{key}-csv",

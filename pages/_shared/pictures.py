@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,10 +10,11 @@ import streamlit as st
 from PIL import Image
 
 from odits.core.errors import OditsError
+from odits.core.text import literal
 from odits.data import ImageRecord, image_digest
 from odits.figures.theme import jpeg
 from pages._shared import state
-from pages._shared.layout import escape_markdown
+from pages._shared.layout import escape_html
 
 THUMBNAIL = 360
 """Pixels of a thumbnail's longer side: twice what it takes on the page, for dense screens."""
@@ -53,8 +53,8 @@ def thumbnail_html(picture: ImageRecord) -> str:
     try:
         data = base64.b64encode(thumbnail(picture)).decode()
     except OditsError:
-        return f"<em>{html.escape(picture.name)} can't be read</em>"
-    return f'<img src="data:image/jpeg;base64,{data}" alt="The image {html.escape(picture.name, quote=True)}">'
+        return f"<em>{escape_html(picture.name)} can't be read</em>"
+    return f'<img src="data:image/jpeg;base64,{data}" alt="The image {escape_html(picture.name)}">'
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -66,7 +66,7 @@ def preview(digest: str, _image: Image.Image) -> bytes:
 def show_picture(opened: Opened, picture: ImageRecord, key: str) -> None:
     """Show the picture itself, never higher than the window."""
     with st.container(key=f"fit-{key}"):
-        st.image(preview(opened.digest, opened.image), alt=f"The image {escape_markdown(picture.name)}")
+        st.image(preview(opened.digest, opened.image), alt=f"The image {literal(picture.name)}")
 
 
 def short_name(name: str) -> str:
@@ -102,7 +102,7 @@ def choose_picture(pictures: Sequence[ImageRecord]) -> ImageRecord | None:
             names,
             label_visibility="collapsed",
             width="stretch",
-            format_func=short_name,
+            format_func=lambda name: literal(short_name(name)),
             **state.bind("image", asked, f"-{asked}"),
         )
         st.caption(f"{index + 1} of {len(names)}", width="content")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Collection, Mapping, Sequence
 
 from odits.core.percent import percents
 from odits.data import ImageRecord
 from odits.data.annotations import Mark
 from odits.figures.words import LEXICON, VISIBLE, WordMark, word_mark
+from pages._shared.layout import escape_html
 
 SIGNS = {"right": "✓", "wrong": "✗", "unsure": "?"}
 """How a verdict is written after a word."""
@@ -53,9 +53,9 @@ def _item(word: str, picture: ImageRecord, mark: Mark | None) -> str:
     if mark is not None:
         verdict = (
             f' <b aria-hidden="true">{SIGNS[mark.verdict]}</b>'
-            f'<span class="odits-hidden"> marked {html.escape(mark.verdict)}</span>'
+            f'<span class="odits-hidden"> marked {escape_html(mark.verdict)}</span>'
         )
-    return f'<li class="{_css_class(known)}">{sign}{html.escape(word)}{spoken}{verdict}</li> '
+    return f'<li class="{_css_class(known)}">{sign}{escape_html(word)}{spoken}{verdict}</li> '
 
 
 def _css_class(mark: WordMark) -> str:
@@ -86,7 +86,7 @@ def word_list(
             else '<span aria-hidden="true">·</span>'
         )
         strong = "b" if mark.sign else "span"
-        spoken = f"<{strong}>{html.escape(word)}</{strong}><small>{html.escape(share)}</small>"
+        spoken = f"<{strong}>{escape_html(word)}</{strong}><small>{escape_html(share)}</small>"
         items.append(f"<li>{sign}{spoken}</li>")
     return f'<ol class="odits-top">{"".join(items)}</ol>'
 

@@ -11,7 +11,7 @@ from odits.data import ImageRecord
 from odits.figures.theme import data_uri, jpeg
 from pages._shared import state
 from pages._shared.datasets import add_uploads, demo_dataset, offer_uploads, show_upload_problems
-from pages._shared.layout import file_stem
+from pages._shared.layout import escape_markdown, file_stem
 
 _CAMERA = "odits-camera"
 _SIDE = 160  # pixels of a thumbnail's longer side
@@ -69,7 +69,7 @@ def offer_pictures() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="strip", gap="small"):
         for picture in pictures:
             st.button(
-                picture.name,
+                escape_markdown(picture.name),
                 key=_key(picture),
                 type="primary" if picture.name == shown else "secondary",
                 on_click=_look_at,

@@ -106,7 +106,7 @@ def show_reading(reference: str, opened: Opened, picture: ImageRecord, vocabular
             found = _found(opened.digest, reader.key, tuple(words), threshold, spotter, reader.lines)
             with row.container(key=f"pane-reading-{place}"), guarded():
                 if len(readers) > 1:
-                    st.markdown(f"**{reader.name}**")
+                    st.markdown(f"**{escape_markdown(reader.name)}**")
                 _show_found(reader, found, opened, picture, which == "own", f"reading-{place}", len(readers) > 1)
 
 
@@ -236,7 +236,7 @@ def choose_results() -> Results | None:
             f"It has words in {count_of(len(given.lines), 'image')}. A result file holds no probabilities of letters, "
             "so its words are taken as written. Over all images: `python -m odits spot --results FILE`."
         )
-        return given._replace(name=escape_markdown(name))
+        return given._replace(name=name)
 
 
 def _take_in(key: str) -> None:

@@ -69,4 +69,6 @@ def test_styled_figures_are_transparent_with_the_legend_below() -> None:
 
 def test_helpers() -> None:
     assert escape_html("A&B <b>") == "A&amp;B &lt;b&gt;"
+    assert escape_html("$x$ %{y}") == "&#36;x&#36; %&#123;y}"
+    assert escape_html("a\u202eb\n") == r"a\u202eb\n"
     assert faded("#0A14FF", 0.5) == "rgba(10, 20, 255, 0.5)"
