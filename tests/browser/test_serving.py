@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -149,10 +150,15 @@ def test_a_foreign_origin_or_host_is_refused_at_the_websocket(server: Server) ->
     for allowed in ({"origin": server.address}, {}):
         with connect(stream, subprotocols=["streamlit"], **allowed):  # type: ignore[list-item,arg-type]
             pass
-    for refused in ({"origin": "https://evil.example"}, {"additional_headers": {"Host": "evil.example"}}):
+    connections = (
+        {"uri": stream, "origin": "https://evil.example"},
+        {"uri": stream.replace("localhost", "evil.example")},
+    )
+    for refused in connections:
         with (
+            socket.create_connection(("localhost", urlsplit(stream).port), timeout=10) as sock,
             pytest.raises(InvalidStatus, match="403"),
-            connect(stream, subprotocols=["streamlit"], **refused),  # type: ignore[list-item,arg-type]
+            connect(sock=sock, subprotocols=["streamlit"], **refused),  # type: ignore[list-item,arg-type]
         ):
             pass
 
