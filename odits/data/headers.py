@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from odits.core.limits import LIMITS
@@ -20,6 +21,7 @@ from odits.data.png import without_text
 _TIFF = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
 _PLAIN_PPM = re.compile(rb"P[56]\s+(\d{1,6})\s+(\d{1,6})\s+255\s")
 _MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+_MAYBE_SCAN = re.compile(rb"\xff\xda")  # a search for it is several times as fast as bytes.count
 _FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
 _USUAL_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, with Huffman's codes
 _METADATA = frozenset((*range(0xE0, 0xF0), 0xFE))
@@ -134,12 +136,12 @@ def _jpeg(stream: BinaryIO, pixels: bool) -> Examined:
         if _size_of(stream) > LIMITS.picture_small_bytes:
             raise
         stream.seek(0)
-        return Examined(stream, stream.read().count(b"\xff\xda") > LIMITS.picture_scans_here)
+        return Examined(stream, _most_scans(stream.read()) > LIMITS.picture_scans_here)
     alone = False
     if pixels:
         stream.seek(found.start)
         body = stream.read()
-        scans = body.count(b"\xff\xda")  # at least as many as there are
+        scans = _most_scans(body)
         if scans > LIMITS.picture_scans and (scans := _count_scans(body)) > LIMITS.picture_scans:
             raise RefusedError(f"is refused: it is a JPEG of more than {LIMITS.picture_scans} scans.")
         work = scans * found.area
@@ -180,6 +182,11 @@ def _segments(stream: BinaryIO) -> _Segments:
             kept.append((at, length + 2))
         at += 2 + length
     raise _OddError
+
+
+def _most_scans(body: bytes) -> int:
+    """Count what may be the start of a scan: at least as many as there are, or one more than is accepted."""
+    return sum(1 for _ in islice(_MAYBE_SCAN.finditer(body), LIMITS.picture_scans + 1))
 
 
 def _count_scans(body: bytes) -> int:

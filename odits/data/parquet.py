@@ -30,7 +30,8 @@ MAX_ROWS = LIMITS.parquet_rows
 
 _SUFFIXES = (".parquet", ".arrow")
 _MAGIC = b"PAR1"
-_BATCH = 64
+_BATCH, _BATCH_BYTES = 64, 128 * 2**20  # rows, and bytes, that are unpacked at a time
+_BOMB_RATIO, _BOMB_BYTES = 100, 2**20
 
 
 def _files(place: Path) -> list[Path]:
@@ -179,10 +180,16 @@ def _batches(file: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
                 raise OditsError(f"{file.name} has more columns or groups of rows than such a file may have.")
             if shape.num_rows > MAX_ROWS:
                 raise OditsError(f"{file.name} has more than the {MAX_ROWS:,} rows such a file may have.")
+            largest = 0
             for index in range(table.num_row_groups):
-                if table.metadata.row_group(index).total_byte_size > MAX_GROUP_BYTES:
+                group = shape.row_group(index)
+                if group.total_byte_size > MAX_GROUP_BYTES:
                     raise OditsError(f"{file.name} unpacks to more than {MAX_GROUP_BYTES // 2**30} GiB at a time.")
-            for batch in table.iter_batches(_BATCH, columns=columns):
+                largest = max(largest, group.total_byte_size // max(group.num_rows, 1))
+            if largest > LIMITS.picture_bytes or largest > _BOMB_RATIO * max(file.stat().st_size, _BOMB_BYTES):
+                raise OditsError(f"{file.name} unpacks to more than pictures have, {largest:,} bytes a row.")
+            rows = max(1, min(_BATCH, _BATCH_BYTES // max(largest, 1)))
+            for batch in table.iter_batches(rows, columns=columns):
                 yield batch.to_pylist()
 
 

@@ -158,3 +158,12 @@ def test_damaged_arrow_files_neither_end_the_process_nor_escape(tmp_path: Path) 
         [sys.executable, "-c", READ_ALL, str(tmp_path)], capture_output=True, text=True, env=os.environ, check=False
     )
     assert (run.returncode, run.stdout.strip()) == (0, "all"), run.stderr[-2000:]
+
+
+def test_a_table_that_unpacks_to_far_more_than_pictures_have_is_refused(tmp_path: Path) -> None:
+    """Some kilobytes of it are 150 megabytes a row."""
+    rows = pa.table({"image": pa.array([bytes(150 << 20)], pa.binary()), "text": ["BAR"]})
+    pq.write_table(rows, tmp_path / "train.parquet", compression="zstd")
+    assert (tmp_path / "train.parquet").stat().st_size < 100_000
+    with pytest.raises(OditsError, match=r"train\.parquet unpacks to more than pictures have"):
+        read_dataset(tmp_path)
