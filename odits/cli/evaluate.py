@@ -111,7 +111,7 @@ def _tracked(stored: StoredEvaluation, dataset: Dataset, track: str) -> str | No
     try:
         return track_evaluation(stored, dataset, track)
     except OditsError as error:
-        say(f"The results are stored, but not tracked: {error}")
+        say(f"The results are not tracked: {error}")
         return None
 
 
