@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -48,11 +49,17 @@ def word_mark(
 ) -> WordMark:
     """Return how a word is marked: visible, lexicon, read, other, in this order; case and accents do not count."""
     key = fold_word(word)
-    if key in map(fold_word, boxed):
+    if key in _folded(tuple(boxed)):
         return VISIBLE
-    if key in map(fold_word, lexicon):
+    if key in _folded(tuple(lexicon)):
         return LEXICON
     return READ if word in read else OTHER
+
+
+@lru_cache(maxsize=256)
+def _folded(words: tuple[str, ...]) -> frozenset[str]:
+    """Return what the words are compared by; a page asks for thousands of words and one list."""
+    return frozenset(map(fold_word, words))
 
 
 def top_words_figure(

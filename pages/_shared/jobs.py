@@ -19,7 +19,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.errors import OditsError, StoppedError
-from pages._shared import serving
+from pages._shared import memory, serving
 from pages._shared.layout import bullets, count_of, escape_markdown
 
 RESUMES = "Stopped. What is done is stored: the button goes on from there."
@@ -146,7 +146,7 @@ class Job:
             self.state = "failed"
         finally:
             self._queue.leave(self)
-            gc.unfreeze()
+            memory.settle(now=True)
 
     def begin(self, title: str) -> None:
         """Begin another part of the work: its progress starts at nothing.

@@ -6,7 +6,7 @@ import html
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from odits.core.errors import OditsError
 from odits.core.text import literal
 from odits.data.csv_tables import guard
-from pages._shared import serving, state
+from pages._shared import memory, serving, state
 from pages._shared.parameters import reach_of
 
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
@@ -58,6 +58,7 @@ def page(title: str, lead: str) -> Iterator[None]:
     st.title(title, anchor=False)
     st.caption(lead)
     notice = st.container(key="link-notice")
+    memory.settle()
     with guarded():
         serving.admit(title)
         state.adopt_url()
@@ -149,7 +150,7 @@ def escape_markdown(text: str) -> str:
         shown = f"{shown}{_JOINER}"
     # Streamlit draws emoji, icons, arrows and links from the letters that are left when escapes are resolved: only a
     # joiner without width between the letters keeps them apart
-    shown = re.sub(r":(?=[\w+/-])|\b[wW]{3}(?=\.)|[-.\w+](?=@)", rf"\g<0>{_JOINER}", shown)
+    shown = re.sub(r":(?=//|[\w+/-]*:|[\w+/-]*[^\W\d][\w+/-]*$)|\b[wW]{3}(?=\.)|[-.\w+](?=@)", rf"\g<0>{_JOINER}", shown)
     shown = re.sub(r"(?<!\S)[<>~-](?=(?:[-=>]|->)(?!\S))", rf"\g<0>{_JOINER}", shown)
     shown = re.sub(r"&(?=[#\w])|[\\`*_{}\[\]()#+!|~$<>:]", r"\\\g<0>", shown)
     return re.sub(r"^(\d*)([-=.])", r"\1\\\2", shown)  # a list's sign, or a line below a heading
@@ -181,11 +182,16 @@ def chart(figure: go.Figure, key: str, alt: str, **settings: Any) -> Any:
     return st.plotly_chart(figure, key=key, config=CHART, alt=literal(alt), **settings)
 
 
-def chart_download(figure: go.Figure, name: str, key: str) -> None:
-    """Draw a button that saves a figure as a web page of its own that needs no network."""
+def chart_download(figure: go.Figure | Callable[[], go.Figure], name: str, key: str) -> None:
+    """Draw a button that saves a figure, or what draws it at the click, as a web page that needs no network."""
+
+    def content() -> str:
+        drawn = figure() if callable(figure) else figure
+        return str(drawn.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
+
     st.download_button(
         "Chart",
-        lambda: figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}),
+        content,
         file_name=f"{file_stem(name)}.html",
         mime="text/html",
         icon=":material/download:",
@@ -196,11 +202,13 @@ def chart_download(figure: go.Figure, name: str, key: str) -> None:
     )
 
 
-def table_download(table: pd.DataFrame, name: str, key: str, label: str = "Table", index: bool = False) -> None:
-    """Draw a button that saves a table as CSV."""
+def table_download(
+    table: pd.DataFrame | Callable[[], pd.DataFrame], name: str, key: str, label: str = "Table", index: bool = False
+) -> None:
+    """Draw a button that saves a table, or what makes it at the click, as CSV."""
     st.download_button(
         label,
-        lambda: csv_of(table, index),
+        lambda: csv_of(table() if callable(table) else table, index),
         file_name=f"{file_stem(name)}.csv",
         mime="text/csv",
         icon=":material/download:",

@@ -28,7 +28,7 @@ from odits.models.registry import (
     available,
     parse,
 )
-from pages._shared import jobs, serving, state
+from pages._shared import jobs, memory, serving, state
 from pages._shared.layout import NeededError, count_of, escape_markdown
 from pages._shared.parameters import BY_NAME, OLDER_MODELS
 
@@ -135,7 +135,9 @@ def load_quietly(reference: str) -> WordModel:
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _load(reference: str, digest: str) -> WordModel:
-    return registry.load(reference)
+    model = registry.load(reference)
+    memory.settle(now=True)
+    return model
 
 
 def need_weights(reference: str, *kinds: Kind) -> None:

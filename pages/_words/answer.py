@@ -219,8 +219,8 @@ def show_numbers(prediction: WordPrediction, picture: ImageRecord, key: str) -> 
             column_config={"probability": st.column_config.NumberColumn(format="%.7f")},
         )
         with st.container(horizontal=True, key=f"downloads-{key}"):
-            chart_download(words_figure(prediction, picture), stem, f"chart-{key}")
-            table_download(ranking(prediction, picture), stem, f"table-{key}", "All words")
+            chart_download(lambda: words_figure(prediction, picture), stem, f"chart-{key}")
+            table_download(lambda: ranking(prediction, picture), stem, f"table-{key}", "All words")
 
 
 def ranking(prediction: WordPrediction, picture: ImageRecord, count: int | None = None) -> pd.DataFrame:
