@@ -84,7 +84,6 @@ def objects(
     as_json: Json = False,
 ) -> None:
     """Show which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
-    from odits.core.files import clear_interrupted
     from odits.core.pool import Problem
     from odits.models.registry import load
     from odits.objects.coco import ExportedImage, exported_files, write_coco_folder
@@ -101,8 +100,6 @@ def objects(
         namer = _namer(names, model, device, report) if names else None
         parameters, progress = sam_parameters(sam, segmenter, text), download_progress(report)
         finder = load(segmenter, device, progress, kind="segmenter", parameters=parameters)
-    if out:
-        clear_interrupted(out)
     documents, exported = [], []
     written: set[Path] = set()
     for path, image in opened:
@@ -177,6 +174,10 @@ def _prompted(finder: SegmenterModel, image: Image.Image, prompt: _Prompt) -> sv
 
 def _overlay_path(folder: Path, image: Path, written: set[Path]) -> Path:
     """Return where an image's overlay goes, and note it; images of one name in different folders are numbered."""
+    from odits.core.files import clear_interrupted
+
+    if not written:
+        clear_interrupted(folder)
     path, number = folder / f"{image.stem}-objects.png", 2
     while path in written:
         path, number = folder / f"{image.stem}-{number}-objects.png", number + 1
