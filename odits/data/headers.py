@@ -239,7 +239,7 @@ def _tiff_is_odd(stream: BinaryIO, head: bytes) -> bool:
     order = "<" if head[:2] == b"II" else ">"
     if head[2:4] not in (b"*\0", b"\0*"):
         return True
-    stream.seek(struct.unpack_from(f"{order}I", head, 4)[0])
+    stream.seek(struct.unpack_from(f"{order}I", head.ljust(8, b"\0"), 4)[0])
     count = stream.read(2)
     if len(count) < 2 or (number := struct.unpack(f"{order}H", count)[0]) > LIMITS.picture_tags:
         return True

@@ -172,6 +172,31 @@ def test_tags_of_a_tiff_cost_no_memory() -> None:
     assert seconds < 4 and grown < 300 << 20
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        *(
+            b"\xff\xd8\xff\xe1",
+            b"\x89PNG\r\n\x1a\n",
+            b"GIF89a",
+            b"RIFF",
+            b"II*\0",
+            b"MM\0*",
+            b"II+\0",
+            b"BM",
+            b"P6",
+            b"P",
+        ),
+        *(b"RIFF\0\0\0\0WEBPVP8X", b"\0\0\0 ftypavif", b"\0\0\0 ftypheic", b"\xff\xd8"),
+    ],
+)
+def test_a_file_that_ends_in_its_first_bytes(start: bytes) -> None:
+    for data in (start, start[:-1], start + b"\0", start + bytes(3), (start + b"\xff" * 32)[:33]):
+        for opened in (image_facts, open_image) if not start.startswith((b"II", b"MM")) else (image_facts,):
+            with pytest.raises(ImageError, match=r"^it .*\.$"):
+                opened(data, "it")
+
+
 def test_a_side_may_be_only_so_long() -> None:
     header = struct.pack(">IIBBBBB", 1, 60_000_000, 8, 0, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") + png_chunk(b"IEND", b"")
