@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from odits.core.errors import OditsError
 from odits.core.files import asset, expand_home, sha256_of
+from odits.core.formats import file_format
 from odits.core.weights import weights_digest
 from odits.models.layouts import config_files
 
@@ -157,6 +158,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         OditsError: the file is no safetensors file.
     """
     try:
+        if file_format(path) != "safetensors":  # also where its header claims more than is read
+            raise OditsError(f"{path.name} is not a safetensors checkpoint, or it is damaged.")
         with safe_open(path, framework="numpy") as tensors:
             return dict(tensors.metadata() or {})
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
