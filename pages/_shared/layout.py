@@ -43,6 +43,11 @@ _STYLE = """
 
 
 _JOINER = "\u2060"
+_DRAWN = re.compile(
+    r":(?=//|[\w+/-]*:|[\w+/-]*[^\W\d][\w+/-]*$)"  # shortcodes of emoji and icons; addresses
+    r"|\b[wW]{3}(?=\.)|[-.\w+](?=@)"
+    r"|(?<!\S)[<>~-](?=(?:[-=>]|->)(?!\S))"  # arrows and dashes
+)
 
 
 class NeededError(OditsError):
@@ -150,10 +155,12 @@ def escape_markdown(text: str) -> str:
         shown = f"{shown}{_JOINER}"
     # Streamlit draws emoji, icons, arrows and links from the letters that are left when escapes are resolved: only a
     # joiner without width between the letters keeps them apart
-    shown = re.sub(r":(?=//|[\w+/-]*:|[\w+/-]*[^\W\d][\w+/-]*$)|\b[wW]{3}(?=\.)|[-.\w+](?=@)", rf"\g<0>{_JOINER}", shown)
+    shown = re.sub(
+        r":(?=//|[\w+/-]*:|[\w+/-]*[^\W\d][\w+/-]*$)|\b[wW]{3}(?=\.)|[-.\w+](?=@)", rf"\g<0>{_JOINER}", shown
+    )
     shown = re.sub(r"(?<!\S)[<>~-](?=(?:[-=>]|->)(?!\S))", rf"\g<0>{_JOINER}", shown)
     shown = re.sub(r"&(?=[#\w])|[\\`*_{}\[\]()#+!|~$<>:]", r"\\\g<0>", shown)
-    return re.sub(r"^(\d*)([-=.])", r"\1\\\2", shown)  # a list's sign, or a line below a heading
+    return re.sub(r"^(\d*)([-=.])(?=[-=.]*(?:\s|$))", r"\1\\\2", shown)  # a list's sign, or a line below a heading
 
 
 def escape_html(text: str) -> str:

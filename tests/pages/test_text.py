@@ -20,8 +20,9 @@ JOINER = "\u2060"
         ("- a", r"\- a"),
         (":smile:", rf"\:{JOINER}smile\:"),
         (":material/home:", rf"\:{JOINER}material/home\:"),
-        (":red[a]", rf"\:{JOINER}red\[a\]"),
+        (":red[a]", r"\:red\[a\]"),
         ("http://a.b", rf"http\:{JOINER}//a.b"),
+        ("127.0.0.1:9 is gone", r"127.0.0.1\:9 is gone"),
         ("www.a.b", rf"www{JOINER}.a.b"),
         ("a@b.org", rf"a{JOINER}@b.org"),
         ("a -> b", rf"a -{JOINER}\> b"),
@@ -29,7 +30,8 @@ JOINER = "\u2060"
         (" ", f"{JOINER}␣"),
         (" a ", f"{JOINER}\u00a0a\u00a0{JOINER}"),
         ("🚲 a", f"{JOINER}🚲 a"),
-        ("--help", r"\--help"),
+        ("--help", "--help"),
+        ("---", r"\---"),
     ],
 )
 def test_nothing_is_left_to_format(text: str, escaped: str) -> None:
