@@ -48,7 +48,8 @@ RATIO = 2.0
 """How much longer than in the trivial app the 95th percentile of answers may take."""
 PAUSES = {"marking": (1.0, 5.0), "looking": (3.0, 9.0)}
 """Seconds between an answer and the next question, uniform."""
-ANSWER_S = 60.0
+ANSWER_S, FIRST_S = 60.0, 300.0
+"""Seconds after which nobody waits for an answer any longer; the very first one loads libraries and models."""
 FINISHED_EARLY = 2
 
 
@@ -88,13 +89,14 @@ class Session:
         self.buttons: dict[str, tuple[str, str, str, bool]] = {}
         """Id, fragment, label and whether it is pressed of each button, by key."""
 
-    async def ask(self, address: dict[str, str], page: str = "", press: str = "") -> float:
+    async def ask(self, address: dict[str, str], page: str = "", press: str = "", patience: float = ANSWER_S) -> float:
         """Ask for a run of the page and return the seconds until it has finished.
 
         Args:
             address: the query parameters.
             page: its name, where another one than before is asked for.
             press: the key of a button to press.
+            patience: seconds after which the answer counts as missing.
         """
         from streamlit.proto.BackMsg_pb2 import BackMsg
 
@@ -112,7 +114,7 @@ class Session:
             self.buttons.clear()
         began = time.perf_counter()
         await self._connection.send(message.SerializeToString())
-        await asyncio.wait_for(self._finish(), ANSWER_S)
+        await asyncio.wait_for(self._finish(), patience)
         return time.perf_counter() - began
 
     async def _finish(self) -> None:
@@ -242,7 +244,7 @@ def warm(address: str, model: str) -> list[str]:
         async with connect(stream, subprotocols=["streamlit"], max_size=None, ping_interval=None) as connection:  # type: ignore[list-item]
             session = Session(connection, figures)
             for path in sorted(DEMO.glob("*.jpg")):
-                await session.ask({"images": "demo", "model": model, "image": path.name})
+                await session.ask({"images": "demo", "model": model, "image": path.name}, patience=FIRST_S)
         return figures.errors
 
     return asyncio.run(go())

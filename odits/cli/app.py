@@ -18,7 +18,10 @@ from odits.core.files import app_folder
 from odits.core.serving import VARIABLE, ServeSettings, default_file, read_settings
 
 _SHORTEST_SECRET = 32
-_FIXED = ("server.enable", "server.cors", "server.allowed", "server.trusted", "secrets.", "client.showError", "global.")
+_FIXED = (
+    *("server.enable", "server.cors", "server.allowed", "server.trusted", "server.max", "server.cookie"),
+    *("secrets.", "client.", "global."),
+)
 
 
 def app(
@@ -74,7 +77,6 @@ def _served(file: Path, given: Sequence[str]) -> list[str]:
         os.environ["HF_HUB_OFFLINE"] = "1"
     return [
         "--server.headless=true",
-        *given,
         f"--server.maxUploadSize={settings.upload_megabytes}",
         "--server.enableXsrfProtection=true",
         "--server.enableCORS=true",
@@ -83,6 +85,7 @@ def _served(file: Path, given: Sequence[str]) -> list[str]:
         "--server.enableStaticServing=false",
         f"--secrets.files={secrets}",
         "--client.toolbarMode=viewer",
+        *given,
     ]
 
 

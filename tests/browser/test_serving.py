@@ -13,12 +13,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from benchmarks._reliability.kills import store_evaluation
+from benchmarks.report import home_at
+from odits.data.annotations import annotators, read_marks
 from tests.browser.conftest import REPOSITORY, WAIT, mistakes, settle, visit
 
 pytestmark = pytest.mark.skipif(
@@ -50,6 +53,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    with home_at(home):
+        store_evaluation()
     address = f"http://localhost:{port}"
     users = [User(sub=name, claims={"email": name}) for name in (*PEOPLE, "stranger@else.example")]
     users.append(User(sub="unproved", claims={"email": "eve@uni.example", "email_verified": False}))
@@ -133,6 +138,26 @@ def test_a_reviewer_sees_agreement_and_may_not_import(server: Server, tab: Brows
     assert page.locator('input[type="file"]').count() == 0
 
 
+def test_two_annotators_mark_under_their_own_names_and_a_reviewer_compares(server: Server, browser: Browser) -> None:
+    link = "/browse?images=demo&vocabulary=demo&model=embedded&view=image&opened=cafe.jpg&annotator=Mallory"
+    for who, verdict in (("ada@uni.example", "right"), ("bo@uni.example", "wrong")):
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        context.set_default_timeout(WAIT)
+        page = sign_in(context, server, who, link)
+        page.locator(f".st-key-{verdict}-0 button").click()
+        page.get_by_text("1 of 60 words marked").wait_for()
+        assert not mistakes(page)
+        context.close()
+    with home_at(server.home):
+        assert annotators() == ["ada@uni.example", "bo@uni.example"]
+        assert [mark.verdict for mark in read_marks("bo@uni.example").values()] == ["wrong"]
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(WAIT)
+    page = sign_in(context, server, "eve@uni.example", "/browse?part=agreement")
+    page.get_by_text("Words on which they differ").wait_for()
+    context.close()
+
+
 @pytest.mark.parametrize("who", ["stranger@else.example", "unproved"])
 def test_a_stranger_and_an_address_that_is_not_proved_have_no_part(
     server: Server, tab: BrowserContext, who: str
@@ -144,11 +169,12 @@ def test_a_stranger_and_an_address_that_is_not_proved_have_no_part(
 
 def test_a_foreign_origin_or_host_is_refused_at_the_websocket(server: Server) -> None:
     from websockets.exceptions import InvalidStatus
-    from websockets.sync.client import connect
+    from websockets.sync import client
 
+    connect: Any = client.connect
     stream = server.address.replace("http", "ws") + "/_stcore/stream"
     for allowed in ({"origin": server.address}, {}):
-        with connect(stream, subprotocols=["streamlit"], **allowed):  # type: ignore[list-item,arg-type]
+        with connect(stream, subprotocols=["streamlit"], **allowed):
             pass
     connections = (
         {"uri": stream, "origin": "https://evil.example"},
@@ -158,7 +184,7 @@ def test_a_foreign_origin_or_host_is_refused_at_the_websocket(server: Server) ->
         with (
             socket.create_connection(("localhost", urlsplit(stream).port), timeout=10) as sock,
             pytest.raises(InvalidStatus, match="403"),
-            connect(sock=sock, subprotocols=["streamlit"], **refused),  # type: ignore[list-item,arg-type]
+            connect(sock=sock, subprotocols=["streamlit"], **refused),
         ):
             pass
 
