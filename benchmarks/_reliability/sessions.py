@@ -99,18 +99,22 @@ class Session:
             patience: seconds after which the answer counts as missing.
         """
         from streamlit.proto.BackMsg_pb2 import BackMsg
+        from streamlit.proto.ClientState_pb2 import ClientState
+        from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
-        message = BackMsg()
-        run = message.rerun_script
-        run.query_string = urlencode(address)
-        run.page_name = page
-        run.page_script_hash = "" if page else self._page
-        run.cached_message_hashes.extend(self._cached)
-        if press:
-            id_, run.fragment_id, *_ = self.buttons[press]
-            state = run.widget_states.widgets.add()
-            state.id, state.trigger_value = id_, True
-        if not run.fragment_id:
+        button, fragment, *_ = self.buttons[press] if press else ("", "")
+        states = [WidgetState(id=button, trigger_value=True)] if press else []
+        message = BackMsg(
+            rerun_script=ClientState(
+                query_string=urlencode(address),
+                page_name=page,
+                page_script_hash="" if page else self._page,
+                fragment_id=fragment,
+                widget_states=WidgetStates(widgets=states),
+                cached_message_hashes=sorted(self._cached),
+            )
+        )
+        if not fragment:
             self.buttons.clear()
         began = time.perf_counter()
         await self._connection.send(message.SerializeToString())
