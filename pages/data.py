@@ -22,7 +22,16 @@ from pages._shared import jobs, state
 from pages._shared.datasets import GET_SVT, choose_dataset, demo_dataset
 from pages._shared.exports import export_menu
 from pages._shared.jobs import show_problems
-from pages._shared.layout import bullets, chart, chart_download, count_of, escape_markdown, page, table_download
+from pages._shared.layout import (
+    bullets,
+    chart,
+    chart_download,
+    count_of,
+    escape_markdown,
+    file_stem,
+    page,
+    table_download,
+)
 
 TABS = {"overview": "Overview", "words": "Words", "images": "Images"}
 
@@ -41,7 +50,7 @@ def main() -> None:
             st.caption("Until then, this page shows the demo images.")
         tab = state.choose_part("Part", TABS, "tab")
         state.publish("tab")
-        name = dataset.name.lower().replace(" ", "-")
+        name = file_stem(dataset.name.lower())
         key = (str(dataset.root), len(dataset.records))
         if tab == "words":
             words(dataset, key, name)

@@ -278,8 +278,13 @@ def collection_of_folder(folder: Path) -> Collection:
     paths = sorted(_image_files(root))
     if not paths:
         raise OditsError(f"There are no images in {folder} (looked for {', '.join(sorted(SUFFIXES))}).")
-    records = tuple(ImageRecord(path.relative_to(root).as_posix(), path) for path in paths)
+    records = tuple(ImageRecord(_text_of(path.relative_to(root)), path) for path in paths)
     return Collection(root.name or str(root), f"folder {root.resolve()}", records)
+
+
+def _text_of(path: Path) -> str:
+    """Return a path as text that can be written anywhere: bytes that are no UTF-8 are spelled out."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _image_files(root: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from odits.core.text import spell_out
 from odits.models.registry import EMBEDDED, ModelRef
 from pages._shared import state
 from pages._shared.evaluations import local_names
-from pages._shared.layout import code, escape_markdown, table_download
+from pages._shared.layout import code, escape_markdown, file_stem, table_download
 from pages._shared.word_models import word_models
 
 _HEAD = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -69,7 +69,7 @@ def show(ref: ModelRef, name: str) -> None:
             st.download_button(
                 "Weights",
                 ref.path.read_bytes,
-                file_name=ref.path.name,
+                file_name=f"{file_stem(ref.path.stem)}{ref.path.suffix}",
                 mime="application/octet-stream",
                 icon=":material/download:",
                 on_click="ignore",

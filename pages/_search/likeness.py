@@ -32,7 +32,7 @@ def _choose(collection: Collection) -> ImageRecord | None:
     by_name = {record.name: record for record in collection.records}
     left, right = st.columns(2)
     with left:
-        name = state.choose("One of these images", ["", *by_name], "like", lambda name: name or "none")
+        name = state.choose("One of these images", ["", *by_name], "like", lambda name: literal(name) or "none")
     with right:
         file = st.file_uploader("Or a picture of yours", FILE_TYPES, key="like-upload")
     return ImageRecord(file.name, file.getvalue()) if file is not None else by_name.get(name)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from odits.data.exports import ENDINGS, TITLES, Files
 from pages._shared import state
+from pages._shared.layout import file_stem
 
 HELP = {
     "label-studio": "Tasks with predictions, and the labelling configuration beside them (ZIP)",
@@ -33,6 +34,7 @@ def export_menu(
         what: is saved, such as "objects", for people.
         shapes: in which objects can be drawn; empty where there are none.
     """
+    stem = file_stem(stem)
     with st.popover("For other tools", icon=":material/ios_share:", key=f"{key}-tools"):
         st.caption(f"The {what} with the pictures by their names; the pictures themselves are not copied.")
         shape = ""

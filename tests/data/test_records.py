@@ -163,3 +163,14 @@ def test_a_folder_without_images_is_one_sentence(tmp_path: Path) -> None:
         collection_of_folder(tmp_path)
     with pytest.raises(OditsError, match="There is no folder"):
         collection_of_folder(tmp_path / "none")
+
+
+def test_a_name_that_is_no_utf8_is_spelled_out_and_its_file_is_found(tmp_path: Path) -> None:
+    save(tmp_path / "good.png")
+    try:
+        save(tmp_path / "odd.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("This file system only takes names in UTF-8.")
+    found = {record.name: record for record in collection_of_folder(tmp_path).records}
+    assert sorted(found) == [r"\xff.png", "good.png"]
+    assert found[r"\xff.png"].open().size == (8, 6)
