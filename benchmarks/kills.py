@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -32,9 +33,9 @@ RESULTS = {
     "evaluate": ("cache/evaluations/*/*/*/probabilities.npy",),
     "train": ("run/*.safetensors",),
     "finetune": ("run/*.safetensors",),
-    "search": ("cache/indexes/*/*/*",),
-    "objects": ("run/*",),
-    "render": ("run/**/*.*",),
+    "search": ("cache/indexes/*/*/*/*/*.npy",),
+    "objects": ("run/*.png",),
+    "render": ("run/*.xml", "run/img/*.jpg"),
 }
 """What the bytes of a command's result are, by patterns of paths."""
 ENTRIES = ("cache/*/v*/??/*.*",)
@@ -225,8 +226,9 @@ def kill_after(process: subprocess.Popen[str], seconds: float) -> bool:
 
 
 def results(home: Path, command: str) -> dict[str, bytes]:
-    """Return the bytes of a command's results, by their paths."""
-    return {str(path.relative_to(home)): path.read_bytes() for path in matching(home, RESULTS[command])}
+    """Return the bytes of a command's results, by their paths; the folder of an index has a random name."""
+    found = {str(path.relative_to(home)): path.read_bytes() for path in matching(home, RESULTS[command])}
+    return {re.sub("/[0-9a-f]{16}/", "/", path): data for path, data in found.items()}
 
 
 def stamps(home: Path) -> dict[str, int]:
