@@ -30,6 +30,7 @@ VIEWS = {
     "objects": "objects?images=demo&image=cafe.jpg&vocabulary=demo&object=7",
     "explain": "explain?images=demo&image=cafe.jpg&vocabulary={words}",
     "counts": "counts?images={numbers}",
+    "models": "models",
     "checkpoints": "checkpoints?tab=compare",
     "runs": "checkpoints?tab=runs",
     "data": "data?tab=overview",

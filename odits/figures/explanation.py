@@ -196,8 +196,9 @@ def contribution_bars(labels: Sequence[str], values: np.ndarray) -> go.Figure:
         showgrid=False,
         fixedrange=True,
     )
-    figure.update_xaxes(title="change of the word's logit", showgrid=True, zeroline=True, fixedrange=True)
-    return styled(figure, 90 + 28 * max(len(labels), 1), legend=False)
+    title = {"text": "change of the word's logit", "standoff": 12}
+    figure.update_xaxes(title=title, automargin=True, showgrid=True, zeroline=True, fixedrange=True)
+    return styled(figure, 110 + 28 * max(len(labels), 2), legend=False)
 
 
 def _short(text: str, longest: int = 16) -> str:

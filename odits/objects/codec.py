@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +66,33 @@ def stored_objects(source: Source, segmenter: Segmenter, advance: Progress | Non
         OditsError: the image can't be opened, or the segmenter's weights can't be had.
     """
     content = content_of(source)
-    document = OBJECTS.get_or_compute(
+    return stored_or_found(
         result_key(content, segmenter.key),
-        lambda: compute_document(content, name_of(source), segmenter, advance),
+        lambda: segmenter.segment(open_image(content, name_of(source)), advance),
         former_result(OBJECTS, content, segmenter.key),
+        segmenter=segmenter.name,
     )
-    return from_document(document)
+
+
+def stored_or_found(
+    key: str, find: Callable[[], sv.Detections], former: Path | None = None, **facts: str
+) -> sv.Detections:
+    """Return the objects that are stored under a key, or find and store them.
+
+    Args:
+        key: of the store.
+        find: called where nothing is stored.
+        former: where an older version stored the same.
+        facts: kept in the document beside the objects.
+    """
+    found: list[sv.Detections] = []
+
+    def compute() -> dict[str, Any]:
+        found.append(find())
+        return to_document(found[0]) | facts
+
+    document = OBJECTS.get_or_compute(key, compute, former)
+    return found[0] if found else from_document(document)  # masks are not decoded that are at hand
 
 
 def stored_count(source: Source, segmenter: str) -> int | None:

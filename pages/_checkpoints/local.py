@@ -26,12 +26,18 @@ def overview(found: list[ModelRef]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "name": [names[ref.reference] for ref in found],
-            "architecture": [ref.architecture or ("none" if ref.path is None else "not named") for ref in found],
+            "architecture": [_architecture(ref) for ref in found],
             "loss": [_number(ref.header.get("total_loss")) for ref in found],
             "size (MiB)": [_megabytes(ref) for ref in found],
             "digest (SHA-256)": [ref.digest for ref in found],
         }
     )
+
+
+def _architecture(ref: ModelRef) -> str:
+    if ref.kind == "odits":
+        return "ODITS"
+    return ref.architecture or ("none" if ref.path is None else "not named")
 
 
 def _megabytes(ref: ModelRef) -> float | None:

@@ -23,7 +23,7 @@ from odits.models.reading.places import Place, PlaceCalibration, find_candidates
 from odits.models.reading.reader import TextLine
 from odits.models.reading.spotter import WordSpotter
 from odits.models.segmentation.regions import RegionSegmenter
-from odits.objects.codec import OBJECTS, from_document, to_document
+from odits.objects.codec import stored_or_found
 from odits.objects.detections import areas_of, kinds_of, make_detections
 
 if TYPE_CHECKING:
@@ -95,13 +95,13 @@ class PlaceEncoder:
         """
         read = self.spotter.read(image) if lines is None else lines
 
-        def find() -> dict[str, object]:
+        def find() -> sv.Detections:
             if isinstance(self.segmenter, RegionSegmenter):
-                return to_document(self.segmenter.segment(image, lines=[(one.corners, one.confidence) for one in read]))
-            return to_document(self.segmenter.segment(image))
+                return self.segmenter.segment(image, lines=[(one.corners, one.confidence) for one in read])
+            return self.segmenter.segment(image)
 
         key = make_key(image=image_digest(image), segmenter=f"{self.segmenter.key} beside {self.spotter.reader.key}")
-        return from_document(OBJECTS.get_or_compute(key, find))
+        return stored_or_found(key, find)
 
     def _lexicon_of(self, vocabulary: Vocabulary) -> Lexicon:
         """Spell the vocabulary; its list stays, and only the words that were read in a picture are spelled anew."""

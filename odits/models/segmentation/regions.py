@@ -97,7 +97,7 @@ class RegionSegmenter:
         regions = [
             (mask, stability)
             for mask, stability in regions
-            if stability >= p.min_stability and (mask & written).sum() <= 0.5 * mask.sum()
+            if stability >= p.min_stability and np.count_nonzero(mask & written) <= 0.5 * np.count_nonzero(mask)
         ]
         covered = np.any([mask for mask, _ in regions], axis=0) if regions else written
         free = written | ~covered
@@ -131,7 +131,7 @@ def _fill_holes(mask: np.ndarray, free: np.ndarray) -> np.ndarray:
             continue
         rows = np.s_[y : y + h, x : x + w]
         hole = parts[rows] == part
-        if 2 * (hole & around[rows]).sum() >= area:
+        if 2 * np.count_nonzero(hole & around[rows]) >= area:
             inside[rows] |= hole
     filled = mask.copy()
     filled[box] = inside
@@ -185,7 +185,7 @@ class RegionTree:
                 chosen[current] = True
             else:
                 stack.extend(pair)
-        return chosen[self.labels]
+        return chosen.take(self.labels)
 
 
 def build_tree(bgr: np.ndarray, step: int) -> RegionTree:
