@@ -280,6 +280,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
             problems = warm(explorer, model)
             progress(1, 4)
             with server(script, cache_home()) as (trivial, _):
+                problems += warm(trivial, model)
                 first = asyncio.run(drive(trivial, sessions, seconds / 4, seed, trivial=True))
                 progress(2, 4)
                 found = asyncio.run(drive(explorer, sessions, seconds, seed, model))
