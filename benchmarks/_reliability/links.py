@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -35,19 +36,6 @@ _MARKUP = (
     *("**bold**", "<img src=x onerror=alert(1)>", "$x^2$", ":smile:", "[a](http://b)"),
     *("\u202eabc", "\x00", "\x1b[31m"),
 )
-
-
-class Recorder(BaseHTTPRequestHandler):
-    """A host on loopback that answers nobody, and is asked by nobody."""
-
-    def do_GET(self) -> None:
-        """Answer nothing."""
-        self.send_error(404)
-
-    do_POST = do_HEAD = do_GET  # noqa: N815  (the names that http.server calls)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Print nothing."""
 
 
 class Watch:
@@ -131,7 +119,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
             for _ in range(each):
                 address = {parameter: next(drawn)}
                 began = time.monotonic()
-                crashed += _fails(watch, address, lambda one=address: sort_address(one), notes)
+                crashed += _fails(watch, address, partial(sort_address, address), notes)
                 worst = max(worst, time.monotonic() - began)
                 tried += 1
             progress(tried, total)
@@ -139,7 +127,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         while time.monotonic() < until:
             page = PAGES[tried % len(PAGES)]
             address = {one: next(drawn) for one in draw.sample(sorted(PARAMETERS), k=draw.randrange(1, 6))}
-            crashed += _fails(watch, {"page": page, **address}, lambda p=page, a=address: _run_page(p, a), notes)
+            crashed += _fails(watch, {"page": page, **address}, partial(_run_page, page, address), notes)
             tried += 1
         let_in = len(watch.contacts) + len(watch.opened) + (_listed(folder) != before)
         notes += [f"contacted: {one}" for one in watch.contacts[:5]] + [f"opened: {one}" for one in watch.opened[:5]]
@@ -171,7 +159,7 @@ def _listed(folder: Path) -> list[tuple[str, bytes]]:
 
 @contextmanager
 def _recorder() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -23,6 +23,7 @@ from odits.data.predictions import View
 from odits.evaluation.results import StoredEvaluation, evaluate_and_store
 from odits.models.reference import EMBEDDED_WEIGHTS
 from odits.models.registry import parse
+from odits.tracking.mlflow_client import open_mlflow
 from pages._shared.layout import escape_html, escape_markdown
 from tests.pages.running import REPOSITORY, open_page
 
@@ -221,3 +222,29 @@ def test_checkpoints(stored: StoredEvaluation, checkpoint: str) -> None:
     check(open_page("checkpoints", tab="here", shown=checkpoint), MODEL)
     check(open_page("checkpoints", tab="compare"), f"{MODEL} 2")
     check(open_page("checkpoints", tab="images"))
+
+
+def test_runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    client = open_mlflow().client
+    experiment = client.create_experiment("signs", artifact_location=(tmp_path / "files").as_uri())
+    runs = []
+    for name in (MODEL, ANNOTATORS[1]):
+        run = client.create_run(experiment, run_name=name).info.run_id
+        for step in range(3):
+            client.log_metric(run, "loss/total", 1.0 / (step + 1), step=step)
+        client.log_artifact(run, str(EMBEDDED_WEIGHTS))
+        runs.append(run)
+    page = open_page("checkpoints", tab="runs", source="mlflow", runs="|".join(runs))
+    check(page)
+    table = next(frame.value for frame in page.dataframe if "Started" in frame.value)
+    assert set(table["Run"]) == {MODEL, ANNOTATORS[1]}
+    assert any(proto.DESCRIPTOR.name == "PlotlyChart" for proto in map(inner, protos(page)))
+
+
+def inner(proto: Message) -> Message:
+    """Return the element within what holds it."""
+    for _, value in proto.ListFields():
+        if isinstance(value, Message) and value.DESCRIPTOR.name == "PlotlyChart":
+            return value
+    return proto
