@@ -10,6 +10,7 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.core.files import asset, expand_home
 from odits.core.serving import require_confined, served
+from odits.core.text import literal
 from odits.data import Dataset, ImageRecord, find_data_folder, read_dataset
 from odits.data.images import image_facts
 from odits.data.records import SUFFIXES
@@ -71,7 +72,7 @@ def _ask_for_folder(dataset: Dataset | None) -> None:
         st.selectbox(
             "Data set",
             offered,
-            format_func=lambda folder: escape_markdown(Path(folder).name),
+            format_func=lambda folder: literal(Path(folder).name),
             key="widget-data-folder",
             on_change=_name_folder,
         )

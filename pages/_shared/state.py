@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from odits.core.text import literal
 from pages._shared.parameters import LONGEST, sort_address
 
 PREFIX = "odits."
@@ -150,7 +151,11 @@ def choose(
         else:
             _refuse(name, chosen)
             chosen = default if default in options else options[0]
-    return st.selectbox(label, options, format_func=title, **bind(name, chosen), **settings) or options[0]
+    shown = bind(name, chosen)
+    return (
+        st.selectbox(label, options, format_func=lambda option: literal(title(option)), **shown, **settings)
+        or options[0]
+    )
 
 
 def choose_several(
@@ -184,7 +189,9 @@ def choose_several(
     def keep() -> None:
         act(name, SEPARATOR.join(st.session_state[key]))
 
-    found = st.multiselect(label, options, format_func=title, key=key, on_change=keep, **settings)
+    found = st.multiselect(
+        label, options, format_func=lambda option: literal(title(option)), key=key, on_change=keep, **settings
+    )
     return [option for option in options if option in found]
 
 
