@@ -131,7 +131,7 @@ PARAMETERS = {
     **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
     # checkpoints
     **dict.fromkeys(("tab", "question", "family", "shown"), LINE),
-    **dict.fromkeys(("compared", "side", "runs"), TEXT),
+    **dict.fromkeys(("evaluate", "compared", "side", "runs"), TEXT),
     **dict.fromkeys(("published", "published-anyway"), SWITCH),
     "source": LINE,
     "place-mlflow-at": Parameter(_is_line, _server),

@@ -142,6 +142,6 @@ def press(page: Page, key: str, shown: str) -> None:
 
 
 def mistakes(page: Page) -> list[str]:
-    """The texts of all error boxes on the page."""
+    """The texts of all error boxes on the page, without what keeps Streamlit from making links of them."""
     found = page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]')
-    return found.all_inner_texts()
+    return [text.replace("\u2060", "") for text in found.all_inner_texts()]

@@ -73,7 +73,7 @@ class Storing(RuleBasedStateMachine):
         path = self.store.path(make_key(number=number))
         if path.exists():
             path.write_bytes(b"\xff" + data)  # no text in UTF-8
-            del self.model[number]
+            self.model.pop(number, None)
 
     @rule()
     def start_another_process(self) -> None:

@@ -19,7 +19,7 @@ from odits.models.segmentation.batch import ObjectsRequest, precompute
 from odits.models.segmentation.parameters import SamParameters
 from pages._counts.tuning import SLIDERS
 from tests.models.segmentation.small_sam import write_small_sam
-from tests.pages.running import REPOSITORY, open_page, run
+from tests.pages.running import REPOSITORY, open_page, opened_by_hand, run
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def _fresh() -> Iterator[None]:
 
 
 def counts(**address: str) -> AppTest:
-    return open_page("counts", **{"images": "demo", **address})
+    return opened_by_hand(open_page("counts", **{"images": "demo", **address}))
 
 
 def metric(app: AppTest, label: str) -> float:
