@@ -18,11 +18,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._reliability.part import Part, PartProgress
+from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks._reliability.runner import Ended, Runner, runner
 from benchmarks.kills import make_data
 from benchmarks.report import home_at
@@ -161,17 +161,6 @@ WRITINGS = (
 )
 
 
-@dataclass
-class Tally:
-    """What came of the tries so far."""
-
-    tried: int = 0
-    lost: int = 0
-    crashed: int = 0
-    worst_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-
 def run(quick: bool, seed: int, progress: PartProgress) -> Part:
     """Let every writing path fail, at calls drawn by the seed."""
     compiler = shutil.which("cc") or shutil.which("gcc")
@@ -197,8 +186,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
                     kind = list(ERRORS)[number % len(ERRORS)]
                     tester.one_fault(kind, random.Random(f"{seed}-{writing.name}-{number}"))
                     progress(tally.tried, total)
-    notes = (f"{len(writings)} writing paths: {', '.join(writing.name for writing in writings)}", *tally.notes)
-    return Part("faults", tally.tried, tally.lost, 0, tally.crashed, tally.worst_s, 0, notes)
+    return tally.to_part("faults", f"{len(writings)} writing paths: {', '.join(writing.name for writing in writings)}")
 
 
 def marks() -> Mapping[ImageWord, Mark]:

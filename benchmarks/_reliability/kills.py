@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count as count_from
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, cast
 
 from benchmarks import kills as commands
 from benchmarks._reliability.children import Acknowledge, Child, fork
-from benchmarks._reliability.part import Part, PartProgress
+from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks.report import own_home
 from odits.core.errors import OditsError
 from odits.core.files import leftovers
@@ -40,24 +40,6 @@ QUICK_COMMANDS = ("render",)
 LONGEST_S = 0.2
 """The latest moment at which a writer of marks or results is killed."""
 Marks = dict[ImageWord, tuple[str, str]]
-
-
-@dataclass
-class Tally:
-    """What came of the kills so far."""
-
-    tried: int = 0
-    lost: int = 0
-    crashed: int = 0
-    worst_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-    def count(self, what: str, problems: Sequence[str], seconds: float) -> None:
-        """Count a kill, what was lost by it, and how long the next start took."""
-        self.tried += 1
-        self.worst_s = max(self.worst_s, seconds)
-        self.lost += bool(problems)
-        self.notes += [f"{what}: {problem}" for problem in problems]
 
 
 def run(quick: bool, seed: int, progress: PartProgress) -> Part:
@@ -85,8 +67,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
             tally.notes.append(f"{name}: {one.wrong} wrong, killed at {one.moments} s; {again}")
     progress(total, total)
     counts = ", ".join(f"{count} {name}" for name, count in rounds.items())
-    notes = (f"kills while writing: {counts}", *tally.notes)
-    return Part("kills", tally.tried, tally.lost, 0, tally.crashed, tally.worst_s, 0, notes)
+    return tally.to_part("kills", f"kills while writing: {counts}")
 
 
 # Marks.

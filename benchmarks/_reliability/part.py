@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -42,6 +42,28 @@ PartProgress = Callable[[int, int], None]
 """Called with (faults tried, faults to try)."""
 RunPart = Callable[[bool, int, PartProgress], Part]
 """A part's function `run`: takes whether few faults are enough, the seed that draws them, and the progress."""
+
+
+@dataclass
+class Tally:
+    """What came of the tries of a part so far; the fields are those of a `Part`."""
+
+    tried: int = 0
+    lost: int = 0
+    crashed: int = 0
+    worst_s: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, what: str, problems: Sequence[str], seconds: float) -> None:
+        """Count a try, what was lost by it, and what it took."""
+        self.tried += 1
+        self.worst_s = max(self.worst_s, seconds)
+        self.lost += bool(problems)
+        self.notes += [f"{what}: {problem}" for problem in problems]
+
+    def to_part(self, name: str, about: str) -> Part:
+        """Return the part, with a note on what was tried."""
+        return Part(name, self.tried, self.lost, 0, self.crashed, self.worst_s, 0, (about, *self.notes))
 
 
 def document(parts: Sequence[Part], quick: bool, seed: int, seconds: dict[str, float]) -> dict[str, Any]:

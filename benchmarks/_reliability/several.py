@@ -11,14 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from benchmarks._reliability.children import Acknowledge, fork
 from benchmarks._reliability.kills import Marks, changes, marks_of
-from benchmarks._reliability.part import Part, PartProgress
+from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks.kills import copy_fonts, make_data
 from benchmarks.report import own_home
 from odits.core.files import write_atomically
@@ -32,17 +31,6 @@ INDEX_EVERY = {True: 40, False: 20}
 DATA_EVERY = 10
 CHANGES = 12
 """What each process does in a round."""
-
-
-@dataclass
-class Tally:
-    """What came of the rounds so far."""
-
-    tried: int = 0
-    lost: int = 0
-    crashed: int = 0
-    worst_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
 
 
 def run(quick: bool, seed: int, progress: PartProgress) -> Part:
@@ -61,13 +49,9 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
                 what = (write_marks, write_same_marks, compute_results, replace_file)[number % 4]
             count, began = rng.randint(2, 8), time.monotonic()
             problems = what(count, rng)
-            tally.tried += 1
-            tally.worst_s = max(tally.worst_s, time.monotonic() - began)
-            tally.lost += bool(problems)
-            tally.notes += [f"round {number}, {count} processes, seed {seed}: {problem}" for problem in problems]
+            tally.count(f"round {number}, {count} processes, seed {seed}", problems, time.monotonic() - began)
             progress(number + 1, rounds)
-    notes = ("marks, results, one file, a drawn data set and an index of pictures", *tally.notes)
-    return Part("several", tally.tried, tally.lost, 0, tally.crashed, tally.worst_s, 0, notes)
+    return tally.to_part("several", "marks, results, one file, a drawn data set and an index of pictures")
 
 
 def together(count: int, work: Callable[[int], None]) -> list[str]:

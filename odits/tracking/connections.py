@@ -74,6 +74,12 @@ def _login_origins() -> set[tuple[str, str, int | None]]:
     return {origin for origin in map(_origin, named) if origin is not None}
 
 
+def host_of(address: str) -> str | None:
+    """Return the host of an http or https address; None of any other text."""
+    origin = _origin(address)
+    return None if origin is None else origin[1]
+
+
 def _origin(address: str) -> tuple[str, str, int | None] | None:
     """Return scheme, host and port of an http or https address; None of any other text."""
     try:

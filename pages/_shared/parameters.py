@@ -10,10 +10,9 @@ import math
 import re
 from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from odits.models.registry import DEFAULT_MODEL, EMBEDDED, SPOTTING, available
-from odits.tracking.connections import has_login_for, redact
+from odits.tracking.connections import has_login_for, host_of, redact
 
 BY_NAME = ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-16/openai", "ViT-L-14/openai")
 """open_clip's weights that are offered by name; any other can be typed."""
@@ -82,7 +81,7 @@ def _detector(text: str) -> str:
 def _server(text: str) -> str:
     """Say which store is asked, and whether a login goes with it."""
     shown = redact(text)
-    host = urlsplit(text).hostname
+    host = host_of(text)
     if host is None:
         return f"open the MLflow store {shown}"
     login = "this server's MLflow login is sent along" if has_login_for(text) else "no login is sent to it"

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from odits.core.text import literal
-from pages._shared.parameters import LONGEST, sort_address
+from pages._shared.parameters import LONGEST, find, sort_address
 
 PREFIX = "odits."
 _PUBLISHED = "odits-url"
@@ -36,12 +36,14 @@ def put(name: str, value: Any) -> None:
 def act(name: str, value: Any) -> None:
     """Keep a value that the user just chose: it goes before what the URL says, and may reach outside from now on."""
     st.session_state[_ACTED] = True
-    _by_hand().add((name, str(value)))
+    parameter = find(name)
+    if parameter is not None and parameter.reach is not None:
+        _by_hand().add((name, str(value)))
     put(name, value)
 
 
 def _by_hand() -> set[tuple[str, str]]:
-    """Hold what this person chose or opened in this session, by name and value: a link to it only shows it."""
+    """Hold what this person chose or opened in this session that reaches outside, by name and value."""
     chosen: set[tuple[str, str]] = st.session_state.setdefault(_BY_HAND, set())
     return chosen
 
