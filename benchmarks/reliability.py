@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks._reliability.part import Part, RunPart, document, table
 from benchmarks.report import parser, report
 
-PARTS = ("pictures", "parsers", "hostile", "kills", "faults", "several", "links", "sessions", "training")
+PARTS = ("pictures", "parsers", "hostile", "kills", "faults", "several", "links", "sessions", "memory", "training")
 """The modules of `benchmarks/_reliability/`, in the order in which they run."""
 
 

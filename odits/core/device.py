@@ -61,6 +61,19 @@ def cores() -> int:
     return max(1, allowed if quota is None else min(allowed, ceil(quota)))
 
 
+def memory_bytes() -> int:
+    """Return how many bytes of memory this process may use: the machine's, cut by the limit of its control group."""
+    import psutil  # deferred: commands that ask for help do without
+
+    most = int(psutil.virtual_memory().total)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # version 2 and 1
+        try:
+            return min(most, int((_CGROUP / name).read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return most
+
+
 def _cgroup_quota(root: Path) -> float | None:
     """Cores that a container may use by version 2 or 1 of control groups; None where nothing limits it."""
     try:

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 
 def _unpack(data: bytes) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(data)
-    if not isinstance(document["objects"], list):
-        raise ValueError("no list of objects")
+    size = [int(side) for side in document["size"]]
+    if not isinstance(document["objects"], list) or len(size) != 2:
+        raise ValueError("no list of objects, or no size")
+    for entry in document["objects"]:
+        box, mask = entry["bbox"], entry["segmentation"]
+        numbers = all(isinstance(one, int | float) for one in (*box, entry["score"], entry["area"]))
+        if not numbers or len(box) != 4 or list(mask["size"]) != size or not isinstance(entry["kind"], str):
+            raise ValueError("an object whose fields do not fit")
+        if not isinstance(mask["counts"], str) or not mask["counts"].isascii():
+            raise ValueError("a mask that is none")
     return document
 
 

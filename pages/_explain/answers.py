@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction
+from pages._shared.answers import Kind, answer
 from pages._shared.carriers import Carriers, carriers_of
 from pages._shared.pictures import Opened
 
 if TYPE_CHECKING:
     from odits.models.fusion.model import ObjectPrediction, OditsModel
+
+_OTHERS = Kind("others", 8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,29 +45,23 @@ def answer_for(model: OditsModel, picture: ImageRecord, opened: Opened, vocabula
     """Predict the picture's words with ODITS and with what it is compared with. Raises OditsError."""
     found = carriers_of(model, picture, opened, vocabulary)
     image = found.prediction.objects.image
-    other, name = _other(opened.digest, model.checkpoint, vocabulary.digest, model, opened, image, vocabulary)
+    key = opened.digest, model.checkpoint, vocabulary.digest
+    other, name = answer(_OTHERS, key, lambda: _predict_other(model, opened, image, vocabulary))
     return Answer(other, name, found)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _other(
-    digest: str,
-    checkpoint: str,
-    words: str,
-    _model: OditsModel,
-    _opened: Opened,
-    _image: np.ndarray,
-    _vocabulary: Vocabulary,
+def _predict_other(
+    model: OditsModel, opened: Opened, embedding: np.ndarray, vocabulary: Vocabulary
 ) -> tuple[WordPrediction, str]:
-    clip, spotter = _model.clip, _model.input_encoder.spotter
+    clip, spotter = model.clip, model.input_encoder.spotter
     if clip is None and spotter is not None:
-        return spotter.predict(_opened.image, _vocabulary), "word spotting"
+        return spotter.predict(opened.image, vocabulary), "word spotting"
     assert clip is not None
-    text = clip.encode_vocabulary(_vocabulary).numpy()
-    logits = float(_model.network.clip_scale) * _image @ text.T
+    text = clip.encode_vocabulary(vocabulary).numpy()
+    logits = float(model.network.clip_scale) * embedding @ text.T
     shares = np.exp(logits - logits.max())
     probabilities = (shares / shares.sum()).astype(np.float32)
-    return WordPrediction(_vocabulary, probabilities, clip.name, clip.checkpoint), "CLIP"
+    return WordPrediction(vocabulary, probabilities, clip.name, clip.checkpoint), "CLIP"
 
 
 def changes(answer: Answer, contributed: np.ndarray) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from odits.models.reference import STREET
 from odits.models.registry import EMBEDDED, ModelRef, available
 from pages._shared import jobs, state
 from pages._shared.layout import count_of, escape_markdown
+from pages._shared.loaded import loaded
 from pages._shared.segmenters import load as load_segmenter
 from pages._shared.word_models import load as load_clip
 
@@ -49,13 +50,8 @@ def load(reference: str) -> OditsModel:
     """
     if reference == UNTRAINED:
         return _untrained()
-    ref = registry.parse(reference, "odits")
-    return _load(ref.reference, ref.digest)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _load(reference: str, digest: str) -> OditsModel:
-    return registry.load(reference, kind="odits")
+    model: OditsModel = loaded(registry.parse(reference, "odits"))
+    return model
 
 
 @st.cache_resource(show_spinner=False)

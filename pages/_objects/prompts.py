@@ -14,6 +14,7 @@ from odits.data import ImageRecord
 from odits.data.predictions import Segmenter
 from odits.figures.theme import data_uri
 from odits.models.segmentation.segmenters import takes_prompts
+from pages._shared.answers import Kind, answer
 from pages._shared.layout import escape_markdown, file_stem
 from pages._shared.pictures import Opened, preview
 from pages._shared.segmenters import find_objects
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     import supervision as sv
 
     from odits.models.segmentation.sam import PromptMasks
-    from odits.models.segmentation.segmenters import AnyPromptedImage
 
 
+_ENCODED = Kind("encoded", 2, holds_model=True)
 _HTML = '<div class="stage"><img draggable="false"><div class="box"></div></div>'
 _CSS = """
 .stage {position: relative; display: inline-block; line-height: 0; touch-action: none; cursor: crosshair;
@@ -147,7 +148,9 @@ def ask_for_mask(picture: ImageRecord, opened: Opened, segmenter: Segmenter) -> 
     key = f"prompt-{opened.digest[:12]}"
     prompt = Prompt.read(st.session_state.get(key), opened.image.size)
     if by_sam:
-        encoded = _encoded(opened.digest, segmenter.key.split("-")[1], segmenter, opened)
+        weights = segmenter.key.split("-")[1]
+        with st.spinner("SAM encodes the picture, once …", show_time=True):
+            encoded = answer(_ENCODED, (opened.digest, weights), lambda: segmenter.encode(opened.image))
         candidates = None if prompt is None else encoded.predict(prompt.points, box=prompt.box)
     else:
         candidates = None if prompt is None else _found(prompt, picture, opened, segmenter)
@@ -161,11 +164,6 @@ def ask_for_mask(picture: ImageRecord, opened: Opened, segmenter: Segmenter) -> 
         return None
     _download(mask, picture)
     return candidates.detection(index)
-
-
-@st.cache_resource(max_entries=2, show_spinner="SAM encodes the picture, once …", show_time=True)
-def _encoded(digest: str, weights: str, _segmenter: Any, _opened: Opened) -> AnyPromptedImage:
-    return _segmenter.encode(_opened.image)
 
 
 def _found(prompt: Prompt, picture: ImageRecord, opened: Opened, segmenter: Segmenter) -> PromptMasks | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
 
 from odits.data import ImageRecord, Vocabulary
+from pages._shared.answers import Kind, answer
 from pages._shared.pictures import Opened
 from pages._shared.segmenters import find_objects
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Outline = tuple[list[float | None], list[float | None]]
 KINDS = {"text": "text", "line": "text read", "region": "region", "mask": "mask", "word": "text"}
+_CARRIERS, _CONTRIBUTIONS = Kind("carriers", 8, holds_model=True), Kind("contributions", 256)
 _CLEAR = 0.2  # of an object's probability on its best word
 
 
@@ -42,43 +43,29 @@ class Carriers:
 
 def carriers_of(model: OditsModel, picture: ImageRecord, opened: Opened, vocabulary: Vocabulary) -> Carriers:
     """Find the objects of a picture, and predict its words from them; computed once. Raises OditsError."""
-    return _carriers(opened.digest, model.checkpoint, vocabulary.digest, model, picture, opened, vocabulary)
+    key = opened.digest, model.checkpoint, vocabulary.digest
+    return answer(_CARRIERS, key, lambda: _find_carriers(model, picture, opened, vocabulary))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _carriers(
-    digest: str,
-    checkpoint: str,
-    words: str,
-    _model: OditsModel,
-    _picture: ImageRecord,
-    _opened: Opened,
-    _vocabulary: Vocabulary,
-) -> Carriers:
+def _find_carriers(model: OditsModel, picture: ImageRecord, opened: Opened, vocabulary: Vocabulary) -> Carriers:
     from odits.models.fusion.explanation import Explainer
 
-    inputs = _model.input_encoder.encode(_opened.image, _vocabulary)
-    prediction = _model.predict_input(inputs, _vocabulary)
-    explainer = Explainer(_model, inputs, _vocabulary)
+    inputs = model.input_encoder.encode(opened.image, vocabulary)
+    prediction = model.predict_input(inputs, vocabulary)
+    explainer = Explainer(model, inputs, vocabulary)
     matrix = np.array([prediction.similarity[group.members].max(0) for group in explainer.groups])
-    matrix = matrix.reshape(len(explainer.groups), len(_vocabulary))
+    matrix = matrix.reshape(len(explainer.groups), len(vocabulary))
     labels = [
-        _label(number, group.kind, row, _vocabulary)
+        _label(number, group.kind, row, vocabulary)
         for number, (group, row) in enumerate(zip(explainer.groups, matrix, strict=True), 1)
     ]
-    return Carriers(prediction, explainer, labels, matrix, _outlines(_model, explainer.groups, _picture, _opened))
+    return Carriers(prediction, explainer, labels, matrix, _outlines(model, explainer.groups, picture, opened))
 
 
 def contributions(opened: Opened, model: OditsModel, words: tuple[int, ...], found: Carriers) -> np.ndarray:
     """Return float32 (P, q): what each word's logit loses without each group of objects; computed once."""
-    return _contributions(opened.digest, model.checkpoint, words, found.prediction.vocabulary.digest, found)
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def _contributions(
-    digest: str, checkpoint: str, words: tuple[int, ...], vocabulary: str, _found: Carriers
-) -> np.ndarray:
-    return _found.explainer.contributions(words)
+    key = opened.digest, model.checkpoint, found.prediction.vocabulary.digest, words
+    return answer(_CONTRIBUTIONS, key, lambda: found.explainer.contributions(words))
 
 
 def _label(number: int, kind: str, row: np.ndarray, vocabulary: Vocabulary) -> str:

@@ -9,11 +9,12 @@ import streamlit as st
 
 from odits.data import ImageRecord
 from odits.data.predictions import Segmenter
-from odits.models import registry
 from odits.models.registry import EMBEDDED, available, fetch, parse
 from odits.models.segmentation.segmenters import SegmenterIdentity, identify_segmenter
 from pages._shared import jobs, serving, state
+from pages._shared.answers import Kind, answer
 from pages._shared.layout import NeededError, escape_markdown
+from pages._shared.loaded import loaded
 from pages._shared.pictures import Opened
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from odits.models.segmentation.parameters import SamParameters
 
+_OBJECTS = Kind("objects", 12)
 OWN_FILES = {
     "sam:file": "SAM, my own weights",
     "sam2:folder": "SAM 2, my own folder",
@@ -134,9 +136,11 @@ def load(reference: str, parameters: SamParameters | None) -> Segmenter:
     """
     _need_weights(reference)
     if reference == EMBEDDED:
-        return _load(reference)
-    loaded: Any = _load(reference)
-    return loaded.with_parameters(parameters)
+        found: Segmenter = loaded(parse(reference, "segmenter"))
+        return found
+    sam: Any = loaded(parse(reference, "segmenter"))
+    configured: Segmenter = sam.with_parameters(parameters)
+    return configured
 
 
 def identity_of(reference: str, parameters: SamParameters | None) -> SegmenterIdentity:
@@ -170,21 +174,11 @@ def _need_weights(reference: str) -> None:
     raise NeededError(f"The weights of {ref.name} are not on this machine yet.")
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _load(reference: str) -> Segmenter:
-    return registry.load(reference, kind="segmenter")
-
-
 def find_objects(segmenter: Segmenter, picture: ImageRecord, opened: Opened) -> sv.Detections:
     """Find the objects of a picture, or take them from memory or disk."""
-    return _objects(opened.digest, segmenter.key, segmenter, picture)
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _objects(digest: str, key: str, _segmenter: Segmenter, _picture: ImageRecord) -> sv.Detections:
     from odits.objects.codec import stored_objects
 
-    return stored_objects(_picture.source, _segmenter)
+    return answer(_OBJECTS, (opened.digest, segmenter.key), lambda: stored_objects(picture.source, segmenter))
 
 
 def offer_objects(segmenter: Segmenter, picture: ImageRecord, opened: Opened) -> sv.Detections | None:

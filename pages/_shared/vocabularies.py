@@ -9,14 +9,18 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.data.general_words import general_vocabulary
+from odits.data.predictions import WordModel
+from odits.models.registry import SPOTTING
 from pages._shared import state
+from pages._shared.answers import Kind, answer
 from pages._shared.datasets import demo_dataset
 from pages._shared.layout import complain, count_of
 from pages._shared.pictures import Opened, open_picture
-from pages._shared.word_models import load, reads
+from pages._shared.word_models import load, load_quietly, reads
 
 TYPED_AT_FIRST = "HOTEL, CAFE, BAR, RESTAURANT, BANK, PHARMACY, BAKERY, BOOKS, PIZZA, SALON, OPEN, PARKING"
 _FILE = "odits-vocabulary-file"
+_READ = Kind("vocabularies", 64)
 
 
 PICTURE = "picture"
@@ -84,7 +88,7 @@ def vocabulary_of(
         spotting = reference if reference is not None and reads(reference) else None
         with st.spinner("Reading the picture …", show_time=True):
             opened = open_picture(picture)
-            return _of_picture(opened.digest, load(spotting).checkpoint if spotting else "", spotting, opened)
+            return _of_picture(opened, load(spotting) if spotting else None)
     if kind in (PICTURE, "general"):
         return general_vocabulary()
     if kind in ("svt", "eval") and dataset is not None:
@@ -103,11 +107,11 @@ def vocabulary_of(
     return Vocabulary.from_text(str(state.get("words") or ""), "typed words")
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _of_picture(digest: str, checkpoint: str, _spotting: str | None, _opened: Opened) -> Vocabulary:
+def _of_picture(opened: Opened, spotting: WordModel | None) -> Vocabulary:
     from odits.models.reading.read_words import PictureVocabularies
 
-    return PictureVocabularies(load(_spotting) if _spotting else None).of(_opened.image)
+    key = opened.digest, spotting.checkpoint if spotting else ""
+    return answer(_READ, key, lambda: PictureVocabularies(spotting or load_quietly(SPOTTING)).of(opened.image))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

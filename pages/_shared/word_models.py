@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -28,13 +27,18 @@ from odits.models.registry import (
     available,
     parse,
 )
-from pages._shared import jobs, memory, serving, state
+from pages._shared import jobs, serving, state
+from pages._shared.answers import Kind as AnswerKind
+from pages._shared.answers import answer
 from pages._shared.layout import NeededError, count_of, escape_markdown
+from pages._shared.loaded import loaded
 from pages._shared.parameters import BY_NAME, OLDER_MODELS
 
 if TYPE_CHECKING:
     from odits.data.predictions import View, WordModel
     from odits.models.reading.spotter import WordSpotter
+
+_PREDICTIONS, _PROBABILITIES = AnswerKind("predictions", 32), AnswerKind("probabilities", 512)
 
 
 def word_models(*kinds: Kind) -> list[ModelRef]:
@@ -129,14 +133,7 @@ def load(reference: str, *kinds: Kind) -> WordModel:
 
 def load_quietly(reference: str) -> WordModel:
     """Load the word model of a reference, once, without drawing anything: for jobs."""
-    ref = parse(reference, *WORD_MODELS)
-    return _load(ref.reference, ref.digest)
-
-
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _load(reference: str, digest: str) -> WordModel:
-    model = registry.load(reference)
-    memory.settle(now=True)
+    model: WordModel = loaded(parse(reference, *WORD_MODELS))
     return model
 
 
@@ -181,38 +178,23 @@ def predict(
 ) -> WordPrediction:
     """Predict the words of an image, or of the crop of one object; the same is computed once."""
     model = load(reference)
+    key = digest, model.checkpoint, vocabulary.digest
     if hasattr(model, "input_encoder"):  # its prediction says more than probabilities
-        return _prediction(digest, model.checkpoint, vocabulary.digest, model, image, vocabulary)
+        return answer(_PREDICTIONS, key, lambda: _predict(model, image, vocabulary))
     view: View = "crop" if crop else "scene"
-    found = _probabilities(digest, model.checkpoint, vocabulary.digest, view, model, image, vocabulary)
+    found = answer(_PROBABILITIES, (*key, view), lambda: model.probabilities([image], vocabulary, view)[0])
     return WordPrediction(vocabulary, found, model.name, model.checkpoint)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _prediction(
-    digest: str, checkpoint: str, words: str, _model: WordModel, _image: Image.Image, _vocabulary: Vocabulary
-) -> WordPrediction:
+def _predict(model: WordModel, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
     from odits.models.fusion.model import OditsModel
     from odits.models.fusion.places import PlaceEncoder
 
-    if isinstance(_model, OditsModel) and isinstance(_model.input_encoder, PlaceEncoder):
+    if isinstance(model, OditsModel) and isinstance(model.input_encoder, PlaceEncoder):
         # the same words as with the segmenter's objects, which say nothing about words, and sooner
-        inputs = _model.input_encoder.encode(_image, _vocabulary, segmented=False)
-        return _model.predict_input(inputs, _vocabulary)
-    return _model.predict(_image, _vocabulary)
-
-
-@st.cache_data(max_entries=512, show_spinner=False)
-def _probabilities(
-    digest: str,
-    checkpoint: str,
-    vocabulary_digest: str,
-    view: View,
-    _model: WordModel,
-    _image: Image.Image,
-    _vocabulary: Vocabulary,
-) -> np.ndarray:
-    return _model.probabilities([_image], _vocabulary, view)[0]
+        inputs = model.input_encoder.encode(image, vocabulary, segmented=False)
+        return model.predict_input(inputs, vocabulary)
+    return model.predict(image, vocabulary)
 
 
 def show_caption(prediction: WordPrediction) -> None:

@@ -15,6 +15,7 @@ from odits.data import ImageRecord, Vocabulary
 from odits.models.reading.ctc import Lexicon
 from odits.models.registry import parse
 from pages._shared import serving, state
+from pages._shared.answers import Kind, answer
 from pages._shared.layout import (
     chart,
     chart_download,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from odits.models.reading.spotter import FoundWord, WordSpotter
 
 
+_LINES, _FOUND = Kind("lines", 32), Kind("found", 32)
 CHOICES = {"own": "The words of its lexicon", "all": "All words of the vocabulary"}
 
 
@@ -97,13 +99,13 @@ def show_reading(reference: str, opened: Opened, picture: ImageRecord, vocabular
         )
     words = lexicon_words(picture) if which == "own" else list(vocabulary.words)
     with st.spinner("Reading the picture …", show_time=True):
-        readers = [Reader(spotter.name, spotter.checkpoint, _lines(opened.digest, spotter.checkpoint, spotter, opened))]
+        readers = [Reader(spotter.name, spotter.checkpoint, _lines_of(spotter, opened))]
     results = choose_results()
     if results is not None:
         readers.append(Reader(results.name, results.digest, results.of(picture.name)))
     with panes("reading") as row:
         for place, reader in enumerate(readers):
-            found = _found(opened.digest, reader.key, tuple(words), threshold, spotter, reader.lines)
+            found = _words_of(spotter, reader, opened, tuple(words), threshold)
             with row.container(key=f"pane-reading-{place}"), guarded():
                 if len(readers) > 1:
                     st.markdown(f"**{escape_markdown(reader.name)}**")
@@ -148,19 +150,20 @@ def _show_found(
             st.caption("A line is listed once for each size of the picture at which it was found.")
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _lines(digest: str, settings: str, _spotter: WordSpotter, _opened: Opened) -> list[TextLine]:
-    return _spotter.read(_opened.image)
+def _lines_of(spotter: WordSpotter, opened: Opened) -> list[TextLine]:
+    return answer(_LINES, (opened.digest, spotter.checkpoint), lambda: spotter.read(opened.image))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _found(
-    digest: str, settings: str, words: tuple[str, ...], threshold: float, _spotter: WordSpotter, _lines: list[TextLine]
+def _words_of(
+    spotter: WordSpotter, reader: Reader, opened: Opened, words: tuple[str, ...], threshold: float
 ) -> list[FoundWord]:
     from odits.models.reading.spotter import find_words
 
-    reading = _spotter.score_lines(_lines, Lexicon(words))
-    return find_words(reading, words, threshold, _spotter.scoring)
+    def find() -> list[FoundWord]:
+        reading = spotter.score_lines(reader.lines, Lexicon(words))
+        return find_words(reading, words, threshold, spotter.scoring)
+
+    return answer(_FOUND, (opened.digest, reader.key, words, threshold), find)
 
 
 def _show_matching(missed: list[BoxedWord], true: list[FoundWord], unmatched: list[FoundWord]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from odits.core.device import DEVICES, _cgroup_quota, check_device, cores, resolve_device
+from odits.core.device import DEVICES, _cgroup_quota, check_device, cores, memory_bytes, resolve_device
 from odits.core.errors import OditsError
 
 
@@ -78,3 +78,17 @@ def test_quotas_of_older_control_groups(tmp_path: Path, quota: str, share: float
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota + "\n")
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
     assert _cgroup_quota(tmp_path) == share
+
+
+def test_memory_is_what_the_container_may_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("odits.core.device._CGROUP", tmp_path)
+    whole = memory_bytes()
+    assert whole > 1 << 28
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_bytes() == whole
+    (tmp_path / "memory.max").write_text("1048576\n")
+    assert memory_bytes() == 1048576
+    (tmp_path / "memory.max").unlink()
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("2097152\n")
+    assert memory_bytes() == 2097152

@@ -4,9 +4,12 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import supervision as sv
 from PIL import Image
 from pycocotools import mask as coco
@@ -60,11 +63,35 @@ def test_other_parameters_are_another_entry(tmp_path: Path) -> None:
     assert other.calls == 1
 
 
-def test_a_damaged_entry_is_made_again(tmp_path: Path, home: Path) -> None:
+def edit(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
+    """Something that changes the document of an entry."""
+
+    def changed(text: str) -> str:
+        document = json.loads(text)
+        change(document)
+        return json.dumps(document)
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: '{"objects": ',
+        edit(lambda document: document.pop("size")),
+        edit(lambda document: document["objects"][0].pop("bbox")),
+        edit(lambda document: document["objects"][0]["bbox"].pop()),
+        edit(lambda document: document["objects"][1].update(score="high")),
+        edit(lambda document: document["objects"][1]["segmentation"].update(size=[4, 4])),
+        edit(lambda document: document["objects"][1]["segmentation"].update(counts=[1, 2])),
+        edit(lambda document: document["objects"].append("one")),
+    ],
+)
+def test_a_damaged_entry_is_made_again(tmp_path: Path, home: Path, damage: Callable[[str], str]) -> None:
     path, segmenter = picture(tmp_path / "a.png"), Halves()
     stored_objects(path, segmenter)
     (entry,) = home.rglob("*.json")
-    entry.write_text('{"objects": ')
+    entry.write_text(damage(entry.read_text()))
     assert stored_count(path, segmenter.key) is None
     assert len(stored_objects(path, segmenter)) == 2
     assert segmenter.calls == 2

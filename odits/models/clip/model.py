@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from odits.core.files import cache_home
+from odits.core.stopping import step
 from odits.core.store import FunctionCodec, Store, make_key
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
@@ -59,6 +60,7 @@ def encode_vocabulary(model: Any, tokenize: Callable[[list[str]], Tensor], words
     features: list[Tensor] = []
     with torch.inference_mode():
         for start in range(0, len(order), TEXT_BATCH):
+            step()
             batch = tokens[order[start : start + TEXT_BATCH]].to(device)
             features.append(F.normalize(encode_tokens(model, batch), dim=-1).float().cpu())
     embeddings = torch.empty(len(order), features[0].shape[1])

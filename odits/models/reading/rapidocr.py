@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from odits.core.errors import OditsError
+from odits.core.stopping import step
 from odits.models.reading.alphabet import Folding
 from odits.models.reading.packaged import NOT_INSTALLED, Detector, detector_file, packaged_model
 
@@ -125,6 +126,7 @@ class Engine:
         found: list[tuple[np.ndarray, str]] = [(np.empty((0, 0), np.float32), "")] * len(crops)
         by_width = sorted(range(len(crops)), key=lambda place: crops[place].shape[1])
         for start in range(0, len(by_width), _BATCH):
+            step()
             places = by_width[start : start + _BATCH]
             widest = max(_NARROWEST, *(crops[place].shape[1] for place in places))
             pixels = np.zeros((len(places), 3, HEIGHT, widest), np.float32)

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from odits.core.stopping import step
 from odits.core.store import FunctionCodec, Store, former_path, make_key, pack_arrays, unpack_arrays
 from odits.data.images import image_digest
 from odits.models.reading.alphabet import SYMBOLS
@@ -176,6 +177,7 @@ class TextReader:
         height, width = pixels.shape[:2]
         largest = min(1.0, _LARGEST / max(height, width))
         for scale in self.settings.scales:
+            step()
             text_map = engine.text_map(pixels, scale * largest)
             boxes, scores = engine.lines(text_map, (width, height), self.settings.confident)
             for corners, score in zip(boxes, scores, strict=True):
