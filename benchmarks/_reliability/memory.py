@@ -10,7 +10,7 @@ import asyncio
 import os
 import random
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -44,9 +44,8 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         names = write_pictures(Path(folder), pictures, seed)
         base = {"images": "eval", "model": model}
         looked = [base | {"image": name} for name in names]
-        again = [
-            base | {"image": names[number % 2], "lines": "on" if number % 4 < 2 else "off"} for number in range(reruns)
-        ]
+        two = (base | {"image": names[0], "lines": "on"}, base | {"image": names[1], "lines": "off"})
+        again = [two[number % 2] for number in range(reruns)]
         with server(REPOSITORY / "app.py", REPOSITORY) as (address, process):
 
             def told(done: int) -> None:
@@ -58,7 +57,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
             memory = process.memory_info().rss
     what = (f"{pictures:,} pictures", f"{reruns:,} reruns")
     notes = [
-        f"{model}: over the second half of {one}, {1000 * slope / 1e6:+.1f} ± {1000 * error / 1e6:.1f} MB for a thousand"
+        f"{model}, second half of {one}: {1000 * slope / 1e6:+.1f} ± {1000 * error / 1e6:.1f} MB for a thousand answers"
         for one, (slope, error) in zip(what, grown, strict=True)
     ]
     grows = 0 if quick else sum(1000 * (slope - 2 * error) > NOISE_BYTES for slope, error in grown)
@@ -76,7 +75,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
 async def walk(
     address: str,
     process: psutil.Process,
-    addresses: list[Mapping[str, str]],
+    addresses: Sequence[Mapping[str, str]],
     figures: Figures,
     told: Callable[[int], None],
 ) -> list[tuple[int, int]]:

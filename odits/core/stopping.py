@@ -1,7 +1,7 @@
 """Work that nobody waits for any more ends at its next step, however deep inside it that is.
 
-Whoever starts work says how to tell that it is not wanted (`stoppable`); loops that take a while ask between their rounds
-(`step`). Outside of such work a step does nothing.
+Whoever starts work says how to tell that it is not wanted (`stoppable`); loops that take a while ask between their
+rounds (`step`). Outside of such work a step does nothing.
 
     with stoppable(lambda: not waiting):
         reader.read(image)

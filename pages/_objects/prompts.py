@@ -148,9 +148,10 @@ def ask_for_mask(picture: ImageRecord, opened: Opened, segmenter: Segmenter) -> 
     key = f"prompt-{opened.digest[:12]}"
     prompt = Prompt.read(st.session_state.get(key), opened.image.size)
     if by_sam:
+        sam: Any = segmenter
         weights = segmenter.key.split("-")[1]
         with st.spinner("SAM encodes the picture, once …", show_time=True):
-            encoded = answer(_ENCODED, (opened.digest, weights), lambda: segmenter.encode(opened.image))
+            encoded = answer(_ENCODED, (opened.digest, weights), lambda: sam.encode(opened.image))
         candidates = None if prompt is None else encoded.predict(prompt.points, box=prompt.box)
     else:
         candidates = None if prompt is None else _found(prompt, picture, opened, segmenter)

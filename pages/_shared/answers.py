@@ -2,7 +2,7 @@
 
 A page asks by `answer`. What was computed before is there at once. Else the work takes a place in one queue for all
 sessions; those who wait see how many are before them. Whoever moves on (another picture, another page, a closed tab)
-waits no longer, and work that nobody waits for is taken out of the queue, or ends at its next step where it is being done.
+waits no longer, and work that nobody waits for is taken out of the queue, or ends at its next step where it is begun.
 """
 
 from __future__ import annotations
