@@ -104,7 +104,7 @@ def files() -> list[tuple[str, list[bytes]]]:
 def run(quick: bool, seed: int, progress: PartProgress) -> Part:
     """Try damaged pictures: a million, or those of the first three quarters of a minute."""
     kinds = files()
-    weights = [1 if kind in _ALONE else 8 for kind, _ in kinds] if quick else [1] * len(kinds)
+    weights = [1 if kind in _ALONE else 8 for kind, _ in kinds]
 
     def attempt(number: int) -> None:
         rng = random.Random(f"{seed} {number}")
