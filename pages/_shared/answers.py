@@ -18,6 +18,7 @@ from cachetools import LRUCache
 
 from odits.core.device import cores
 from odits.core.stopping import stoppable
+from pages._shared import memory
 
 Result = TypeVar("Result")
 
@@ -137,6 +138,7 @@ class Answers:
                 asked = self._asked[kind, key]
                 self._at_work += 1
             self._compute(asked)
+            memory.leave_out()  # the first answer loads libraries and networks
             with self._changed:
                 self._at_work -= 1
                 if self._asked.get((kind, key)) is asked:

@@ -6,7 +6,6 @@ tab shows it again, and it runs once however often it is started.
 
 from __future__ import annotations
 
-import gc
 import itertools
 import logging
 import threading
@@ -168,7 +167,7 @@ class Job:
         self.done, self.of = done, of
         # Streamlit collects garbage after each run of a script, and so each time that progress is drawn: with a model
         # loaded that holds this thread up for longer than its own work takes, unless what is there is left out
-        gc.freeze()
+        memory.leave_out()
 
     def stop(self) -> None:
         """Ask the work to end at its next report."""

@@ -64,6 +64,14 @@ def page(title: str, lead: str) -> Iterator[None]:
     st.caption(lead)
     notice = st.container(key="link-notice")
     memory.settle()
+    try:
+        yield from _content(title, notice)
+    finally:
+        memory.leave_out()
+
+
+def _content(title: str, notice: DeltaGenerator) -> Iterator[None]:
+    """Draw what a page holds below its title, for whoever may see it."""
     with guarded():
         serving.admit(title)
         state.adopt_url()

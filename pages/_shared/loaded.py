@@ -77,6 +77,7 @@ class Models:
                 self._held[key] = Held(model, _size(ref), time.monotonic())
                 self._loading.pop(key, None)
             self.sweep()
+            memory.settle(now=True)
             return model
 
     def _found(self, key: Key) -> Held | None:

@@ -16,7 +16,7 @@ from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction, WordProbability
 from odits.figures.words import MARKS_HELP, carriers_figure, carriers_of_word, top_words_figure, word_mark
 from pages._shared import state
-from pages._shared.carriers import carriers_of, contributions
+from pages._shared.carriers import Carriers, carriers_of, contributions
 from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, guarded, panes, table_download
 from pages._shared.pictures import Opened, show_picture
 from pages._shared.word_models import load, predict, show_caption
@@ -178,17 +178,33 @@ def show_objects(
             place = {one: index for index, one in enumerate(prediction.vocabulary.words) if one in set(ranked)}
             indices = tuple(place[one] for one in ranked)
             contributed = contributions(opened, model, indices, found)[:, ranked.index(word)]
-    kinds = [group.kind for group in found.explainer.groups]
-    figure = carriers_figure(opened.image, found.outlines, found.labels, kinds, contributed, word or "")
-    figure.update_layout(height=int(np.clip(_WIDTH * opened.image.height / opened.image.width, _LOWEST, _HIGHEST)))
+    key = opened.digest, prediction.checkpoint, prediction.vocabulary.digest, word or ""
+    figure = _objects_figure(*key, opened, found, contributed)
     carriers = carriers_of_word(contributed)
     named = ", ".join(found.labels[index] for index in carriers) or "none"
-    alt = f"The picture with {len(kinds)} objects; those that carry {word}: {named}"
+    alt = f"The picture with {len(found.labels)} objects"
     with canvas.container():
-        chart(figure, f"objects-{opened.digest[:12]}", alt if word else f"The picture with {len(kinds)} objects")
+        chart(figure, f"objects-{opened.digest[:12]}", f"{alt}; those that carry {word}: {named}" if word else alt)
     if word is not None:
         with beside:
             _say_carriers(prediction, word, [(found.labels[index], float(contributed[index])) for index in carriers])
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _objects_figure(
+    digest: str,
+    checkpoint: str,
+    vocabulary: str,
+    word: str,
+    _opened: Opened,
+    _found: Carriers,
+    _contributed: np.ndarray,
+) -> go.Figure:
+    """Draw a picture's objects, once for all who look at the same word."""
+    image, kinds = _opened.image, [group.kind for group in _found.explainer.groups]
+    figure = carriers_figure(image, _found.outlines, _found.labels, kinds, _contributed, word)
+    figure.update_layout(height=int(np.clip(_WIDTH * image.height / image.width, _LOWEST, _HIGHEST)))
+    return figure
 
 
 def _say_carriers(prediction: WordPrediction, word: str, carriers: Sequence[tuple[str, float]]) -> None:

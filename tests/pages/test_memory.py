@@ -40,7 +40,7 @@ def test_garbage_that_was_left_out_goes_at_the_next_look() -> None:
     del cycle
     gc.collect()
     assert gone() is not None  # frozen while it was in use
-    memory.settle()  # no minute has passed
+    memory.settle()  # too little time has passed
     assert gone() is not None
     memory.settle(now=True)
     assert gone() is None
