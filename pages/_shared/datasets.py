@@ -222,10 +222,9 @@ def add_uploads(files: Sequence[tuple[str, bytes]]) -> None:
         if picture.digest in known:
             first = first or next(one.name for one in pictures if one.digest == picture.digest)
             continue
-        size += len(data)
-        if size > (most := serving.held_bytes(MAX_UPLOADED_BYTES)):
+        if size + len(data) > (most := serving.held_bytes(MAX_UPLOADED_BYTES)):
             problems.append(f"{name}: that would be more than {most // 2**20} MB of images in all.")
-            break
+            continue
         try:
             open_picture(picture)
             if image_facts(data, picture.name).several:
@@ -234,6 +233,7 @@ def add_uploads(files: Sequence[tuple[str, bytes]]) -> None:
             problems.append(str(error))
             continue
         pictures.append(picture)
+        size += len(data)
         names.add(picture.name)
         known.add(picture.digest)
         first = first or picture.name
