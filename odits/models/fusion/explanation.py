@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -90,6 +90,7 @@ class Explainer:
         self._lexicons = model.lexicon_memory(vocabulary)
         self._enhanced_text = model.enhanced_text(vocabulary)
         self._matrix = model.network.object_text(collate([one]), self._text)
+        self._without_rows = replace(one, read=None)  # the matrix holds them: K times n numbers for each choice
 
     @torch.inference_mode()
     def logits(self, present: np.ndarray, subset: Tensor | None = None) -> np.ndarray:
@@ -108,7 +109,7 @@ class Explainer:
             masks = [self._members(row) for row in present[start : start + step]]
             tensors = (self._matrix.similarity, self._matrix.weighted, self._matrix.cues)
             output = self.model.network(
-                collate([self.one] * len(masks), masks),
+                collate([self._without_rows] * len(masks), masks),
                 self._text,
                 self._lexicons,
                 subset=subset,

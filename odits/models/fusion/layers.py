@@ -253,6 +253,11 @@ class Recall(nn.Module):
         self.log_weight = nn.Parameter(torch.tensor(2.0)) if attends else None
         self.log_sharpness = nn.Parameter(torch.tensor(0.0)) if attends else None
 
+    @property
+    def attends(self) -> bool:
+        """Whether the second sum is there."""
+        return self.log_weight is not None
+
     def forward(self, lexicons: Tensor, support: Tensor | None, own_lexicon: Tensor | None = None) -> Tensor:
         """Compute what is added to the logits.
 
