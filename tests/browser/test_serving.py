@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         provider = stack.enter_context(run_server_in_thread(user_claims=users))
         (home / "serve.toml").write_text(
             f'address = "{address}"\nroots = ["{root}"]\nannotators = ["ada@uni.example", "bo@uni.example"]\n'
-            'reviewers = ["eve@uni.example"]\n'
+            'reviewers = ["eve@uni.example"]\nupload_megabytes = 1\n'
         )
         secrets = home / "secrets.toml"
         secrets.write_text(
@@ -196,3 +196,25 @@ def test_an_upload_without_the_xsrf_token_is_refused(server: Server) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
     assert refused.value.code in (400, 403)
+
+
+def test_an_upload_beyond_the_limit_is_refused_by_the_page_and_by_the_server(
+    server: Server, tab: BrowserContext, tmp_path: Path
+) -> None:
+    page = sign_in(tab, server, "ada@uni.example")
+    chosen = page.locator("input[type=file]").first
+    with page.expect_request(lambda request: request.method == "PUT") as sent:
+        chosen.set_input_files(server.root / "hotel.jpg")
+    page.get_by_text("1 image of yours").first.wait_for()
+    large = tmp_path / "large.png"
+    large.write_bytes(b"\x89PNG" + bytes(3 * 2**20))
+    chosen.set_input_files(large)
+    page.get_by_text("1.0MB or smaller").first.wait_for()
+    token = sent.value.headers["x-xsrftoken"]
+    for megabytes, status in ((0.1, 204), (3, 413)):
+        got = page.request.put(
+            sent.value.url,
+            headers={"X-Xsrftoken": token},
+            multipart={"a.png": {"name": "a.png", "mimeType": "image/png", "buffer": bytes(int(megabytes * 2**20))}},
+        )
+        assert got.status == status
