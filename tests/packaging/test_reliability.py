@@ -13,9 +13,11 @@ import pytest
 
 from benchmarks._reliability.faults import Place, Tally, Trial, Writing
 from benchmarks._reliability.kills import changes, marks_of, missing_marks, missing_results
+from benchmarks._reliability.memory import growth, write_pictures
 from benchmarks._reliability.part import Part, document, table
 from benchmarks._reliability.runner import Ended, Runner
 from odits.core.store import JSON, Store, make_key
+from odits.data import read_dataset
 from odits.data.annotations import undo
 
 REPOSITORY = Path(__file__).parents[2]
@@ -85,3 +87,20 @@ def test_the_command_prints_one_document_and_ends_with_its_status() -> None:
     assert (done.returncode == 0) == found["held"]
     (part,) = found["parts"]
     assert part["name"] == "faults" and part["tried"] > 50 and part["held"], part["notes"]
+
+
+def test_memory_that_fills_up_first_and_stays_then_has_not_grown() -> None:
+    rng = random.Random(0)
+    stays = [(number, 10**9 + min(number, 100) * 10**6 + rng.randrange(10**5)) for number in range(0, 400, 5)]
+    slope, error = growth(stays)
+    assert abs(slope) < 3 * error and 1000 * abs(slope) < 1e6
+    grows = [(number, size + 10**5 * number) for number, size in stays]
+    slope, error = growth(grows)
+    assert slope - 2 * error > 0.9e5
+
+
+def test_the_pictures_of_the_memory_part_are_a_data_set_that_differs_in_each(tmp_path: Path) -> None:
+    names = write_pictures(tmp_path, 6, seed=1)
+    dataset = read_dataset(tmp_path)
+    assert [record.name for record in dataset.split("eval")] == names
+    assert len({record.digest for record in dataset.records}) == 6
