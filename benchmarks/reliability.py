@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._reliability.part import Part, RunPart, document, table
+from benchmarks._reliability.part import Kept, Part, RunPart, document, table
 from benchmarks.report import parser, report
 
 PARTS = ("pictures", "parsers", "hostile", "kills", "faults", "several", "links", "sessions", "memory", "training")
@@ -30,15 +30,20 @@ def main() -> None:
         "--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS)
     )
     arguments.add_argument("--seed", type=int, default=0, help="the same seed draws the same faults")
+    arguments.add_argument(
+        "--resume", type=Path, metavar="FILE", help="keep each part's figures there; what it holds is not run again"
+    )
     options = arguments.parse_args()
+    kept = Kept(options.resume, options.quick, options.seed)
     found: list[Part] = []
     seconds: dict[str, float] = {}
     for name in PARTS:
         if name in options.only and importlib.util.find_spec(f"benchmarks._reliability.{name}") is not None:
             began = time.monotonic()
-            part = run_part(name, options.quick, options.seed)
+            part, before = kept.part(name) or (run_part(name, options.quick, options.seed), 0.0)
             found.append(part)
-            seconds[part.name] = time.monotonic() - began
+            seconds[part.name] = before or time.monotonic() - began
+            kept.keep(name, part, seconds[part.name])
     figures = document(found, options.quick, options.seed, seconds)
     if options.json:
         report(figures, as_json=True)

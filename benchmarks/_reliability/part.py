@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+from odits.core.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,37 @@ class Tally:
     def to_part(self, name: str, about: str) -> Part:
         """Return the part, with a note on what was tried."""
         return Part(name, self.tried, self.lost, 0, self.crashed, self.worst_s, 0, (about, *self.notes))
+
+
+class Kept:
+    """The parts of a run that was cut off, in a JSON file: what held is not run again.
+
+    Args:
+        path: of the file; None keeps nothing.
+        quick: whether few faults are enough; the parts of another kind of run do not count.
+        seed: that draws the faults; likewise.
+    """
+
+    def __init__(self, path: Path | None, quick: bool, seed: int) -> None:
+        self._path, self._which = path, {"quick": quick, "seed": seed}
+        held = json.loads(path.read_bytes()) if path is not None and path.is_file() else {}
+        same = {name: held.get(name) for name in self._which} == self._which
+        self._parts: dict[str, dict[str, Any]] = held["parts"] if same else {}
+
+    def part(self, name: str) -> tuple[Part, float] | None:
+        """Return the part of a module and the seconds it took, where it was run before and held."""
+        fields = dict(self._parts.get(name, {}))
+        seconds = fields.pop("seconds", 0.0)
+        if not fields:
+            return None
+        part = Part(**fields | {"notes": tuple(fields["notes"])})
+        return (part, seconds) if part.held else None
+
+    def keep(self, name: str, part: Part, seconds: float) -> None:
+        """Write a part down, beside the others."""
+        self._parts[name] = asdict(part) | {"seconds": seconds}
+        if self._path is not None:
+            write_atomically(self._path, json.dumps(self._which | {"parts": self._parts}, indent=2).encode())
 
 
 def document(parts: Sequence[Part], quick: bool, seed: int, seconds: dict[str, float]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from benchmarks._reliability.faults import Place, Tally, Trial, Writing
 from benchmarks._reliability.kills import changes, marks_of, missing_marks, missing_results
 from benchmarks._reliability.memory import growth, write_pictures
-from benchmarks._reliability.part import Part, document, table
+from benchmarks._reliability.part import Kept, Part, document, table
 from benchmarks._reliability.runner import Ended, Runner
 from odits.core.store import JSON, Store, make_key
 from odits.data import read_dataset
@@ -34,6 +34,21 @@ def test_a_part_holds_where_something_was_tried_and_nothing_violated() -> None:
     found = document(parts, True, 3, {"kills": 2.0, "links": 1.0})
     assert not found["held"] and [part["held"] for part in found["parts"]] == [True, False]
     assert not document([], True, 0, {})["held"]
+
+
+def test_a_run_that_was_cut_off_goes_on_with_the_parts_that_are_missing_or_were_violated(tmp_path: Path) -> None:
+    file = tmp_path / "full.json"
+    kept = Kept(file, quick=False, seed=0)
+    assert kept.part("kills") is None
+    part = Part("kills", 1000, worst_seconds=1.25, notes=("a note",))
+    kept.keep("kills", part, 60.0)
+    kept.keep("links", Part("links", 9, let_in=2), 5.0)
+    again = Kept(file, quick=False, seed=0)
+    assert again.part("kills") == (part, 60.0)
+    assert again.part("links") is None and again.part("faults") is None
+    assert Kept(file, quick=True, seed=0).part("kills") is None
+    assert Kept(file, quick=False, seed=1).part("kills") is None
+    Kept(None, quick=False, seed=0).keep("kills", part, 60.0)
 
 
 def test_a_lost_mark_is_noticed() -> None:
