@@ -11,12 +11,14 @@ import streamlit as st
 
 from odits.core.files import cache_home
 from odits.core.text import spell_out
+from odits.models.reference import CARRIED
 from odits.models.registry import EMBEDDED, ModelRef
 from pages._shared import state
 from pages._shared.evaluations import local_names
 from pages._shared.layout import code, escape_markdown, file_stem, table_download
 from pages._shared.word_models import word_models
 
+_HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 _HEAD = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
@@ -92,7 +94,9 @@ def show(ref: ModelRef, name: str) -> None:
     table = pd.DataFrame({"property": list(facts), "value": [str(value) for value in facts.values()]})
     st.dataframe(table, hide_index=True, column_config={"property": st.column_config.TextColumn(width="small")})
     card = model_card(ref)
-    if card:
+    if card and ref.path in CARRIED:
+        st.markdown(_HEADING.sub(r"**\1**", card))  # ours, without headings larger than the page's
+    elif card:
         # whoever made the weights wrote it: as it stands, for Markdown could load pictures from anywhere
         st.code(card, language=None, wrap_lines=True)
     else:
