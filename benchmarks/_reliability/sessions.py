@@ -11,11 +11,9 @@ import asyncio
 import os
 import random
 import resource
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +27,7 @@ from PIL import Image
 
 from benchmarks._reliability.kills import DEMO, REPOSITORY, store_evaluation
 from benchmarks._reliability.part import Part, PartProgress
+from benchmarks._serving import free_port, wait_until_served
 from benchmarks.report import own_home
 from odits.core.files import cache_home
 from odits.data.annotations import read_marks
@@ -214,9 +213,7 @@ async def drive(
 @contextmanager
 def server(script: Path, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """Serve an app on loopback for a block; yield its address and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = [f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
@@ -225,12 +222,7 @@ def server(script: Path, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     )
     try:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
+        wait_until_served(address, process)
         yield address, psutil.Process(process.pid)
     finally:
         process.kill()

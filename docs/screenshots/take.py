@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -100,16 +97,15 @@ def main() -> int:
         sys.stderr.write("No Chromium or Chrome was found: install one, or name it in CHROMIUM.\n")
         return 2
     sys.path.insert(0, str(REPOSITORY))
+    from benchmarks._serving import free_port, wait_until_served
     from odits.data import find_data_folder
 
     numbers, words = ("demo", "demo") if find_data_folder(None) is None else ("train", "svt")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     try:
-        wait_for(f"http://localhost:{port}/_stcore/health")
+        wait_until_served(f"http://localhost:{port}", server)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": WIDTH, "height": 900})
@@ -124,16 +120,6 @@ def main() -> int:
         server.kill()
         server.wait()
     return 0
-
-
-def wait_for(address: str) -> None:
-    """Return once the server answers."""
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.2)
 
 
 if __name__ == "__main__":

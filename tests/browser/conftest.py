@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
+
+from benchmarks._serving import free_port, wait_until_served
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -64,9 +63,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start(folder: Path, home: Path | None = None, data: Path | None = None, **variables: str) -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         home = home or tmp_path_factory.mktemp("home")
         log = home / "server.log"
         command = [
@@ -83,13 +80,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         with log.open("wb") as output:
             running.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output))
         address = f"http://localhost:{port}"
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                return address
-            except OSError:
-                time.sleep(0.2)
-        pytest.fail(f"The app did not start:\n{log.read_text(errors='replace')}")
+        wait_until_served(address, running[-1], log)
+        return address
 
     yield start
     for process in running:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks._serving import free_port, wait_until_served
 from odits.core.files import asset
 from tests.browser.conftest import mistakes, visit
 from tests.browser.test_app import PAGES
@@ -20,9 +18,7 @@ from tests.installing import Installed
 @pytest.fixture(scope="module")
 def explorer(installed: Installed) -> Iterator[str]:
     """The address of a running `odits app` with the demo as its data set."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [installed.command, "app", "--port", str(port), "--data", asset("demo"), "--server.headless=true"]
     log = installed.folder / "server.log"
     with log.open("wb") as output:
@@ -35,13 +31,7 @@ def explorer(installed: Installed) -> Iterator[str]:
         )
     address = f"http://localhost:{port}"
     try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, log.read_text(errors="replace")
-                time.sleep(0.2)
+        wait_until_served(address, server, log)
         yield address
     finally:
         server.kill()

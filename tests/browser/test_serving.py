@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from benchmarks._reliability.kills import store_evaluation
+from benchmarks._serving import free_port, wait_until_served
 from benchmarks.report import home_at
 from odits.data.annotations import annotators, read_marks
 from tests.browser.conftest import REPOSITORY, WAIT, mistakes, settle, visit
@@ -50,9 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
     for file in asset("demo").iterdir():
         (root / file.name).write_bytes(file.read_bytes())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with home_at(home):
         store_evaluation()
     address = f"http://localhost:{port}"
@@ -78,14 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
         stack.callback(process.wait, timeout=30)
         stack.callback(process.kill)
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        else:
-            pytest.fail(f"The app did not start:\n{log.read_text(errors='replace')}")
+        wait_until_served(address, process, log)
         yield Server(address, home, root)
 
 
