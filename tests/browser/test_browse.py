@@ -60,6 +60,7 @@ def test_the_gallery_sorts_filters_and_opens(evaluated: str, page: Page) -> None
     page.locator(".st-key-card-0").click(position={"x": 60, "y": 60})  # anywhere on the card
     expect(page.get_by_text("hotel.jpg 1 of 1")).to_be_visible()
     assert mistakes(page) == []
+    settle(page)  # the address is written at the end of a run
     page.go_back()
     expect(names(page)).to_have_count(1)
 
