@@ -11,12 +11,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 from typing import Any
 
-from benchmarks._reliability.part import PartProgress
+from benchmarks._reliability.part import PartProgress, Tally
 
 WORKERS = 2
 BATCH = 1_000
@@ -31,23 +31,6 @@ Attempt = Callable[[int], None]
 
 class LetInError(Exception):
     """Something happened that a file from outside must not make happen."""
-
-
-@dataclass
-class Tally:
-    """What came of all faults; the fields are those of a `Part`."""
-
-    tried: int = 0
-    crashed: int = 0
-    let_in: int = 0
-    worst_seconds: float = 0.0
-    worst_bytes: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        """Remember a violation, the first twenty of them."""
-        if len(self.notes) < _NOTES:
-            self.notes.append(text)
 
 
 @dataclass(frozen=True)
@@ -181,6 +164,6 @@ def _add(tally: Tally, worker: _Worker, status: int, number: int, again: str) ->
         tally.let_in += line.get("let_in", 0)
         tally.worst_seconds = max(tally.worst_seconds, line.get("worst_seconds", 0.0))
         tally.worst_bytes = max(tally.worst_bytes, line.get("worst_bytes", 0))
-        if "said" in line:
-            tally.note(f"{again} {line['number']}: {line['said']}")
+        if "said" in line and len(tally.notes) < _NOTES:
+            tally.notes.append(f"{again} {line['number']}: {line['said']}")
     return died

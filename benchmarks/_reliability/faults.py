@@ -225,7 +225,7 @@ class Trial:
         began = time.monotonic()
         ended = self._start(kind, at, once)
         self.tally.tried += 1
-        self.tally.worst_s = max(self.tally.worst_s, time.monotonic() - began)
+        self.tally.worst_seconds = max(self.tally.worst_seconds, time.monotonic() - began)
         what = f"{self.writing.name}, {kind} {'at' if once else 'from'} call {at} of {self.calls[kind]}"
         self._judge(what, ended)
         again = self._start()

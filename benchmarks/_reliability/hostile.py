@@ -256,4 +256,4 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
 
         again = f"hostile, seed {seed}, file"
         tally = try_all(attempt, FULL, QUICK_S if quick else FULL_S, _ALLOWED, again, progress)
-    return Part("hostile files", **tally.__dict__ | {"notes": tuple(tally.notes)})
+    return tally.to_part("hostile files")

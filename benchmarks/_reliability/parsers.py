@@ -172,4 +172,4 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         again = f"parsers, seed {seed}, file"
         count = FULL_EACH * len(whole)
         tally = try_all(attempt, count, QUICK_S if quick else FULL_S, _ALLOWED, again, progress)
-    return Part("damaged files", **tally.__dict__ | {"notes": tuple(tally.notes)})
+    return tally.to_part("damaged files")

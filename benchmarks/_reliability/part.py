@@ -54,20 +54,22 @@ class Tally:
 
     tried: int = 0
     lost: int = 0
+    let_in: int = 0
     crashed: int = 0
-    worst_s: float = 0.0
+    worst_seconds: float = 0.0
+    worst_bytes: int = 0
     notes: list[str] = field(default_factory=list)
 
     def count(self, what: str, problems: Sequence[str], seconds: float) -> None:
         """Count a try, what was lost by it, and what it took."""
         self.tried += 1
-        self.worst_s = max(self.worst_s, seconds)
+        self.worst_seconds = max(self.worst_seconds, seconds)
         self.lost += bool(problems)
         self.notes += [f"{what}: {problem}" for problem in problems]
 
-    def to_part(self, name: str, about: str) -> Part:
-        """Return the part, with a note on what was tried."""
-        return Part(name, self.tried, self.lost, 0, self.crashed, self.worst_s, 0, (about, *self.notes))
+    def to_part(self, name: str, *about: str) -> Part:
+        """Return the part, with notes on what was tried before the others."""
+        return Part(name, **vars(self) | {"notes": (*about, *self.notes)})
 
 
 class Kept:

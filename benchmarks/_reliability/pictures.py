@@ -119,4 +119,4 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
 
     again = f"pictures, seed {seed}, mutant"
     tally = try_all(attempt, FULL, QUICK_S if quick else FULL_S, _ALLOWED, again, progress)
-    return Part("damaged pictures", **tally.__dict__ | {"notes": tuple(tally.notes)})
+    return tally.to_part("damaged pictures")

@@ -77,7 +77,7 @@ class Models:
                 self._held[key] = Held(model, _size(ref), time.monotonic())
                 self._loading.pop(key, None)
             self.sweep()
-            memory.settle(now=True)
+            memory.settle(now=True)  # also what was let go
             return model
 
     def _found(self, key: Key) -> Held | None:
@@ -89,8 +89,8 @@ class Models:
                 self._loading.pop(key, None)
             return found
 
-    def sweep(self) -> None:
-        """Let go of the models that are too many, too large together, or were not used for long."""
+    def sweep(self) -> bool:
+        """Let go of the models that are too many, too large together, or were not used for long; whether any was."""
         gone = 0
         with self._lock:
             idle = time.monotonic() - IDLE_S
@@ -104,6 +104,7 @@ class Models:
                 gone += 1
         if gone:
             self._let_go()
+        return gone > 0
 
     def watch(self) -> None:
         """Sweep now and then, in a thread of its own: nobody may be there to do it."""
@@ -111,7 +112,8 @@ class Models:
         def work() -> None:
             while True:
                 time.sleep(_LOOK_S)
-                self.sweep()
+                if self.sweep():
+                    memory.settle(now=True)
 
         threading.Thread(target=work, name="models", daemon=True).start()
 
@@ -123,14 +125,9 @@ def _size(ref: ModelRef) -> int:
         return 0
 
 
-def _let_go() -> None:
-    answers.held().forget()
-    memory.settle(now=True)
-
-
 @st.cache_resource(show_spinner=False)
 def _models() -> Models:
-    models = Models(int(SHARE * memory_bytes()), _let_go)
+    models = Models(int(SHARE * memory_bytes()), lambda: answers.held().forget())
     models.watch()
     return models
 

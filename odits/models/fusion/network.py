@@ -133,12 +133,12 @@ class Odits(nn.Module):
         if self.evidence is not None:
             weights = self.evidence.object_weights(matrix.cues, images.present)
             # each word by itself; only a prior that attends to lexicons needs the support of all
-            alone = None if self.recall is not None and self.recall.attends and lexicons is not None else subset
-            similarity = matrix.similarity if alone is None else matrix.similarity[..., alone]
-            added, support = self.evidence(similarity, weights)
-            logits = logits + (added if subset is None or alone is not None else added[:, subset])
+            attends = self.recall is not None and self.recall.attends and lexicons is not None
+            whole = subset is None or attends
+            added, support = self.evidence(matrix.similarity if whole else matrix.similarity[..., subset], weights)
+            logits = logits + (added[:, subset] if subset is not None and whole else added)
         if self.recall is not None and lexicons is not None:
-            added = self.recall(lexicons, support if self.recall.attends else None, own_lexicon)
+            added = self.recall(lexicons, support, own_lexicon)
             logits = logits + (added if subset is None else added[:, subset])
         return OditsOutput(self.sharpness.exp() * logits, matrix.similarity, attention, weights)
 
