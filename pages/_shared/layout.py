@@ -38,6 +38,13 @@ _STYLE = """
 @media (min-width: 1200px) {[class*="st-key-who-"] {min-height: 9.5rem}}
 .st-key-stepper > div:has([data-testid="stSelectbox"]) {flex: 1 1 8rem; max-width: 20rem}
 [data-testid="stMetricValue"] {font-size: 1.6rem}
+/* Streamlit's grey of captions has less contrast than WCAG's level AA asks for, in both themes */
+:is([data-testid="stCaptionContainer"], [data-testid="stImageCaption"]) {opacity: .78}
+[data-testid="stCaptionContainer"] code {color: inherit; font-size: .9em}
+/* nor has white on the accent of the dark theme */
+:is([data-testid^="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag] *) {
+  color: light-dark(#FFFFFF, #0B1015) !important;
+}
 </style>
 """
 
