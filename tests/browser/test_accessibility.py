@@ -85,9 +85,10 @@ def counted(page: Page) -> None:
 
 def unfolded(page: Page) -> None:
     """Opens everything that can be unfolded."""
-    for summary in page.locator("details:not([open]) > summary").all():
-        summary.click()
-    settle(page)
+    closed = page.locator("details:not([open]) > summary")
+    for _ in range(closed.count()):
+        closed.first.click()
+    page.wait_for_timeout(300)
 
 
 class State(NamedTuple):
