@@ -209,7 +209,6 @@ def show_guide(first: bool) -> None:
         first: whether the tour may offer itself here, to somebody who has not seen it.
     """
     with st.container(key="page-guide", horizontal=True, gap="small", width="content", vertical_alignment="center"):
-        _component()(
-            key="guide", data={"steps": [step._asdict() for step in TOUR], "first": first}, width="content"
-        )
+        steps = [{"title": step.title, "text": step.text, "shows": step.shows} for step in TOUR]
+        _component()(key="guide", data={"steps": steps, "first": first}, width="content")
         show_glossary()

@@ -43,6 +43,7 @@ _STYLE = """
 [class*="st-key-live-"] {position: absolute; height: 1px; overflow: hidden}
 /* Streamlit's grey of captions has less contrast than WCAG's level AA asks for, in both themes */
 :is([data-testid="stCaptionContainer"], [data-testid="stImageCaption"]) {opacity: .78}
+[data-testid="stWidgetLabel"] {color: inherit !important}
 [data-testid="stCaptionContainer"] code {color: inherit; font-size: .9em}
 /* nor has white on the accent of the dark theme */
 :is([data-testid^="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag] *) {
