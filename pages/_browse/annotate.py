@@ -40,6 +40,17 @@ AHEAD, BEHIND = 4, 1
 """Pictures after and before the one in view that the browser holds."""
 LINK = ("mode", "least", "limit", "opened")
 _KEY, _QUEUE, _OUTCOME = "annotate", "odits-annotate-queue", "odits-annotate-outcome"
+_STYLE = """
+<style>
+/* the picture gets the room that the page's title has elsewhere */
+[data-testid="stMainBlockContainer"] {padding-top: 1.2rem; padding-bottom: 1rem}
+[data-testid="stMainBlockContainer"] > div {gap: .5rem}
+[data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem; padding: 0}
+[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]:has(h1) + div [data-testid="stCaptionContainer"] {
+  display: none
+}
+</style>
+"""
 _COMPONENT = Path(__file__).parent / "component"
 
 Marks = Mapping[str, Mapping[str, Mark]]
@@ -143,6 +154,7 @@ def choose_settings() -> Settings:
 
 def show_annotate(task: Task) -> None:
     """Draw the view: the component, and what it needs next."""
+    st.html(_STYLE)
     marks = marks_now(task.annotator, task.evaluation.data)
     queue = queue_of(task, marks)
     sent = _sent()

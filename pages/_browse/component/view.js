@@ -166,7 +166,7 @@ class View {
       const size = annotator.card.width / 45;
       const [x, y] = outline.reduce((best, point) => (point[0] + point[1] < best[0] + best[1] ? point : best));
       const label = drawn("text", { x, y: Math.max(size, y - size / 5), "font-size": size });
-      label.textContent = `${place + 1}`;
+      label.textContent = place < 10 ? String((place + 1) % 10) : "";
       group.append(label);
       group.addEventListener("click", () => {
         annotator.row = place;
