@@ -177,7 +177,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         source = Path(__file__).with_name("faults.c")
         subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
         data = make_data(folder / "data")
-        (data / "marks.csv").write_bytes(marks_csv("Anna", marks()))
+        (data / "marks.csv").write_bytes(marks_csv("Anna", marks().items()))
         (data / "pictures").mkdir()
         shutil.copy(data / "cafe.jpg", data / "pictures")
         imports = IMPORTS if quick else (*IMPORTS, "torch", "open_clip")
