@@ -164,7 +164,7 @@ def test_marks_as_csv_there_and_back(tmp_path: Path) -> None:
     assert run("annotations", "import", tmp_path / "anna.csv").exit_code == 0
     assert read_marks("Anna") == before
     assert json.loads(run("annotations", "list", "--json").stdout) == [
-        {"annotator": "Anna", "marks": 1, "right": 1, "wrong": 0, "unsure": 0}
+        {"annotator": "Anna", "marks": 1, "right": 1, "wrong": 0, "unsure": 0, "skipped": 0}
     ]
     assert "There are no marks of Ben" in str(run("annotations", "export", "Ben", tmp_path / "b.csv").exception)
     assert "can't be read" in str(run("annotations", "import", tmp_path / "gone.csv").exception)
