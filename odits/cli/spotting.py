@@ -146,11 +146,21 @@ def named_losses(spotter: WordSpotter, task: RetrievalTask, scores: np.ndarray) 
 def print_losses(losses: Sequence[QueryLoss]) -> None:
     """Print each query's faults, and how much average precision goes with each cause."""
     rows = [
-        (loss.query, loss.average_precision, fault.rank, fault.image, fault.cause, fault.read)
+        (
+            loss.query,
+            loss.average_precision,
+            fault.rank,
+            fault.image,
+            "yes" if fault.shows else "no",
+            fault.cause,
+            fault.read,
+        )
         for loss in losses
         for fault in loss.faults
     ]
-    print_table(("word", "average precision", "rank", "image", "cause", "read"), rows, "What each word loses")
+    print_table(
+        ("word", "average precision", "rank", "image", "shows it", "cause", "read"), rows, "What each word loses"
+    )
     causes = Counter(fault.cause for loss in losses for fault in loss.faults)
     print_table(("cause", "pictures"), causes.most_common(), "Causes")
 
