@@ -116,9 +116,7 @@ def differences(
     exit_after(problems)
 
 
-def _sliced(
-    base: StoredEvaluation, other: StoredEvaluation, metric: str, records: list[ImageRecord]
-) -> dict[str, Any]:
+def _sliced(base: StoredEvaluation, other: StoredEvaluation, metric: str, records: list[ImageRecord]) -> dict[str, Any]:
     """Return the parts of the images by every way to cut them, and the sentences of where a difference turns."""
     from odits.evaluation.differences import differences as compare
     from odits.evaluation.slices import SLICINGS, reversals, slice_difference

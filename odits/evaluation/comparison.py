@@ -339,7 +339,7 @@ def make_row(name: str, tables: Sequence[np.ndarray], lexicons: Lexicons) -> Row
 
 
 def corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add "p_holm" to the intervals of rows: p-values corrected over the rows, for each metric by itself; return them."""
+    """Add "p_holm" to the intervals of rows, p-values corrected over the rows for each metric; return the rows."""
     for key in {key for row in rows for key in row["ci"]}:
         having = [row["ci"][key] for row in rows if key in row["ci"]]
         for one, p in zip(having, holm(np.array([one["p"] for one in having])).tolist(), strict=True):

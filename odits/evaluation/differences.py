@@ -111,7 +111,8 @@ def differences(
         rows = changes[number * len(others) : (number + 1) * len(others)]
         corrected = holm(np.array([np.nan if one is None else one.p for one in rows]))
         found += [
-            Difference(row, metric, change, float(p)) for row, (change, p) in enumerate(zip(rows, corrected, strict=True))
+            Difference(row, metric, change, float(p))
+            for row, (change, p) in enumerate(zip(rows, corrected, strict=True))
         ]
     return found
 

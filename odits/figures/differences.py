@@ -84,7 +84,9 @@ def forest_figure(rows: Sequence[ForestRow], axis: str = "difference") -> go.Fig
     in_legend: set[str] = set()
     for place, panel in enumerate(panels):
         line, column = place // columns + 1, place % columns + 1
-        figure.add_vline(x=0, row=line, col=column, line={"color": GREY, "width": 1.5, "dash": "dot"})
+        figure.add_vline(
+            x=0, row=line, col=column, line={"color": GREY, "width": 1.5, "dash": "dot"}, exclude_empty_subplots=False
+        )
         for title, color, symbol in KINDS:
             found = [row for row in rows if row.panel == panel and row.change is not None and kind_of(row) == title]
             if not found:
