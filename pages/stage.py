@@ -31,9 +31,7 @@ LINK = ("images", "image", "model", "model2", "model3", "model4", "vocabulary", 
 
 def main() -> None:
     """Draw the page."""
-    with page(
-        "Stage", "Two to four models on one picture, the same words in the same rows; arrow keys change the picture."
-    ):
+    with page("Stage", "Two to four models on one picture, the same words in the same rows; arrow keys turn."):
         st.html(_STYLE)
         with st.sidebar:
             dataset = choose_dataset()
@@ -83,7 +81,8 @@ def draw(
         slide = slide_of(references, picture, vocabulary, LARGE_ROWS if large else ROWS, objects)
     show_slide(slide_html(slide), large)
     st.caption(
-        f"Bars are shares of a column's highest; # is the rank among {len(vocabulary):,} words, ▲ and ▼ against the first."
+        f"Bars are shares of a column's highest; # is the rank among {len(vocabulary):,} words, ▲ and ▼ how far a word "
+        "rose or fell against the first."
     )
 
 

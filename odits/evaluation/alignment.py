@@ -81,11 +81,7 @@ def movers(rows: Sequence[AlignedRow], number: int, most: int = 3) -> tuple[list
         number: of the model, from 1.
         most: of each.
     """
-    moved = [row for row in rows if row.cells[number].rose]
-    rose = sorted(
-        (row for row in moved if (row.cells[number].rose or 0) > 0), key=lambda row: -(row.cells[number].rose or 0)
-    )
-    fell = sorted(
-        (row for row in moved if (row.cells[number].rose or 0) < 0), key=lambda row: row.cells[number].rose or 0
-    )
+    moved = sorted((row.cells[number].rose or 0, row.word, row) for row in rows)
+    fell = [row for rose, _, row in moved if rose < 0]
+    rose = [row for rose, _, row in reversed(moved) if rose > 0]
     return rose[:most], fell[:most]

@@ -144,7 +144,7 @@ def _legend(slide: Slide) -> str:
 def _head(slide: Slide) -> str:
     first = '<th scope="col">word</th>'
     names = "".join(
-        f'<th scope="col"><b>{_text(head.name)}</b><small>{_text(head.checkpoint[:8])}'
+        f'<th scope="col" title="{_text(head.name)}"><b>{_text(head.name)}</b><small>{_text(head.checkpoint[:8])}'
         f"{'' if number else ', the first'}</small></th>"
         for number, head in enumerate(slide.heads)
     )
@@ -176,10 +176,23 @@ def _cell(cell: Cell, most: float, number: int) -> str:
     if cell.probability is None or cell.rank is None:
         return '<td class="stage-none">not asked</td>'
     width = 100 * cell.probability / most if most else 0
+    rank = f'<span class="stage-rank" title="rank {cell.rank:,}">{short_number(cell.rank)}{_moved(cell, number)}</span>'
     return (
         f'<td><div class="stage-bar" style="width:{width:.1f}%"></div><span class="stage-share">'
-        f'{_text(percent(cell.probability))}</span> <span class="stage-rank">{cell.rank:,}{_moved(cell, number)}</span></td>'
+        f"{_text(percent(cell.probability))}</span> {rank}</td>"
     )
+
+
+def short_number(number: int) -> str:
+    """Write a whole number in at most four letters.
+
+    Example:
+        >>> [short_number(number) for number in (7, 999, 2186, 19322, 100_000)]
+        ['7', '999', '2.2k', '19k', '100k']
+    """
+    if number < 1000:
+        return str(number)
+    return f"{number / 1000:.1f}k" if number < 9950 else f"{number / 1000:.0f}k"
 
 
 def _moved(cell: Cell, number: int) -> str:
@@ -191,7 +204,7 @@ def _moved(cell: Cell, number: int) -> str:
     up = cell.rose > 0
     return (
         f' <span class="stage-{"rose" if up else "fell"}"><span aria-hidden="true">{"▲" if up else "▼"}</span>'
-        f'<span class="stage-hidden">{"rose" if up else "fell"} by </span>{abs(cell.rose):,}</span>'
+        f'<span class="stage-hidden">{"rose" if up else "fell"} by </span>{short_number(abs(cell.rose))}</span>'
     )
 
 
@@ -238,10 +251,12 @@ STYLE = """
   padding-top: .3rem}
 .stage-picture i, .stage-words i {font-style: normal}
 .stage-words {width: 100%; border-collapse: collapse; table-layout: fixed; margin: 0}
-.stage-words th, .stage-words td {text-align: left; padding: .22em .5em; border: 0; border-bottom: 1px solid var(--soft);
-  vertical-align: middle; position: relative; font-weight: 400; overflow-wrap: anywhere}
+.stage-words th, .stage-words td {text-align: left; padding: .22em .4em; border: 0;
+  border-bottom: 1px solid var(--soft); vertical-align: middle; position: relative; font-weight: 400; overflow-wrap: anywhere}
 .stage-words thead th {vertical-align: bottom; border-bottom: 2px solid var(--quiet)}
-.stage-words thead b, .stage-words small {display: block}
+.stage-words small {display: block}
+.stage-words thead b {display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden}
+.stage-words td {white-space: nowrap}
 .stage-words small {color: var(--quiet); font-size: .82em; overflow-wrap: anywhere}
 .stage-words tbody th {font-weight: 650; line-height: 1.15}
 .stage-words tbody i {color: var(--mark)}
@@ -270,7 +285,8 @@ STYLE = """
 
 LINKING = """
 const light = (root, word) => {
-  for (const one of root.querySelectorAll("[data-word]")) one.classList.toggle("lit", word !== null && one.dataset.word === word);
+  for (const one of root.querySelectorAll("[data-word]"))
+    one.classList.toggle("lit", word !== null && one.dataset.word === word);
   for (const one of root.querySelectorAll("[data-words]"))
     one.classList.toggle("lit", word !== null && JSON.parse(one.dataset.words).includes(word));
 };
@@ -297,7 +313,8 @@ const show = (index) => {
   document.querySelector("#next").disabled = current === slides.length - 1;
   history.replaceState(null, "", `#${current + 1}`);
 };
-const full = () => document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.();
+const full = () =>
+  document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.();
 const large = () => root.classList.toggle("large");
 const dark = () => {
   const now = getComputedStyle(document.documentElement).colorScheme;
@@ -309,11 +326,13 @@ const keys = { ArrowRight: () => show(current + 1), PageDown: () => show(current
   End: () => show(slides.length - 1), f: full, l: large, d: dark };
 document.addEventListener("keydown", (event) => {
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!act || event.ctrlKey || event.metaKey || event.altKey || (event.key === " " && event.target.closest("button"))) return;
+  if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === " " && event.target.closest("button")) return;
   event.preventDefault();
   act();
 });
-for (const [name, act] of Object.entries({ previous: () => show(current - 1), next: () => show(current + 1), full, large, dark }))
+const buttons = { previous: () => show(current - 1), next: () => show(current + 1), full, large, dark };
+for (const [name, act] of Object.entries(buttons))
   document.querySelector(`#${name}`).addEventListener("click", act);
 linkWords(root);
 show((parseInt(location.hash.slice(1), 10) || 1) - 1);

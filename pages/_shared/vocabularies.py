@@ -107,7 +107,7 @@ def vocabulary_of(
 
 
 def picture_vocabulary(opened: Opened, spotting: WordModel | None) -> Vocabulary:
-    """Return the words that are read in a picture, and the general list; read once, by a model that reads or spotting."""
+    """Return the words read in a picture, once, by a model that reads or by spotting; and the general list."""
     from odits.models.reading.read_words import PictureVocabularies
 
     key = opened.digest, spotting.checkpoint if spotting else ""

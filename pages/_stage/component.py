@@ -14,7 +14,10 @@ export default function (component) {{
   const {{ data, parentElement }} = component;
   let root = parentElement.querySelector(".stage-root");
   if (!root.oditsLinked) {{ linkWords(root); root.oditsLinked = true; }}
-  if (root.oditsShown !== data.slide) {{ root.querySelector(".stage-place").innerHTML = data.slide; root.oditsShown = data.slide; }}
+  if (root.oditsShown !== data.slide) {{
+    root.querySelector(".stage-place").innerHTML = data.slide;
+    root.oditsShown = data.slide;
+  }}
   root.classList.toggle("large", data.large);
   const full = () => document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen?.();
   const button = root.querySelector(".stage-full");
@@ -32,7 +35,7 @@ export default function (component) {{
 """
 _BUTTON = """
 .stage-full {font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 6px;
-  padding: .1rem .6rem; cursor: pointer; font-size: 14px; float: right; margin: 0 0 .4rem .6rem}
+  padding: .1rem .6rem; cursor: pointer; font-size: 14px; display: block; margin: 0 0 .4rem auto}
 .stage-root:fullscreen .stage-full {opacity: .6}
 """
 

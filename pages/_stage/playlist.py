@@ -59,8 +59,8 @@ def offer_list(
         if listed:
             st.button("Empty the list", key="stage-empty", type="tertiary", on_click=state.act, args=("list", ""))
             st.caption(
-                f"{count_of(len(listed), 'picture')} chosen: the address of this page is the link to them, and the arrow "
-                "keys stay among them.",
+                f"{count_of(len(listed), 'picture')} chosen: the address of this page is the link to them, and the "
+                "arrow keys stay among them.",
                 width="stretch",
             )
         else:
