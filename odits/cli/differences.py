@@ -46,7 +46,9 @@ def differences(
     data: Data = None,
     split: Split = "eval",
     vocabulary: Words = "svt",
-    metric: Annotated[str, typer.Option(help="The metric of --slices and --images.")] = "rank average_precision",
+    metric: Annotated[
+        str, typer.Option(help="The metric of --slices and --images.", show_default="rank average_precision")
+    ] = "",
     slices: Annotated[
         bool, typer.Option("--slices", help="Show the difference in parts of the images too, and where it turns.")
     ] = False,
@@ -70,6 +72,7 @@ def differences(
     from odits.evaluation.results import evaluate_and_store
     from odits.models.registry import WORD_MODELS, load
 
+    metric = metric or comparing.DEFAULT_METRIC
     if metric not in comparing.METRICS:
         raise OditsError(f"There is no metric “{metric}”; there is {', '.join(comparing.METRICS)}.")
     stored: list[StoredEvaluation] = []

@@ -86,7 +86,8 @@ def _in_parts(values: Sequence[float], form: str, without: str) -> list[str]:
     array = np.asarray(values, np.float64)
     known = array[array > 0]
     whole = bool(np.all(known == np.round(known)))
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)[1:-1], method="lower")) if len(known) else []
+    shares = np.linspace(0, 1, PARTS + 1)[1:-1]
+    edges: np.ndarray = np.unique(np.quantile(known, shares, method="lower")) if len(known) else np.empty(0)
     parts = np.searchsorted(edges, array, side="left")
     titles = []
     for value, part in zip(array, parts, strict=True):

@@ -252,7 +252,8 @@ STYLE = """
 .stage-picture i, .stage-words i {font-style: normal}
 .stage-words {width: 100%; border-collapse: collapse; table-layout: fixed; margin: 0}
 .stage-words th, .stage-words td {text-align: left; padding: .22em .4em; border: 0;
-  border-bottom: 1px solid var(--soft); vertical-align: middle; position: relative; font-weight: 400; overflow-wrap: anywhere}
+  border-bottom: 1px solid var(--soft); vertical-align: middle; position: relative; font-weight: 400;
+  overflow-wrap: anywhere}
 .stage-words thead th {vertical-align: bottom; border-bottom: 2px solid var(--quiet)}
 .stage-words small {display: block}
 .stage-words thead b {display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden}
@@ -262,8 +263,8 @@ STYLE = """
 .stage-words tbody i {color: var(--mark)}
 .stage-bar {position: absolute; left: 0; top: 12%; bottom: 12%; background: var(--mark); opacity: .3;
   border-radius: 0 4px 4px 0; border-left: 3px solid var(--mark)}
-.stage-share {position: relative; font-variant-numeric: tabular-nums}
-.stage-rank {position: relative; float: right; font-size: .86em; font-variant-numeric: tabular-nums; line-height: 1.55}
+.stage-share {position: relative; font-size: .94em; font-variant-numeric: tabular-nums}
+.stage-rank {position: relative; float: right; font-size: .8em; font-variant-numeric: tabular-nums; line-height: 1.6}
 .stage-rank::before {content: "#"; opacity: .7}
 .stage-rose {color: light-dark(#1B6B3C, #6FCF97)} .stage-fell {color: light-dark(#A8440A, #F2A66B)}
 .stage-none {color: var(--quiet); font-size: .86em}

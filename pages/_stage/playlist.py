@@ -69,6 +69,11 @@ def offer_list(
         return
     if len(str(state.get("list"))) > LONGEST:
         st.info("The list is too long for an address: save it as a file.", icon=":material/link_off:")
+    offer_file(listed, references, words)
+
+
+def offer_file(listed: Sequence[ImageRecord], references: Sequence[str], words: tuple[str, Dataset | None]) -> None:
+    """Offer to make the file that plays again, and then to save it. Raises OditsError."""
     kind, dataset = words
     # typed words and files are of this session, which a job has not
     fixed = None if kind in (PICTURE, "lexicon") else vocabulary_of(kind, dataset, None)
