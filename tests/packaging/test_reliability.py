@@ -14,7 +14,7 @@ import pytest
 from benchmarks._reliability.faults import Place, Tally, Trial, Writing
 from benchmarks._reliability.kills import changes, marks_of, missing_marks, missing_results
 from benchmarks._reliability.memory import growth, write_pictures
-from benchmarks._reliability.part import Kept, Part, document, table
+from benchmarks._reliability.part import Kept, Part, document, joined, table
 from benchmarks._reliability.runner import Ended, Runner
 from odits.core.store import JSON, Store, make_key
 from odits.data import read_dataset
@@ -49,6 +49,16 @@ def test_a_run_that_was_cut_off_goes_on_with_the_parts_that_are_missing_or_were_
     assert Kept(file, quick=True, seed=0).part("kills") is None
     assert Kept(file, quick=False, seed=1).part("kills") is None
     Kept(None, quick=False, seed=0).keep("kills", part, 60.0)
+
+
+def test_the_slices_of_a_part_are_one_part() -> None:
+    slices = [
+        Part("pictures", 10, worst_seconds=1.0, notes=("damaged pictures",)),
+        Part("pictures", 20, crashed=1, worst_bytes=7, notes=("damaged pictures", "seed 1, mutant 3")),
+    ]
+    notes = ("damaged pictures", "seed 1, mutant 3")
+    assert joined(slices) == Part("pictures", 30, crashed=1, worst_seconds=1.0, worst_bytes=7, notes=notes)
+    assert joined(slices[:1]) == slices[0]
 
 
 def test_a_lost_mark_is_noticed() -> None:
