@@ -7,8 +7,8 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord
-from odits.data.annotations import Mark, clean_name
 from odits.data.exports import Files
+from odits.data.marks import Mark, clean_name
 from odits.evaluation.exports import exported_evaluation
 from odits.evaluation.results import StoredEvaluation
 from pages._browse import filters

@@ -23,7 +23,8 @@ from benchmarks._reliability.mutants import mutant
 from benchmarks._reliability.part import Part, PartProgress
 from odits.core.errors import OditsError
 from odits.core.weights import read_tensors, tensor_shapes
-from odits.data.annotations import COLUMNS, differing_marks
+from odits.data.annotation_imports import differing_marks
+from odits.data.annotation_tables import COLUMNS
 from odits.data.datasets import read_dataset
 from odits.data.label_studio import import_tasks
 from odits.data.vocabulary import Vocabulary
@@ -114,11 +115,13 @@ def _add_others(folder: Path, add: Callable[..., None]) -> None:
     folder.mkdir()
     layouts.text(folder / "words.csv", 'word,count\nBAR,3\n"CAFE, DE",4\n')
     add("csv", folder, "words.csv", lambda place: Vocabulary.from_file(place / "words.csv"))
-    about = ("data", "a.jpg", "model", "a" * 64, "b" * 64, "BAR")
-    row = ",".join(("ann", *about, "right", "a note", "2026-01-01T10:00:00+00:00"))
+    shown = {"model": "model", "checkpoint": "a" * 64, "vocabulary": "b" * 64}
+    about = {"annotator": "ann", "data": "data", "image": "a.jpg", "word": "BAR", **shown}
+    mark = {"verdict": "right", "note": "a note", "time": "2026-01-01T10:00:00+00:00", "box": "1.0 2.0 30.0 40.0"}
+    row = ",".join((about | mark | {"probability": "0.5"}).get(column, "") for column in COLUMNS)
     layouts.text(folder / "marks.csv", f"{','.join(COLUMNS)}\n{row}\n")
     add("csv", folder, "marks.csv", lambda place: differing_marks((place / "marks.csv").read_bytes()))
-    named = dict(zip(COLUMNS[1:7], about, strict=True))
+    named = {"data": "data", "image": "a.jpg", **shown}
     result = {"from_name": "right", "to_name": "image", "type": "choices", "value": {"choices": ["BAR"]}}
     done = {"result": [result], "completed_by": 1, "updated_at": "2026-01-01T10:00:00Z"}
     layouts.text(folder / "tasks.json", json.dumps([{"data": {"odits": named}, "annotations": [done]}]))

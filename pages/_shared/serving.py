@@ -13,7 +13,7 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.core.serving import ROLES, Role, ServeSettings, ServingError, served
-from odits.data.annotations import clean_name
+from odits.data.marks import clean_name
 from odits.models.registry import ModelRef, available
 
 PAGES: dict[Role, tuple[str, ...]] = {

@@ -18,7 +18,7 @@ from benchmarks._reliability.part import Kept, Part, document, joined, table
 from benchmarks._reliability.runner import Ended, Runner
 from odits.core.store import JSON, Store, make_key
 from odits.data import read_dataset
-from odits.data.annotations import undo
+from odits.data.annotations import remove_mark
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -66,7 +66,7 @@ def test_a_lost_mark_is_noticed() -> None:
         change.write("Anna")
     assert missing_marks("Anna", "data", "seed", {}, 30) == []
     assert missing_marks("Anna", "data", "seed", {}, 29) == []  # the last one was not acknowledged
-    undo("Anna", next(iter(marks_of("Anna", "data"))))
+    remove_mark("Anna", next(iter(marks_of("Anna", "data"))))
     assert len(missing_marks("Anna", "data", "seed", {}, 30)) == 1
 
 
