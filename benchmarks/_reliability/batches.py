@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._reliability.part import PartProgress, Tally
+from odits.core.device import cores
 
-WORKERS = 2
 BATCH = 1_000
 HANGS_S = 120.0
 _MOST_BYTES = 6 << 30
@@ -56,7 +56,7 @@ class _Worker:
 
 
 def try_all(attempt: Attempt, count: int, seconds: float, costs: Costs, again: str, progress: PartProgress) -> Tally:
-    """Try the faults 0 … count - 1, or those of the first so many seconds, two processes at a time.
+    """Try the faults 0 … count - 1, or those of the first so many seconds, in one process at a time for each core.
 
     Args:
         attempt: tries one.
@@ -71,7 +71,7 @@ def try_all(attempt: Attempt, count: int, seconds: float, costs: Costs, again: s
     pending = [(start, min(start + BATCH, count)) for start in range(0, count, BATCH)][::-1]
     working: list[_Worker] = []
     while working or (pending and time.monotonic() < ends):
-        while pending and len(working) < WORKERS and time.monotonic() < ends:
+        while pending and len(working) < cores() and time.monotonic() < ends:
             working.append(_start(attempt, *pending.pop(), ends, costs))
         time.sleep(0.02)
         for worker in working[:]:

@@ -19,11 +19,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks._reliability.runner import Ended, Runner, runner
+from benchmarks._reliability.spread import spread
 from benchmarks.kills import make_data
 from benchmarks.report import home_at
 from odits.core.errors import OditsError
@@ -169,26 +171,35 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
     if compiler is None or os.name != "posix":
         return Part("faults", 0, crashed=1, notes=("There is no C compiler here: faults can't be made.",))
     writings = [writing for writing in WRITINGS if writing.quick or not quick]
-    tries = QUICK_TRIES if quick else FULL_TRIES
-    total, tally = len(writings) * len(ERRORS) * tries, Tally()
+    tally = Tally()
     with tempfile.TemporaryDirectory(prefix="odits-faults-") as name:
         folder = Path(name).resolve()
         library = folder / "faults.so"
         source = Path(__file__).with_name("faults.c")
         subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
         data = make_data(folder / "data")
-        (data / "marks.csv").write_bytes(marks_csv("Anna", marks()))
+        (data / "marks.csv").write_bytes(marks_csv("Anna", marks().items()))
         (data / "pictures").mkdir()
         shutil.copy(data / "cafe.jpg", data / "pictures")
-        imports = IMPORTS if quick else (*IMPORTS, "torch", "open_clip")
-        with runner(folder / "said", imports, {"LD_PRELOAD": str(library)}) as odits:
-            for writing in writings:
-                tester = Trial(writing, data, folder / "place", odits, tally)
-                for number in range(len(ERRORS) * tries):
-                    kind = list(ERRORS)[number % len(ERRORS)]
-                    tester.one_fault(kind, random.Random(f"{seed}-{writing.name}-{number}"))
-                    progress(tally.tried, total)
+        # a writing path in one process, or each kind of fault of it in one of its own
+        shares = [(writing, kinds) for writing in writings for kinds in ([tuple(ERRORS)] if quick else zip(ERRORS))]
+        tries = QUICK_TRIES if quick else FULL_TRIES
+        units = [
+            partial(fail, writing, dict.fromkeys(kinds, tries), seed, folder / str(place))
+            for place, (writing, kinds) in enumerate(shares)
+        ]
+        spread(units, tally, progress)
     return tally.to_part("faults", f"{len(writings)} writing paths: {', '.join(writing.name for writing in writings)}")
+
+
+def fail(writing: Writing, tries: Mapping[str, int], seed: int, folder: Path, tally: Tally) -> None:
+    """Let one writing path fail, by kinds of fault; `folder` lies beside `faults.so` and the data."""
+    imports = IMPORTS if writing.quick else (*IMPORTS, "torch", "open_clip")
+    with runner(folder / "said", imports, {"LD_PRELOAD": str(folder.with_name("faults.so"))}) as odits:
+        trial = Trial(writing, folder.with_name("data"), folder / "place", odits, tally)
+        for kind, count in tries.items():
+            for number in range(count):
+                trial.one_fault(kind, random.Random(f"{seed}-{writing.name}-{kind}-{number}"))
 
 
 def marks() -> Mapping[ImageWord, Mark]:

@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import count as count_from
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any, cast
 from benchmarks import kills as commands
 from benchmarks._reliability.children import Acknowledge, Child, fork
 from benchmarks._reliability.part import Part, PartProgress, Tally
+from benchmarks._reliability.spread import Unit, spread
 from benchmarks.report import own_home
 from odits.core.errors import OditsError
 from odits.core.files import leftovers
@@ -39,6 +41,8 @@ QUICK = {"marks": 60, "results": 40, "app": 2, "commands": 2}
 FULL = {"marks": 520, "results": 300, "app": 60, "commands": 120}
 COMMANDS = ("render", "search", "objects", "precompute", "evaluate")
 QUICK_COMMANDS = ("render",)
+UNIT_ROUNDS, APP_ROUNDS = 20, 10
+"""Rounds that follow one another in one process: those of an annotator, in multiples of four, or of one app's marks."""
 LONGEST_S = 0.2
 """The latest moment at which a writer of marks or results is killed."""
 Marks = dict[ImageWord, tuple[str, str]]
@@ -47,29 +51,46 @@ Marks = dict[ImageWord, tuple[str, str]]
 def run(quick: bool, seed: int, progress: PartProgress) -> Part:
     """Kill writers of marks and results, the app while a person marks, and commands."""
     rounds = QUICK if quick else FULL
-    total = sum(rounds.values())
     tally = Tally()
-    with own_home():
-        for number in range(rounds["marks"]):
-            kill_marking(f"{seed}-marks-{number}", number, tally)
-            progress(tally.tried, total)
-        for number in range(rounds["results"]):
-            kill_storing(f"{seed}-results-{number}", tally)
-            progress(tally.tried, total)
-    kill_app(rounds["app"], seed, tally, lambda: progress(tally.tried, total))
-    chosen = QUICK_COMMANDS if quick else COMMANDS
-    with tempfile.TemporaryDirectory(prefix="odits-kills-") as folder:
-        found = commands.kill_all(Path(folder), chosen, rounds["commands"], random.Random(seed))
-    for name, one in found.items():
-        tally.tried += one.rounds
-        tally.lost += one.different + one.repeated + one.left
-        tally.crashed += one.failed
-        if one.wrong:
-            again = f"python benchmarks/kills.py --commands {name} --seed {seed}"
-            tally.notes.append(f"{name}: {one.wrong} wrong, killed at {one.moments} s; {again}")
-    progress(total, total)
+    with tempfile.TemporaryDirectory(prefix="odits-kills-") as name:
+        spread(list(units(quick, seed, Path(name))), tally, progress)
     counts = ", ".join(f"{count} {name}" for name, count in rounds.items())
     return tally.to_part("kills", f"kills while writing: {counts}")
+
+
+def units(quick: bool, seed: int, folder: Path) -> Iterator[Unit]:
+    """Yield what can be killed side by side; what takes longest comes first."""
+    rounds = QUICK if quick else FULL
+    chosen = QUICK_COMMANDS if quick else COMMANDS
+    for name in chosen:
+        yield partial(kill_command, name, rounds["commands"] // len(chosen), seed, folder / name)
+    for start in range(0, rounds["app"], APP_ROUNDS):
+        yield partial(kill_app, range(start, min(start + APP_ROUNDS, rounds["app"])), seed)
+    for start in range(0, rounds["results"], UNIT_ROUNDS):
+        yield partial(kill_writers, "results", range(start, min(start + UNIT_ROUNDS, rounds["results"])), seed)
+    for start in range(0, rounds["marks"], UNIT_ROUNDS):
+        yield partial(kill_writers, "marks", range(start, min(start + UNIT_ROUNDS, rounds["marks"])), seed)
+
+
+def kill_command(name: str, rounds: int, seed: int, folder: Path, tally: Tally) -> None:
+    """Kill a command, and look at what the next start makes of it."""
+    found = commands.kill_all(folder, (name,), rounds, random.Random(seed))[name]
+    tally.tried += found.rounds
+    tally.lost += found.different + found.repeated + found.left
+    tally.crashed += found.failed
+    if found.wrong:
+        again = f"python benchmarks/kills.py --commands {name} --rounds {rounds} --seed {seed}"
+        tally.notes.append(f"{name}: {found.wrong} wrong, killed at {found.moments} s; {again}")
+
+
+def kill_writers(what: str, numbers: range, seed: int, tally: Tally) -> None:
+    """Kill writers of marks or of results."""
+    with own_home():
+        for number in numbers:
+            if what == "marks":
+                kill_marking(f"{seed}-marks-{number}", number, tally)
+            else:
+                kill_storing(f"{seed}-results-{number}", tally)
 
 
 # Marks.
@@ -264,12 +285,12 @@ while True:
 """
 
 
-def kill_app(rounds: int, seed: int, tally: Tally, progress: Callable[[], None]) -> None:
+def kill_app(numbers: range, seed: int, tally: Tally) -> None:
     """Kill the page Browse while a person marks words, and look for the marks that it showed."""
     with own_home():
         words = store_evaluation()
         marks: dict[str, str] = {}
-        for number in range(rounds):
+        for number in numbers:
             presses = presses_before_kill(f"{seed}-app-{number}")
             began = time.monotonic()
             expected = marks
@@ -282,7 +303,6 @@ def kill_app(rounds: int, seed: int, tally: Tally, progress: Callable[[], None])
                 tally.crashed += 1
                 problems.append(f"nothing was marked before the kill (round {number}, seed {seed})")
             tally.count("app", problems, time.monotonic() - began)
-            progress()
 
 
 def presses_before_kill(seed: str) -> list[tuple[str, int]]:

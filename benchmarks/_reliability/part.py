@@ -67,9 +67,27 @@ class Tally:
         self.lost += bool(problems)
         self.notes += [f"{what}: {problem}" for problem in problems]
 
+    def add(self, other: Tally) -> None:
+        """Add what came of other tries."""
+        self.tried += other.tried
+        self.lost += other.lost
+        self.let_in += other.let_in
+        self.crashed += other.crashed
+        self.worst_seconds = max(self.worst_seconds, other.worst_seconds)
+        self.worst_bytes = max(self.worst_bytes, other.worst_bytes)
+        self.notes += other.notes
+
     def to_part(self, name: str, *about: str) -> Part:
         """Return the part, with notes on what was tried before the others."""
         return Part(name, **vars(self) | {"notes": (*about, *self.notes)})
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """Return what came of all slices of a part; a note that several have is said once."""
+    tally = Tally()
+    for part in parts:
+        tally.add(Tally(**{name: value for name, value in vars(part).items() if name != "name"}))
+    return Part(parts[0].name, **vars(tally) | {"notes": tuple(dict.fromkeys(tally.notes))})
 
 
 class Kept:

@@ -58,6 +58,7 @@ _TABLES = (
 ) WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, batch TEXT NOT NULL UNIQUE, "
     "session TEXT NOT NULL, reverts TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS batches_of_session ON batches (session)",
     f"""CREATE TABLE IF NOT EXISTS history (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, batch TEXT NOT NULL, place INTEGER NOT NULL,
     {_columns(HISTORY_COLUMNS[2:])}

@@ -246,18 +246,18 @@ def revert(name: str, batch: str, by: str | None = None, session: str = "") -> C
             raise OditsError("What is to be taken back is not in the history of these marks.")
         by, repeated = _begin(connection, by, session, batch)
         if not repeated:
-            changed: dict[tuple[str, ...], list[int]] = {}
+            changed: dict[tuple[str, ...], list[Entry]] = {}
             for entry in _entries(connection, [("history.batch = ?", batch)]):
-                changed.setdefault((*astuple(entry.about), entry.role), []).append(entry.sequence)
-            for place, (key, sequences) in enumerate(changed.items()):
-                if _changed_after(connection, key, sequences[-1]):
-                    kept.append(ImageWord(*key[: len(KEY_COLUMNS)]))
-                    continue
+                changed.setdefault((*astuple(entry.about), entry.role), []).append(entry)
+            for place, (key, entries) in enumerate(changed.items()):
                 here = _mark_at(connection, key)
-                before = _mark_before(connection, key, sequences[0])
+                if not _is_as_after(here, entries[-1]):
+                    kept.append(entries[-1].about)
+                    continue
+                before = _mark_before(connection, key, entries[0].sequence)
                 _store(connection, by, place, key, here, before._replace(time=max(now(), here.time if here else "")))
-        entries = tuple(_entries(connection, [("history.batch = ?", by)]))
-    return Changed(by, entries, repeated, tuple(kept))
+        done = tuple(_entries(connection, [("history.batch = ?", by)]))
+    return Changed(by, done, repeated, tuple(kept))
 
 
 def undo(name: str, session: str, by: str | None = None) -> Changed | None:
@@ -267,7 +267,7 @@ def undo(name: str, session: str, by: str | None = None) -> Changed | None:
         OditsError: the file can't be written.
     """
     done, _ = undoable(name, session)
-    return revert(name, done[-1], by, session) if done else None
+    return _step(name, session, by, done)
 
 
 def redo(name: str, session: str, by: str | None = None) -> Changed | None:
@@ -277,7 +277,16 @@ def redo(name: str, session: str, by: str | None = None) -> Changed | None:
         OditsError: the file can't be written.
     """
     _, undone = undoable(name, session)
-    return revert(name, undone[-1], by, session) if undone else None
+    return _step(name, session, by, undone)
+
+
+def _step(name: str, session: str, by: str | None, batches: Sequence[str]) -> Changed | None:
+    """Revert the last of some batches, unless that was done under this id before: then return what it did."""
+    with reading(annotation_file(name), clean_name(name)) as connection:
+        if by is not None and connection is not None and schema_of(connection) == SCHEMA:
+            earlier = connection.execute("SELECT reverts FROM batches WHERE batch = ?", (by,)).fetchone()
+            batches = earlier or batches
+    return revert(name, batches[-1], by, session) if batches else None
 
 
 def undoable(name: str, session: str) -> tuple[list[str], list[str]]:
@@ -333,10 +342,11 @@ def _mark_before(connection: sqlite3.Connection, key: Sequence[str], sequence: i
     return from_row(row) if row else Mark("")
 
 
-def _changed_after(connection: sqlite3.Connection, key: Sequence[str], sequence: int) -> bool:
-    """Whether a word was changed after a change."""
-    later = connection.execute(f"SELECT count(*) FROM history WHERE {_KEY_IS} AND sequence > ?", (*key, sequence))
-    return bool(later.fetchone()[0])
+def _is_as_after(here: Mark | None, entry: Entry) -> bool:
+    """Whether a mark is what a change made of it, or is so again after later changes were taken back."""
+    if here is None or entry.removed:
+        return here is None and entry.removed
+    return here._replace(time="") == entry.mark._replace(time="")
 
 
 def _store(

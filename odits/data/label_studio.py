@@ -1,8 +1,8 @@
 """Label Studio: tasks in which predicted words are marked, and the marks of its exports.
 
-A word is right, wrong, unsure or skipped by being chosen in one of four lists (`Choices`), which have the predicted words
-of the task. What a mark is about (data set, model, weights, vocabulary) goes along in the task's data and comes back in
-the export (https://labelstud.io/guide/task_format).
+A word is right, wrong, unsure or skipped by being chosen in one of four lists (`Choices`), which have the predicted
+words of the task. What a mark is about (data set, model, weights, vocabulary) goes along in the task's data and comes
+back in the export (https://labelstud.io/guide/task_format).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -66,6 +66,9 @@ class Shown(NamedTuple):
     version: str = ""
 
 
+NOTHING_SHOWN = Shown()
+
+
 class Mark(NamedTuple):
     """An annotator's judgement of a word.
 
@@ -82,7 +85,7 @@ class Mark(NamedTuple):
     verdict: str
     note: str = ""
     time: str = ""
-    shown: Shown = Shown()
+    shown: Shown = NOTHING_SHOWN
     added: bool = False
     box: Box | None = None
     parties: tuple[str, ...] = ()
@@ -115,7 +118,7 @@ class Change:
     about: ImageWord
     verdict: str | None
     note: str | None = None
-    shown: Shown = field(default_factory=Shown)
+    shown: Shown = NOTHING_SHOWN
     added: bool | None = None
     box: Box | None = None
     parties: tuple[str, ...] = ()
@@ -158,7 +161,7 @@ class Entry(NamedTuple):
         about: the word.
         role: "annotation" or "adjudication".
         old: the verdict before; None where there was none.
-        mark: the mark after it; where `removed`, its verdict is empty, and its time and `shown` are those of the removal.
+        mark: the mark after it; where `removed` its verdict is empty, its time and `shown` are those of the removal.
     """
 
     sequence: int
@@ -269,7 +272,7 @@ def check_word(about: ImageWord) -> None:
     for column in KEY_COLUMNS:
         value = getattr(about, column)
         if not value or len(value) > MAX_FIELD or "\0" in value:
-            raise OditsError(f"{column} is empty or too long.")
+            raise OditsError(f"{column} is empty or too long, or has a NUL.")
 
 
 def check_id(value: str, what: str) -> None:
