@@ -46,7 +46,7 @@ _STYLE = """
 [data-testid="stMainBlockContainer"] {padding-top: 1.2rem; padding-bottom: 1rem}
 [data-testid="stMainBlockContainer"] > div {gap: .5rem}
 [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem; padding: 0}
-[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]:has(h1) + div [data-testid="stCaptionContainer"] {
+[data-testid="stElementContainer"]:has(h1) + div [data-testid="stCaptionContainer"] {
   display: none
 }
 </style>

@@ -101,12 +101,12 @@ def read_batch(item: Mapping[str, Any]) -> Batch:
 
 def read_shown(value: Any) -> Shown:
     """Read what was on screen. Raises OditsError."""
-    names = ("model", "checkpoint", "vocabulary", "version")
-    given = [value.get(name, "") for name in names] if isinstance(value, Mapping) else [None]
-    if not all(isinstance(one, str) for one in given):
-        raise OditsError(_BAD)
-    model, checkpoint, vocabulary, version = given
-    return Shown(model, checkpoint, vocabulary, None, version)
+    match value:
+        case {"version": str() as version, **more}:
+            given = [one for one in map(more.get, ("model", "checkpoint", "vocabulary")) if isinstance(one, str)]
+            model, checkpoint, vocabulary = given if len(given) == 3 else ("", "", "")
+            return Shown(model, checkpoint, vocabulary, None, version)
+    raise OditsError(_BAD)
 
 
 def _change(about: ImageWord, mark: Any, shown: Shown) -> Change:
