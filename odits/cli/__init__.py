@@ -17,6 +17,7 @@ from odits.cli import (
     counts,
     crops,
     dataset,
+    differences,
     evaluate,
     explain,
     finetune,
@@ -56,6 +57,7 @@ app.command("search")(search.search)
 app.command("finetune")(finetune.finetune)
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
+app.command("differences")(differences.differences)
 app.command("explain")(explain.explain)
 app.add_typer(marks.app, name="annotations")
 app.command("models")(models.models)

@@ -18,9 +18,9 @@ from odits.models.registry import ModelRef, available
 
 PAGES: dict[Role, tuple[str, ...]] = {
     "annotator": ("Browse", "Words", "Search", "Objects", "Explain", "Data"),
-    "reviewer": ("Browse", "Words", "Search", "Objects", "Explain", "Data", "Object counts", "Models"),
+    "reviewer": ("Browse", "Words", "Search", "Objects", "Explain", "Stage", "Data", "Object counts", "Models"),
     "owner": (
-        *("Browse", "Words", "Search", "Objects", "Explain", "Data", "Object counts", "Models"),
+        *("Browse", "Words", "Search", "Objects", "Explain", "Stage", "Data", "Object counts", "Models"),
         "Checkpoints",
     ),
 }
