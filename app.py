@@ -12,6 +12,7 @@ pages = [
     st.Page("pages/search.py", title="Search", icon=":material/search:"),
     st.Page("pages/objects.py", title="Objects", icon=":material/category:"),
     st.Page("pages/explain.py", title="Explain", icon=":material/lightbulb:"),
+    st.Page("pages/stage.py", title="Stage", icon=":material/view_column:"),
     st.Page("pages/counts.py", title="Object counts", icon=":material/bar_chart:"),
     st.Page("pages/models.py", title="Models", icon=":material/leaderboard:"),
     st.Page("pages/checkpoints.py", title="Checkpoints", icon=":material/inventory_2:"),

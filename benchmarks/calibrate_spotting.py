@@ -51,6 +51,9 @@ def main() -> None:
     figures["train_map"] = mean_average_precision(spotting_scores(calibrated, task).values, task.relevant)
     for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
         figures[f"train_f_at_{threshold}"] = spotting_quality(calibrated, records, threshold).values["f"]
+    for threshold in (0.8, 0.9, 0.95, 0.98, 0.99, 0.995):
+        quality = spotting_quality(calibrated, records, threshold, full=True)
+        figures[f"train_full_lexicon_f_at_{threshold}"] = quality.values["f"]
     report(figures, options.json)
 
 

@@ -15,11 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._reliability.part import Kept, Part, RunPart, document, table
+from benchmarks._reliability.part import Kept, Part, RunPart, document, joined, table
 from benchmarks.report import parser, report
 
 PARTS = ("pictures", "parsers", "hostile", "kills", "faults", "several", "links", "sessions", "memory", "training")
 """The modules of `benchmarks/_reliability/`, in the order in which they run."""
+
+SEEDS_APART = 1_000_000
+"""By how much the seeds of a part's slices differ."""
 
 
 def main() -> None:
@@ -39,17 +42,31 @@ def main() -> None:
     seconds: dict[str, float] = {}
     for name in PARTS:
         if name in options.only and importlib.util.find_spec(f"benchmarks._reliability.{name}") is not None:
-            began = time.monotonic()
-            part, before = kept.part(name) or (run_part(name, options.quick, options.seed), 0.0)
+            part, seconds[name] = kept.part(name) or run_slices(name, options.quick, options.seed, kept)
+            kept.keep(name, part, seconds[name])
             found.append(part)
-            seconds[part.name] = before or time.monotonic() - began
-            kept.keep(name, part, seconds[part.name])
     figures = document(found, options.quick, options.seed, seconds)
     if options.json:
         report(figures, as_json=True)
     else:
         sys.stdout.write(table(found))
     raise SystemExit(0 if figures["held"] else 1)
+
+
+def run_slices(name: str, quick: bool, seed: int, kept: Kept) -> tuple[Part, float]:
+    """Run a part, a long one in slices that are kept one by one; return it with the seconds that all of it took."""
+    module = importlib.import_module(f"benchmarks._reliability.{name}")
+    count = 1 if quick else getattr(module, "SLICES", 1)
+    slices: list[tuple[Part, float]] = []
+    for number in range(count):
+        key = name if count == 1 else f"{name} {number + 1} of {count}"
+        held = kept.part(key)
+        if held is None:
+            began = time.monotonic()
+            held = run_part(name, quick, seed + SEEDS_APART * number), time.monotonic() - began
+            kept.keep(key, *held)
+        slices.append(held)
+    return joined([part for part, _ in slices]), sum(seconds for _, seconds in slices)
 
 
 def run_part(name: str, quick: bool, seed: int) -> Part:

@@ -29,7 +29,9 @@ from benchmarks._reliability.spread import spread
 from benchmarks.kills import make_data
 from benchmarks.report import home_at
 from odits.core.errors import OditsError
-from odits.data.annotations import ImageWord, Mark, marks_csv, put_marks, read_marks
+from odits.data.annotation_tables import marks_csv
+from odits.data.annotations import put_marks, read_marks
+from odits.data.marks import ImageWord, Mark
 
 ERRORS = {"disk full": errno.ENOSPC, "read-only": errno.EROFS, "EIO": errno.EIO}
 QUICK_TRIES, FULL_TRIES = 4, 24
@@ -176,7 +178,7 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
         source = Path(__file__).with_name("faults.c")
         subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
         data = make_data(folder / "data")
-        (data / "marks.csv").write_bytes(marks_csv("Anna", marks()))
+        (data / "marks.csv").write_bytes(marks_csv("Anna", marks().items()))
         (data / "pictures").mkdir()
         shutil.copy(data / "cafe.jpg", data / "pictures")
         # a writing path in one process, or each kind of fault of it in one of its own
@@ -202,10 +204,7 @@ def fail(writing: Writing, tries: Mapping[str, int], seed: int, folder: Path, ta
 
 def marks() -> Mapping[ImageWord, Mark]:
     """Return marks of a CSV file, enough for several pages of the database."""
-    return {
-        ImageWord("demo", f"{number}.jpg", "a model", "ab" * 32, "cd" * 32, "hotel"): Mark("right", "n" * 50, NOW)
-        for number in range(300)
-    }
+    return {ImageWord("demo", f"{number}.jpg", "hotel"): Mark("right", "n" * 50, NOW) for number in range(300)}
 
 
 IMPORTS = ("odits.objects.exports", "odits.training.streets", "odits.data.annotations", "pandas", "pyarrow.parquet")
@@ -285,7 +284,7 @@ class Trial:
             old.parent.mkdir(exist_ok=True)
             old.write_bytes(OLD)
         with home_at(self.place.home):
-            put_marks("Anna", [(ImageWord("demo", "a.jpg", "a model", "ab", "cd", "old"), Mark("wrong", "old", NOW))])
+            put_marks("Anna", [(ImageWord("demo", "a.jpg", "old"), Mark("wrong", "old", NOW))])
 
     def _start(self, kind: str = "", at: int = 0, once: bool = False, **environment: str) -> Ended:
         variables = {"ODITS_HOME": str(self.place.home), **environment}

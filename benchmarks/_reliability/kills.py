@@ -31,7 +31,9 @@ from benchmarks.report import own_home
 from odits.core.errors import OditsError
 from odits.core.files import leftovers
 from odits.core.store import JSON, Store, make_key
-from odits.data.annotations import VERDICTS, ImageWord, Mark, annotation_file, put_marks, read_marks, set_mark, undo
+from odits.data.annotation_files import annotation_file
+from odits.data.annotations import put_marks, read_marks, remove_mark, set_mark
+from odits.data.marks import JUDGEMENTS, VERDICTS, ImageWord, Mark
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "assets" / "demo"
@@ -104,7 +106,7 @@ class Change:
     def write(self, name: str) -> None:
         """Do it, in the way that the app and the command line do."""
         if self.undone is not None:
-            undo(name, self.undone)
+            remove_mark(name, self.undone)
         elif len(self.marks) == 1:
             ((word, mark),) = self.marks
             set_mark(name, word, mark.verdict, mark.note)
@@ -122,7 +124,7 @@ def changes(seed: str, data: str) -> Iterator[Change]:
     rng = random.Random(seed)
 
     def word() -> ImageWord:
-        return ImageWord(data, f"{rng.randrange(20)}.jpg", "a model", "ab" * 32, "cd" * 32, f"word {rng.randrange(20)}")
+        return ImageWord(data, f"{rng.randrange(20)}.jpg", f"word {rng.randrange(20)}")
 
     def mark() -> Mark:
         return Mark(rng.choice(VERDICTS), "n" * rng.choice((0, 0, 5, 900)), "2026-01-01T00:00:00")
@@ -195,7 +197,7 @@ def missing_marks(name: str, data: str, seed: str, before: Marks, count: int) ->
                 (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
             if sound != "ok":
                 return [f"the file is not sound: {sound}"]
-        set_mark(name, ImageWord("next", "start", "a", "b", "c", "d"), "right")
+        set_mark(name, ImageWord("next", "start", "a"), "right")
     except (OditsError, sqlite3.Error) as error:
         return [f"the next start fails: {error}"]
     return []
@@ -294,7 +296,7 @@ def kill_app(numbers: range, seed: int, tally: Tally) -> None:
             expected = marks
             for verdict, word in presses:
                 expected = press(expected, verdict, words[word])
-            possible = [expected, *(press(expected, v, w) for v in VERDICTS for w in words[:5])]
+            possible = [expected, *(press(expected, v, w) for v in JUDGEMENTS for w in words[:5])]
             marks = {word.word: mark.verdict for word, mark in read_marks(APP_NAME).items()}
             problems = [] if marks in possible else [f"{marks} is there, not {expected} (round {number}, seed {seed})"]
             if not presses:

@@ -82,6 +82,14 @@ class Tally:
         return Part(name, **vars(self) | {"notes": (*about, *self.notes)})
 
 
+def joined(parts: Sequence[Part]) -> Part:
+    """Return what came of all slices of a part; a note that several have is said once."""
+    tally = Tally()
+    for part in parts:
+        tally.add(Tally(**{name: value for name, value in vars(part).items() if name != "name"}))
+    return Part(parts[0].name, **vars(tally) | {"notes": tuple(dict.fromkeys(tally.notes))})
+
+
 class Kept:
     """The parts of a run that was cut off, in a JSON file: what held is not run again.
 

@@ -22,7 +22,8 @@ from benchmarks.kills import copy_fonts, make_data
 from benchmarks.report import own_home
 from odits.core.files import write_atomically
 from odits.core.store import JSON, Store, make_key
-from odits.data.annotations import ImageWord, Mark, now, put_marks, read_marks
+from odits.data.annotations import put_marks, read_marks
+from odits.data.marks import ImageWord, Mark, now
 
 REPOSITORY = Path(__file__).parents[2]
 QUICK, FULL = 40, 200
@@ -86,7 +87,7 @@ def write_marks(count: int, rng: random.Random) -> list[str]:
 def write_same_marks(count: int, rng: random.Random) -> list[str]:
     """Let processes mark the same words, as two windows of one annotator do: each word has the mark of one of them."""
     name = str(rng.random())
-    words = [ImageWord("one", f"{place}.jpg", "a", "b", "c", "d") for place in range(CHANGES)]
+    words = [ImageWord("one", f"{place}.jpg", "a") for place in range(CHANGES)]
 
     def work(number: int) -> None:
         for word in random.Random(f"{name}-{number}").sample(words, len(words)):

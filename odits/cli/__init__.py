@@ -17,10 +17,12 @@ from odits.cli import (
     counts,
     crops,
     dataset,
+    differences,
     evaluate,
     explain,
     finetune,
     marks,
+    marks_analysis,
     models,
     objects,
     precompute,
@@ -56,7 +58,9 @@ app.command("search")(search.search)
 app.command("finetune")(finetune.finetune)
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
+app.command("differences")(differences.differences)
 app.command("explain")(explain.explain)
+marks_analysis.add_to(marks.app)
 app.add_typer(marks.app, name="annotations")
 app.command("models")(models.models)
 app.add_typer(checkpoints.app, name="checkpoints")

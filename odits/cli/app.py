@@ -37,7 +37,7 @@ def app(
     ] = None,
 ) -> None:
     """Start the explorer; further options go to `streamlit run`, such as --server.headless=true."""
-    from odits.data.annotations import damaged_files
+    from odits.data.annotation_files import damaged_files
 
     if data is not None and not data.is_dir():
         raise OditsError(f"{data} is not a folder.")

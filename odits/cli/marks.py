@@ -17,7 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="The marks of annotators: list, exp
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the annotators who marked words here, and how many."""
-    from odits.data.annotations import VERDICTS, annotators, damaged_files, read_marks
+    from odits.data.annotation_files import annotators, damaged_files
+    from odits.data.annotations import read_marks
+    from odits.data.marks import VERDICTS
 
     rows = []
     for name in annotators():
@@ -41,12 +43,13 @@ def export(
     file: Annotated[Path, typer.Argument(help="A CSV file, which the explorer on another machine can add.")],
 ) -> None:
     """Write the marks of an annotator as CSV."""
-    from odits.data.annotations import marks_csv, read_marks
+    from odits.data.annotation_tables import marks_csv
+    from odits.data.annotations import read_marks
 
     marks = read_marks(annotator)
     if not marks:
         raise OditsError(f"There are no marks of {annotator} here.")
-    write_export(file, {".csv": marks_csv(annotator, marks)})
+    write_export(file, {".csv": marks_csv(annotator, marks.items())})
 
 
 @app.command("import")
@@ -67,7 +70,8 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Take over marks; words that are marked otherwise here are named, and stay as they are."""
-    from odits.data.annotations import MAX_BYTES, differing_marks, import_marks
+    from odits.data.annotation_imports import differing_marks, import_marks
+    from odits.data.annotation_tables import MAX_BYTES
     from odits.data.label_studio import import_tasks
 
     try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -30,9 +33,17 @@ from odits.core.progress import open_reporter
 from odits.models.reference import EMBEDDED
 
 if TYPE_CHECKING:
-    from odits.models.reading.spotter import ResultSpotter
+    import numpy as np
 
-THRESHOLD = 0.8
+    from odits.evaluation.retrieval import RetrievalTask
+    from odits.evaluation.retrieval_errors import QueryLoss
+    from odits.models.reading.reader import TextLine
+    from odits.models.reading.spotter import ResultSpotter, WordSpotter
+
+LexiconChoice = Literal["own", "full"]
+THRESHOLDS: dict[LexiconChoice, float] = {"own": 0.8, "full": 0.95}
+"""Where F is highest on SVT's training images (benchmarks/calibrate_spotting.py)."""
+WHOSE: dict[LexiconChoice, str] = {"own": "the images' own lexicons", "full": "all images' lexicons as one"}
 
 Results = Annotated[
     Path | None,
@@ -49,6 +60,9 @@ def retrieval(
     odits: Annotated[str | None, typer.Option(help="An ODITS checkpoint to compare with.", show_default=False)] = None,
     results: Results = None,
     save_scores: Annotated[Path | None, typer.Option(help="Write the spotter's scores to this .npz.")] = None,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Name what each query loses: pictures at the wrong place, with a cause.")
+    ] = False,
     workers: Workers = None,
     ray: Ray = None,
     device: Device = "auto",
@@ -89,7 +103,10 @@ def retrieval(
         words.save_scores(save_scores, tables[spotter.name], task)
     tables |= {f"{spotter.name} + {name}": words.fused_scores(tables[spotter.name], tables[name]) for name in embedded}
     tables |= {name: scores.values[rows][:, columns] for name, scores in read.items()}
-    maps = {name: words.mean_average_precision(table, task.relevant) for name, table in tables.items()}
+    precisions = {name: words.average_precisions(table, task.relevant) for name, table in tables.items()}
+    maps = {name: float(values.mean()) for name, values in precisions.items()}
+    intervals = {name: words.map_interval(values) for name, values in precisions.items()}
+    losses = named_losses(spotter, task, tables[spotter.name]) if errors else []
     if as_json:
         print_json(
             {
@@ -98,32 +115,82 @@ def retrieval(
                 "images": len(task.records),
                 "queries": len(task.queries),
                 "map": maps[spotter.name],
-                "models": [{"name": name, "map": value} for name, value in maps.items()],
+                "interval": intervals[spotter.name],
+                "models": [{"name": name, "map": value, "interval": intervals[name]} for name, value in maps.items()],
+                **({"errors": [asdict(loss) for loss in losses]} if errors else {}),
                 "problems": problems,
             }
         )
     else:
         title = f"{len(task.queries)} words as queries, {len(task.records)} images"
-        print_table(("model", "MAP"), maps.items(), title)
+        cells = [(name, value, "{:.4f} to {:.4f}".format(*intervals[name])) for name, value in maps.items()]
+        print_table(("model", "MAP", "95 % interval over queries"), cells, title)
+        if errors:
+            print_losses(losses)
     exit_after(problems)
+
+
+def named_losses(spotter: WordSpotter, task: RetrievalTask, scores: np.ndarray) -> list[QueryLoss]:
+    """Return what each query loses with a spotter whose scores (Q, I) are known; its readings are stored."""
+    from odits.evaluation.retrieval_errors import query_losses
+    from odits.models.reading.ctc import Lexicon
+
+    def best_line(lines: Sequence[TextLine], word: str) -> TextLine | None:
+        if not lines:
+            return None
+        return lines[int(spotter.score_lines(list(lines), Lexicon([word])).log_odds[:, 0].argmax())]
+
+    return query_losses(task, scores, spotter.lines_of, best_line)
+
+
+def print_losses(losses: Sequence[QueryLoss]) -> None:
+    """Print each query's faults, and how much average precision goes with each cause."""
+    rows = [
+        (
+            loss.query,
+            loss.average_precision,
+            fault.rank,
+            fault.image,
+            "yes" if fault.shows else "no",
+            fault.cause,
+            fault.read,
+        )
+        for loss in losses
+        for fault in loss.faults
+    ]
+    print_table(
+        ("word", "average precision", "rank", "image", "shows it", "cause", "read"), rows, "What each word loses"
+    )
+    causes = Counter(fault.cause for loss in losses for fault in loss.faults)
+    print_table(("cause", "pictures"), causes.most_common(), "Causes")
 
 
 def spot(
     data: Data = None,
     split: Split = "eval",
+    lexicon: Annotated[
+        LexiconChoice, typer.Option(help="Whose words are looked for in an image: its own, or those of all images.")
+    ] = "own",
     threshold: Annotated[
-        float,
-        typer.Option(min=0.01, max=0.99, help="The least probability of a found word; chosen on training images."),
-    ] = THRESHOLD,
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=0.9999,
+            help="The least probability of a found word. Default: as chosen on training images, "
+            f"{THRESHOLDS['own']:g} for own lexicons, {THRESHOLDS['full']:g} for the full one.",
+            show_default=False,
+        ),
+    ] = None,
     results: Results = None,
     workers: Workers = None,
     ray: Ray = None,
     as_json: Json = False,
 ) -> None:
-    """Find the words of each image's own lexicon with their boxes (SVT's task): precision, recall, F."""
+    """Find the words of lexicons in images, with their boxes (SVT's task): precision, recall, F."""
+    threshold = THRESHOLDS[lexicon] if threshold is None else threshold
     dataset = load_data(data)
     from odits.core.pool import name_problems
-    from odits.evaluation.reading_tasks import spotting_quality
+    from odits.evaluation.reading_tasks import full_lexicon, spotting_quality
     from odits.models.registry import load
 
     records = dataset.split(split)
@@ -131,7 +198,8 @@ def spot(
     spotter = load("spotting", kind="spotting")
     with open_reporter() as report:
         phase = report.phase("reading", len(records))
-        quality = spotting_quality(spotter, records, threshold, phase, chosen_workers(workers, ray, 0))
+        where, full = chosen_workers(workers, ray, 0), lexicon == "full"
+        quality = spotting_quality(spotter, records, threshold, phase, where, full)
     problems = report_problems(name_problems(records, quality.problems))
     readable = [record for place, record in enumerate(records) if place not in quality.problems]
     found: dict[str, Any] = {
@@ -139,9 +207,13 @@ def spot(
         "data": dataset.name,
         "split": split,
         "images": len(readable),
+        "lexicon": lexicon,
+        "words": len(full_lexicon(records)) if lexicon == "full" else None,
         "threshold": threshold,
         **quality.values,
-        "others": [{"model": other.name, **spotting_quality(other, readable, threshold).values} for other in others],
+        "others": [
+            {"model": other.name, **spotting_quality(other, readable, threshold, full=full).values} for other in others
+        ],
         "problems": problems,
     }
     if as_json:
@@ -149,7 +221,7 @@ def spot(
     else:
         compared = [found, *found["others"]]
         rows = [(one["model"], *(one[name] for name in quality.values)) for one in compared]
-        print_table(("model", *quality.values), rows, "Words of the images' own lexicons, with their boxes")
+        print_table(("model", *quality.values), rows, f"Words of {WHOSE[lexicon]}, with their boxes")
     exit_after(problems)
 
 

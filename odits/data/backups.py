@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import write_atomically
-from odits.data.annotations import annotation_file, annotators, put_marks, read_file, read_marks
+from odits.data.annotation_files import annotation_file, annotators, read_file
+from odits.data.annotations import put_marks, read_marks
 
 MAX_FILES = 10_000
 MAX_BYTES = 2**30
@@ -144,8 +145,8 @@ def _restore_one(unpacked: Path) -> RestoredMarks:
     here = annotation_file(name)
     before = read_marks(name)
     kept = None
-    if any(about not in before or mark.time > before[about].time for about, mark in marks.items()) and before:
+    if any(about not in before or mark.time > before[about].time for about, mark in marks) and before:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         kept = here.with_name(f"{here.stem}{_SUFFIX}.before-{moment}")
         write_atomically(kept, copy_of(here)[0])
-    return RestoredMarks(name, len(marks), put_marks(name, marks.items(), only_newer=True), kept)
+    return RestoredMarks(name, len(marks), put_marks(name, marks, only_newer=True), kept)

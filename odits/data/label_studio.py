@@ -1,15 +1,14 @@
 """Label Studio: tasks in which predicted words are marked, and the marks of its exports.
 
-A word is right, wrong or unsure by being chosen in one of three lists (`Choices`), which have the predicted words of
-the task. What a mark is about (data set, model, weights, vocabulary) goes along in the task's data and comes back in
-the export (https://labelstud.io/guide/task_format).
+A word is right, wrong, unsure or skipped by being chosen in one of four lists (`Choices`), which have the predicted
+words of the task. What a mark is about (data set, model, weights, vocabulary) goes along in the task's data and comes
+back in the export (https://labelstud.io/guide/task_format).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from xml.sax.saxutils import quoteattr
@@ -17,25 +16,15 @@ from xml.sax.saxutils import quoteattr
 from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
-from odits.data.annotations import (
-    KEY_COLUMNS,
-    MAX_BYTES,
-    MAX_FIELD,
-    VERDICTS,
-    Conflict,
-    ImageWord,
-    Mark,
-    check_mark,
-    clean_name,
-    conflicts_of,
-    now,
-    put_marks,
-    read_marks,
-)
+from odits.data.annotation_imports import Conflict, conflicts_of
+from odits.data.annotation_tables import MAX_BYTES
+from odits.data.annotations import put_marks, read_marks
 from odits.data.exports import LOCAL_FILES, Files, Predictor, WordsOfImage, picture_address
+from odits.data.marks import MAX_FIELD, VERDICTS, ImageWord, Mark, Shown, check_mark, clean_name, now
 
 ABOUT = "odits"
-"""The field of a task's data that says what its marks are about."""
+"""The field of a task's data that says what its marks are about, and which model proposed the words."""
+_ABOUT = ("data", "image", "model", "checkpoint", "vocabulary")
 
 CONFIG = ".config.xml"
 """How the file with the labelling configuration is called, after the one with the tasks."""
@@ -65,8 +54,7 @@ def word_tasks(images: Sequence[WordsOfImage], by: Predictor, prefix: str | None
     tasks = []
     for one in images:
         words = [word for word, _ in one.words]
-        about = asdict(ImageWord(by.data, one.image, by.model, by.checkpoint, by.vocabulary, ""))
-        del about["word"]
+        about = dict(zip(_ABOUT, (by.data, one.image, by.model, by.checkpoint, by.vocabulary), strict=True))
         result = {
             "id": region_id(one.image, by.checkpoint),
             "from_name": VERDICTS[0],
@@ -166,8 +154,9 @@ def import_tasks(
                 continue
             people.setdefault(person)
             for mark, words in _verdicts(annotation):
+                shown = Shown(about["model"], about["checkpoint"], about["vocabulary"])
                 for word in words:
-                    _add(marks, _word(about, word), mark, place, remarks)
+                    _add(marks, _word(about, word), mark._replace(shown=shown), place, remarks)
     if len(people) > 1:
         raise OditsError(
             f"{file} holds annotations of {len(people)} people ({', '.join(list(people)[:5])}): say whose to take."
@@ -177,7 +166,7 @@ def import_tasks(
             f"{file} holds no marks{f' of {done_by}' if done_by else ''}." + (f" {remarks[0]}" if remarks else "")
         )
     here = read_marks(name)
-    conflicts = conflicts_of(here, marks)
+    conflicts = conflicts_of(here, marks.items())
     taken = {about: mark for about, mark in marks.items() if about not in here}
     if replace:
         taken |= {one.about: one.there._replace(note=one.here.note) for one in conflicts}
@@ -205,7 +194,7 @@ def _about(task: Mapping[str, Any]) -> dict[str, str] | None:
     found = data.get(ABOUT) if isinstance(data, dict) else task.get(ABOUT)
     if not isinstance(found, dict):
         return None
-    about = {column: found.get(column) for column in KEY_COLUMNS if column != "word"}
+    about = {column: found.get(column) for column in _ABOUT}
     good = all(
         isinstance(value, str) and value and len(value) <= MAX_FIELD and "\0" not in value for value in about.values()
     )
@@ -266,7 +255,7 @@ def _time(annotation: Mapping[str, Any]) -> str:
 
 def _word(about: Mapping[str, str], word: Any) -> ImageWord | None:
     good = isinstance(word, str) and word and len(word) <= MAX_FIELD and "\0" not in word
-    return ImageWord(**about, word=word) if good else None
+    return ImageWord(about["data"], about["image"], word) if good else None
 
 
 def _add(marks: dict[ImageWord, Mark], about: ImageWord | None, mark: Mark, place: str, remarks: list[str]) -> None:

@@ -24,12 +24,12 @@ from odits.data import Dataset, open_image, read_dataset
 from odits.data.predictions import WordModel
 from odits.evaluation.settings import VARIANTS, ComparisonRequest
 from odits.metrics import probabilities as metrics
+from odits.metrics.paired import holm, paired_bootstrap
 from odits.metrics.scoring import Lexicons, average_metrics, mean_of, score_images
 from odits.training.run import Listener, RunOptions
 from odits.training.settings import FinetuneSettings, OditsSettings
 
 FINETUNED_EPOCHS = 5
-RESAMPLES = 10_000
 TRIALS = Entries("trials")
 """Trainings of comparisons, each a folder with checkpoints and tables of probabilities float32 (m, n)."""
 
@@ -81,7 +81,7 @@ def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> d
         "words": len(readable.vocabulary()),
         "clip": clip.name,
         "checkpoint": clip.checkpoint,
-        "rows": [row.document(base) for row in rows],
+        "rows": corrected([row.document(base) for row in rows]),
         "problems": [{"image": name, "problem": why} for name, why in problems.items()],
     }
 
@@ -338,34 +338,36 @@ def make_row(name: str, tables: Sequence[np.ndarray], lexicons: Lexicons) -> Row
     return Row(name, groups, per_image, len(tables), spread)
 
 
-def differences(row: Row, base: Row, seed: int = 0, level: float = 0.95) -> dict[str, dict[str, float]]:
-    """Return each metric's mean difference of two rows over images, and its confidence interval.
+def corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add "p_holm" to the intervals of rows, p-values corrected over the rows for each metric; return the rows."""
+    for key in {key for row in rows for key in row["ci"]}:
+        having = [row["ci"][key] for row in rows if key in row["ci"]]
+        for one, p in zip(having, holm(np.array([one["p"] for one in having])).tolist(), strict=True):
+            one["p_holm"] = p
+    return rows
 
-    Paired bootstrap over images (Efron and Tibshirani 1993): images are drawn again with replacement 10,000 times, each
-    with its metric under both models; the interval holds the middle `level` of the means. It says what other images
-    would have given, not what other trainings would: that is the rows' spread over seeds.
+
+def differences(row: Row, base: Row, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Return each metric's mean difference of two rows over images, its confidence interval and p-value.
+
+    Paired bootstrap over images: what other images would have given, not what other trainings would, which is the rows'
+    spread over seeds.
 
     Args:
         row: one.
         base: the other, on the same images.
         seed: of the drawing.
-        level: how much of the means the interval holds.
 
     Returns:
-        "difference", "low" and "high" by the metric's name.
+        "difference", "low", "high" and "p" by the metric's name.
     """
-    rng = np.random.default_rng(seed)
-    found = {}
-    for key, values in row.per_image.items():
-        change = values - base.per_image[key]
-        change = change[~np.isnan(change)]
-        if not len(change):
-            continue
-        # how often each image was drawn is all that a mean needs
-        drawn = rng.multinomial(len(change), np.full(len(change), 1 / len(change)), RESAMPLES)
-        low, high = np.quantile(drawn @ change / len(change), [(1 - level) / 2, (1 + level) / 2])
-        found[key] = {"difference": float(change.mean()), "low": float(low), "high": float(high)}
-    return found
+    changes = [values - base.per_image[key] for key, values in row.per_image.items()]
+    found = zip(row.per_image, paired_bootstrap(np.array(changes), seed), strict=True)
+    return {
+        key: {"difference": change.difference, "low": change.low, "high": change.high, "p": change.p}
+        for key, change in found
+        if change is not None
+    }
 
 
 def sharpened(logits: np.ndarray, train_logits: np.ndarray, train_lexicons: np.ndarray) -> tuple[np.ndarray, float]:

@@ -79,6 +79,11 @@ def lexicon_words(record: HasLexicon) -> list[str]:
     return list(distinct.values())
 
 
+def full_lexicon(records: Sequence[HasLexicon]) -> list[str]:
+    """Return the distinct words of all lexicons of some images (`fold_word`), in upper case: 4,282 of SVT's 249."""
+    return list({fold_word(word): word for record in records for word in lexicon_words(record)}.values())
+
+
 def spot_lexicon(spotter: WordSpotter, lines: list[TextLine], record: HasLexicon, threshold: float) -> list[FoundWord]:
     """Find the words of an image's lexicon in its lines, most probable first."""
     words = lexicon_words(record)
@@ -124,8 +129,9 @@ def spotting_quality(
     threshold: float,
     progress: Progress = no_progress,
     workers: Workers = HERE,
+    full: bool = False,
 ) -> SpottingQuality:
-    """Find the words of each image's own lexicon, and compare them with its boxed words.
+    """Find the words of each image's own lexicon, or those of all lexicons, and compare them with its boxed words.
 
     Args:
         spotter: finds them.
@@ -133,14 +139,21 @@ def spotting_quality(
         threshold: the least probability of a found word.
         progress: called with (images done, images in all).
         workers: where images are read.
+        full: look for the words of all the images' lexicons in every image.
     """
     counts = np.zeros(3, int)
     problems = {}
+    every = full_lexicon(records) if full else None
+    lexicon = Lexicon(every) if every is not None else None
     with closing(read_records(spotter, records, workers, progress)) as outcomes:
         for index, lines, problem in outcomes:
             if problem is None:
                 record = records[index]
-                matching = match_words(spot_lexicon(spotter, lines, record, threshold), record.boxed)
+                if every is not None and lexicon is not None:
+                    found_words = find_words(spotter.score_lines(lines, lexicon), every, threshold, spotter.scoring)
+                else:
+                    found_words = spot_lexicon(spotter, lines, record, threshold)
+                matching = match_words(found_words, record.boxed)
                 counts += [len(matching.found), len(matching.missed), len(matching.false)]
             else:
                 problems[index] = problem

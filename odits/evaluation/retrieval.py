@@ -140,21 +140,36 @@ def fused_scores(spotted: np.ndarray, embedded: np.ndarray) -> np.ndarray:
     return spotted + IMAGE_WEIGHT * embedded
 
 
-def mean_average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
-    """Compute the mean over the queries of scikit-learn's average precision.
+def average_precisions(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """Compute scikit-learn's average precision of each query, float64 (Q,) in 0..1.
 
     Images of equal score share one place in the ranking, so that ties neither help nor harm.
 
     Args:
         scores: (Q, I), by which each query's images are ranked.
         relevant: bool (Q, I).
-
-    Returns:
-        MAP in 0..1.
     """
     from sklearn.metrics import average_precision_score
 
-    return float(np.mean([average_precision_score(true, row) for true, row in zip(relevant, scores, strict=True)]))
+    return np.array([average_precision_score(true, row) for true, row in zip(relevant, scores, strict=True)])
+
+
+def mean_average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """Compute the mean of the queries' average precisions (MAP), in 0..1; the arguments are `average_precisions`'s."""
+    return float(average_precisions(scores, relevant).mean())
+
+
+def map_interval(precisions: np.ndarray, seed: int = 0, resamples: int = 10_000) -> tuple[float, float]:
+    """Return the 95 % interval of MAP: queries are drawn again with replacement (Efron and Tibshirani 1993, ch. 13).
+
+    Args:
+        precisions: of the Q queries (`average_precisions`).
+        seed: of the draws.
+        resamples: how often they are drawn.
+    """
+    drawn = np.random.default_rng(seed).integers(0, len(precisions), (resamples, len(precisions)))
+    low, high = np.quantile(precisions[drawn].mean(1), (0.025, 0.975)).tolist()
+    return low, high
 
 
 def readable_part(task: RetrievalTask, unreadable: Sequence[int]) -> tuple[RetrievalTask, np.ndarray, np.ndarray]:

@@ -7,17 +7,12 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.core.percent import percent
-from odits.data.annotations import (
-    VERDICTS,
-    ImageWord,
-    Mark,
-    annotators,
-    differing_marks,
-    import_marks,
-    marks_csv,
-    read_marks,
-)
+from odits.data.annotation_files import annotators
+from odits.data.annotation_imports import differing_marks, import_marks
+from odits.data.annotation_tables import marks_csv
+from odits.data.annotations import read_marks
 from odits.data.label_studio import import_tasks
+from odits.data.marks import VERDICTS, ImageWord, Mark
 from odits.metrics.agreement import Agreement, agreement
 from pages._shared import serving, state
 from pages._shared.layout import bullets, complain, count_of, escape_markdown, file_stem, guarded, table_download
@@ -96,7 +91,7 @@ def _tables(
             f"note of {first}": [first_marks[key].note for key, _, _ in found.differing],
             f"note of {second}": [second_marks[key].note for key, _, _ in found.differing],
             "data set": [key.data for key, _, _ in found.differing],
-            "model": [key.model for key, _, _ in found.differing],
+            "model": [first_marks[key].shown.model for key, _, _ in found.differing],
         }
     )
     st.dataframe(table, hide_index=True, key="differing-table")
@@ -113,7 +108,7 @@ def download_marks(name: str, label: str, key: str) -> None:
     """Draw a button that saves all marks of an annotator as CSV, as they are at the click."""
     st.download_button(
         label,
-        lambda: marks_csv(name, read_marks(name)),
+        lambda: marks_csv(name, read_marks(name).items()),
         file_name=f"{file_stem(f'marks-{name}')}.csv",
         mime="text/csv",
         icon=":material/download:",

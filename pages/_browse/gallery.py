@@ -10,7 +10,7 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.core.text import literal
 from odits.data import ImageRecord
-from odits.data.annotations import Mark
+from odits.data.marks import Mark
 from pages._shared import state
 from pages._shared.layout import escape_html, escape_markdown
 from pages._shared.pictures import short_name, thumbnail

@@ -11,7 +11,8 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.core.percent import percents
 from odits.data import ImageRecord
-from odits.data.annotations import MAX_NOTE, VERDICTS, ImageWord, Mark, read_marks, set_mark, undo
+from odits.data.annotations import read_marks, remove_mark, set_mark
+from odits.data.marks import JUDGEMENTS, MAX_NOTE, ImageWord, Mark, Shown
 from odits.evaluation.results import StoredEvaluation
 from odits.figures.words import LEXICON, VISIBLE, word_mark
 from pages._browse.filters import TOP
@@ -84,9 +85,16 @@ class Review:
 
     def image_word(self, name: str, word: str) -> ImageWord:
         """Return what a mark of this word is about."""
+        return ImageWord(self.evaluation.data, name, word)
+
+    def shown(self, name: str, word: str) -> Shown:
+        """Return what is on screen beside a word."""
         evaluation = self.evaluation
-        return ImageWord(
-            evaluation.data, name, evaluation.model, evaluation.checkpoint, evaluation.vocabulary.digest, word
+        places, probabilities = evaluation.top(TOP)
+        row = evaluation.images.index(name)
+        column = [evaluation.vocabulary.words[place] for place in places[row]].index(word)
+        return Shown(
+            evaluation.model, evaluation.checkpoint, evaluation.vocabulary.digest, float(probabilities[row][column])
         )
 
     def opened(self) -> str:
@@ -96,13 +104,11 @@ class Review:
 
 
 def marks_by_image(evaluation: StoredEvaluation, annotator: str | None) -> dict[str, dict[str, Mark]]:
-    """Return an annotator's marks of the words of one evaluation, by image and word."""
+    """Return an annotator's marks in the data set of an evaluation, by image and word."""
     found: dict[str, dict[str, Mark]] = {}
     if annotator is not None:
-        question = (evaluation.model, evaluation.checkpoint, evaluation.vocabulary.digest)
         for image_word, mark in read_marks(annotator, evaluation.data).items():
-            if (image_word.model, image_word.checkpoint, image_word.vocabulary) == question:
-                found.setdefault(image_word.image, {})[image_word.word] = mark
+            found.setdefault(image_word.image, {})[image_word.word] = mark
     return found
 
 
@@ -144,10 +150,10 @@ def judge(review: Review, name: str, word: str, verdict: str) -> bool:
     image_word = review.image_word(name, word)
     try:
         if verdict == "none":
-            undo(review.annotator, image_word)
+            remove_mark(review.annotator, image_word)
         else:
-            earlier = read_marks(review.annotator, image_word.data).get(image_word)
-            set_mark(review.annotator, image_word, verdict, earlier.note if earlier else "")
+            earlier = read_marks(review.annotator, image_word.data, name).get(image_word)
+            set_mark(review.annotator, image_word, verdict, earlier.note if earlier else "", review.shown(name, word))
     except OditsError as error:
         st.session_state[_PROBLEM] = str(error)
         return False
@@ -162,7 +168,8 @@ def _click(review: Review, name: str, row: int, word: str, verdict: str) -> None
 def _write_note(review: Review, name: str, word: str, verdict: str, key: str) -> None:
     if review.annotator is not None:
         try:
-            set_mark(review.annotator, review.image_word(name, word), verdict, st.session_state[key])
+            about, shown = review.image_word(name, word), review.shown(name, word)
+            set_mark(review.annotator, about, verdict, st.session_state[key], shown)
         except OditsError as error:
             st.session_state[_PROBLEM] = str(error)
 
@@ -247,7 +254,7 @@ def _show_row(
             args=("row", row + 1),
         )
         st.caption(escape_markdown(share), width="content")
-        for verdict in VERDICTS:
+        for verdict in JUDGEMENTS:
             given = mark is not None and mark.verdict == verdict
             st.button(
                 verdict.capitalize(),

@@ -11,7 +11,7 @@ from odits.evaluation.published import TABLE_2_6_IMAGES, TABLE_2_6_WORDS
 from odits.evaluation.results import StoredEvaluation, remove_evaluation
 from odits.figures.evaluations import comparison_figure
 from odits.models.registry import DEFAULT_MODEL, ModelRef
-from pages._checkpoints import rows
+from pages._checkpoints import differences, rows
 from pages._shared import jobs, state
 from pages._shared.datasets import collection_titles, current_dataset, split_of
 from pages._shared.evaluations import epoch, evaluation_names, evaluation_task, group_title, groups, local_names
@@ -36,7 +36,9 @@ def view() -> None:
     found = groups()
     if found:
         compare(choose_group(found))
-    state.publish("tab", "question", "compared", "family", "published", "published-anyway", "on", "over")
+    state.publish(
+        "tab", "question", "compared", "family", "published", "published-anyway", "on", "over", *differences.LINK
+    )
     if not found and not jobs.running(EVALUATE):
         st.caption("Nothing has been evaluated yet: results are stored and appear here.")
 
@@ -139,6 +141,8 @@ def compare(group: list[StoredEvaluation]) -> None:
         table_download(rows.everything(found, names, best, published), "comparison-all", "all", "All metrics")
     chart(figure, "comparison", f"{', '.join(family.metrics)} of {len(shown)} models")
     chart_download(figure, f"comparison-{family.title.lower()}", "comparison-chart")
+    with guarded():
+        differences.view(found, names, family)
     stored_results(group, names)
 
 

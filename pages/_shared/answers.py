@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 from cachetools import LRUCache
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.device import cores
 from odits.core.stopping import stoppable
@@ -194,6 +195,9 @@ def answer(kind: Kind, key: Hashable, work: Callable[[], Result]) -> Result:
 
 def _wait(answers: Answers, asked: Asked) -> None:
     """Wait, and say how many come before; where the person has moved on, drawing ends this run of the page."""
+    if get_script_run_ctx(suppress_warning=True) is None:  # a job: it says by itself how far it is
+        asked.ended.wait()
+        return
     place = st.empty()
     while not asked.ended.wait(_LOOK_S):
         before = answers.before(asked)

@@ -106,7 +106,7 @@ PARAMETERS = {
     **dict.fromkeys(("images", "image", "searched", "like", "on", "object-of"), LINE),
     "folder": _path("read the images in the folder"),
     # who answers, from which words
-    **dict.fromkeys(("model", "model2", "model3", "crop-model", "clip", "odits"), MODEL),
+    **dict.fromkeys(("model", "model2", "model3", "model4", "crop-model", "clip", "odits"), MODEL),
     **dict.fromkeys(("checkpoint", "crop-checkpoint", "checkpoint2", "checkpoint3"), MODEL),  # links of before
     "compare": SWITCH,
     "vocabulary": LINE,
@@ -118,7 +118,7 @@ PARAMETERS = {
     "dino": Parameter(_is_line, _detector),
     **dict.fromkeys(("do", "look", "namer", "distribution", "scale", "sam-mode", "sam-output_mode"), LINE),
     **dict.fromkeys(("kinds", "names", "sam-text"), TEXT),
-    **dict.fromkeys(("object", "row", "sheet", "page"), COUNT),
+    **dict.fromkeys(("object", "row", "sheet", "page", "shares"), COUNT),
     "size": RANGE,
     "confident": NUMBER,
     # words and searches
@@ -127,9 +127,15 @@ PARAMETERS = {
     "sure": NUMBER,
     "show": LINE,
     # browsing
-    **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
+    **dict.fromkeys(
+        ("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened", "mode"), LINE
+    ),
+    **dict.fromkeys(("least", "limit"), NUMBER),
     # checkpoints
-    **dict.fromkeys(("tab", "question", "family", "shown"), LINE),
+    **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut"), LINE),
+    # the stage
+    "list": TEXT,
+    **dict.fromkeys(("large", "beneath"), SWITCH),
     **dict.fromkeys(("evaluate", "compared", "side", "runs"), TEXT),
     **dict.fromkeys(("published", "published-anyway"), SWITCH),
     "source": LINE,

@@ -13,14 +13,14 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.core.serving import ROLES, Role, ServeSettings, ServingError, served
-from odits.data.annotations import clean_name
+from odits.data.marks import clean_name
 from odits.models.registry import ModelRef, available
 
 PAGES: dict[Role, tuple[str, ...]] = {
     "annotator": ("Browse", "Words", "Search", "Objects", "Explain", "Data"),
-    "reviewer": ("Browse", "Words", "Search", "Objects", "Explain", "Data", "Object counts", "Models"),
+    "reviewer": ("Browse", "Words", "Search", "Objects", "Explain", "Stage", "Data", "Object counts", "Models"),
     "owner": (
-        *("Browse", "Words", "Search", "Objects", "Explain", "Data", "Object counts", "Models"),
+        *("Browse", "Words", "Search", "Objects", "Explain", "Stage", "Data", "Object counts", "Models"),
         "Checkpoints",
     ),
 }

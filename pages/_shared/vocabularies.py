@@ -88,8 +88,7 @@ def vocabulary_of(
     if kind == PICTURE and picture is not None:
         spotting = reference if reference is not None and reads(reference) else None
         with st.spinner("Reading the picture …", show_time=True):
-            opened = open_picture(picture)
-            return _of_picture(opened, load(spotting) if spotting else None)
+            return picture_vocabulary(open_picture(picture), load(spotting) if spotting else None)
     if kind in (PICTURE, "general"):
         return general_vocabulary()
     if kind in ("svt", "eval") and dataset is not None:
@@ -108,7 +107,8 @@ def vocabulary_of(
     return Vocabulary.from_text(str(state.get("words") or ""), "typed words")
 
 
-def _of_picture(opened: Opened, spotting: WordModel | None) -> Vocabulary:
+def picture_vocabulary(opened: Opened, spotting: WordModel | None) -> Vocabulary:
+    """Return the words read in a picture, once, by a model that reads or by spotting; and the general list."""
     from odits.models.reading.read_words import PictureVocabularies
 
     key = opened.digest, spotting.checkpoint if spotting else ""

@@ -183,7 +183,15 @@ def predict(
     reference: str, image: Image.Image, digest: str, vocabulary: Vocabulary, crop: bool = False
 ) -> WordPrediction:
     """Predict the words of an image, or of the crop of one object; the same is computed once."""
-    model = load(reference)
+    need_weights(reference)
+    return predict_quietly(reference, image, digest, vocabulary, crop)
+
+
+def predict_quietly(
+    reference: str, image: Image.Image, digest: str, vocabulary: Vocabulary, crop: bool = False
+) -> WordPrediction:
+    """Predict as `predict` does, without drawing anything: for jobs. Raises OditsError."""
+    model = load_quietly(reference)
     key = digest, model.checkpoint, vocabulary.digest
     if hasattr(model, "input_encoder"):  # its prediction says more than probabilities
         return answer(_PREDICTIONS, key, lambda: _predict(model, image, vocabulary))

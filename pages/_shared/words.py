@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from odits.core.percent import percents
 from odits.data import ImageRecord
-from odits.data.annotations import Mark
+from odits.data.marks import Mark
 from odits.figures.words import LEXICON, VISIBLE, WordMark, word_mark
 from pages._shared.layout import escape_html
 

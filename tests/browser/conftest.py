@@ -23,6 +23,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--disable-features=LocalNetworkAccessChecks",  # a page whose headers a test changed counts as a foreign one
 ]
 WAIT = 120_000
 """Milliseconds that a page may take on a busy machine, the first loading of a model included."""

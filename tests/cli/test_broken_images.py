@@ -25,7 +25,9 @@ COMMANDS = {
     "counts": ["--split", "all", "--workers", "1"],
     "search": ["hotel", "--workers", "1"],
     "retrieval": ["--split", "all"],
+    "retrieval errors": ["--split", "all", "--errors"],
     "spot": ["--split", "all"],
+    "spot full": ["--split", "all", "--lexicon", "full"],
     "evaluate-crops": ["--split", "all"],
 }
 
@@ -81,6 +83,8 @@ def test_two_of_six_are_named_and_four_are_done(
         "counts": lambda: len(document["images"]) == len(document["counts"]) == 4,
         "evaluate-crops": lambda: document["boxes"] == 4,
         "retrieval": lambda: (document["images"], document["queries"]) == (4, 4),
+        "retrieval errors": lambda: (document["queries"], document["errors"]) == (4, []),
+        "spot full": lambda: document["images"] == 4 and document["lexicon"] == "full" and document["words"] >= 4,
     }.get(command, lambda: document["images"] == 4)
     assert check(), document
 

@@ -13,7 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from odits.cli import app
-from odits.data.annotations import ImageWord, Mark, put_marks, read_marks
+from odits.data.annotations import put_marks, read_marks
+from odits.data.marks import ImageWord, Mark
 from tests.data import layouts
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
@@ -140,7 +141,7 @@ def exported(tmp_path: Path, *words: str) -> Path:
 
 
 def test_marks_of_label_studio_come_in(tmp_path: Path) -> None:
-    word = ImageWord("demo", "a.jpg", "M", "c", "v", "BAR")
+    word = ImageWord("demo", "a.jpg", "BAR")
     put_marks("Anna", [(word, Mark("wrong", "", "2026-01-01T00:00:00.000000+00:00"))])
     file = exported(tmp_path, "BAR", "INN")
     done = run("annotations", "import", file, "--annotator", "Anna", "--json")
@@ -163,7 +164,7 @@ def test_marks_as_csv_there_and_back(tmp_path: Path) -> None:
     assert run("annotations", "import", tmp_path / "anna.csv").exit_code == 0
     assert read_marks("Anna") == before
     assert json.loads(run("annotations", "list", "--json").stdout) == [
-        {"annotator": "Anna", "marks": 1, "right": 1, "wrong": 0, "unsure": 0}
+        {"annotator": "Anna", "marks": 1, "right": 1, "wrong": 0, "unsure": 0, "skipped": 0}
     ]
     assert "There are no marks of Ben" in str(run("annotations", "export", "Ben", tmp_path / "b.csv").exception)
     assert "can't be read" in str(run("annotations", "import", tmp_path / "gone.csv").exception)

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from odits.cli import app as commands
 from odits.core.errors import OditsError
-from odits.data.annotations import ImageWord, set_mark
+from odits.data.annotations import set_mark
+from odits.data.marks import ImageWord
 
 SETTINGS = 'address = "https://x.example"\nowners = ["a@x.example"]\n'
 SECRETS = {
@@ -71,7 +72,7 @@ def test_protections_can_not_be_turned_off(home: Path, option: str) -> None:
 
 
 def test_back_up_and_restore_by_command(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    set_mark("Ada", ImageWord("SVT", "a.jpg", "CLIP", "c" * 64, "v" * 64, "one"), "right")
+    set_mark("Ada", ImageWord("SVT", "a.jpg", "one"), "right")
     done = CliRunner().invoke(commands, ["annotations", "backup", str(tmp_path / "marks.zip"), "--json"])
     assert json.loads(done.stdout) == [{"annotator": "Ada", "marks": 1}]
     monkeypatch.setenv("ODITS_HOME", str(tmp_path / "elsewhere"))

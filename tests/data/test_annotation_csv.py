@@ -6,24 +6,17 @@ import io
 import pytest
 
 from odits.core.errors import OditsError
-from odits.data.annotations import (
-    COLUMNS,
-    ImageWord,
-    Mark,
-    annotation_file,
-    annotators,
-    import_marks,
-    marks_csv,
-    put_marks,
-    read_marks,
-    set_mark,
-)
+from odits.data.annotation_files import annotation_file, annotators
+from odits.data.annotation_imports import import_marks
+from odits.data.annotation_tables import COLUMNS, marks_csv
+from odits.data.annotations import put_marks, read_marks, set_mark
+from odits.data.marks import ImageWord, Mark
 
 EARLY, LATE = "2026-01-01T10:00:00.000000+00:00", "2026-01-02T10:00:00.000000+00:00"
 
 
 def image_word(word: str) -> ImageWord:
-    return ImageWord("demo", "a.jpg", "ODITS Signs", "c" * 64, "v" * 64, word)
+    return ImageWord("demo", "a.jpg", word)
 
 
 def table(content: bytes) -> list[dict[str, str]]:
@@ -31,8 +24,8 @@ def table(content: bytes) -> list[dict[str, str]]:
 
 
 def row(**changes: str) -> bytes:
-    values = {column: "x" for column in COLUMNS} | {"annotator": "Ben", "verdict": "right", "note": "", "time": EARLY}
-    values |= changes
+    values = dict.fromkeys(COLUMNS, "") | {"data": "x", "image": "x", "word": "x", "model": "x"}
+    values |= {"annotator": "Ben", "verdict": "right", "time": EARLY} | changes
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
@@ -43,7 +36,7 @@ def row(**changes: str) -> bytes:
 def test_a_row_a_mark() -> None:
     set_mark("Anna", image_word("HOTEL"), "right", 'über, "dem" Tor\nzweite Zeile')
     set_mark("Anna", image_word("BAR"), "wrong")
-    rows = table(marks_csv("Anna", read_marks("Anna")))
+    rows = table(marks_csv("Anna", read_marks("Anna").items()))
     assert [(found["annotator"], found["word"], found["verdict"]) for found in rows] == [
         ("Anna", "BAR", "wrong"),
         ("Anna", "HOTEL", "right"),
@@ -57,7 +50,7 @@ NASTY = ["=1+1", "+A1", "-2", "@SUM(A1)", "\t=1", "'=x", "''=x", "'plain", "＝1
 
 def test_no_field_is_a_formula_and_all_come_back_as_they_were() -> None:
     marks = {image_word(word): Mark("right", word, EARLY) for word in NASTY}
-    content = marks_csv("Anna", marks)
+    content = marks_csv("Anna", marks.items())
     for found in table(content):
         assert not any(value.startswith(("=", "+", "-", "@", "\t", "＝")) for value in found.values())
     assert import_marks(content).read == len(NASTY)
@@ -65,7 +58,7 @@ def test_no_field_is_a_formula_and_all_come_back_as_they_were() -> None:
 
 
 def test_an_import_makes_the_annotator_known_here() -> None:
-    done = import_marks(marks_csv("Ben", {image_word("BAR"): Mark("unsure", "dark", EARLY)}))
+    done = import_marks(marks_csv("Ben", [(image_word("BAR"), Mark("unsure", "dark", EARLY))]))
     assert done == ("Ben", 1, 1)
     assert annotators() == ["Ben"]
     assert read_marks("Ben") == {image_word("BAR"): Mark("unsure", "dark", EARLY)}
@@ -74,7 +67,7 @@ def test_an_import_makes_the_annotator_known_here() -> None:
 def test_importing_twice_changes_nothing_and_the_newer_mark_stays() -> None:
     put_marks("Ben", [(image_word("BAR"), Mark("wrong", "here", LATE)), (image_word("INN"), Mark("wrong", "", EARLY))])
     content = marks_csv(
-        "Ben", {image_word("BAR"): Mark("right", "", EARLY), image_word("INN"): Mark("right", "", LATE)}
+        "Ben", [(image_word("BAR"), Mark("right", "", EARLY)), (image_word("INN"), Mark("right", "", LATE))]
     )
     assert import_marks(content) == ("Ben", 2, 1)
     assert import_marks(content) == ("Ben", 2, 0)
@@ -104,7 +97,7 @@ def test_a_time_in_the_future_does_not_win_for_ever() -> None:
         (row(word="w" * 5000), "word is empty or too long"),
         (row(note="n" * 1001), "1,000 characters"),
         (row(annotator=""), "needs a name"),
-        (row() + b"only,three,fields\n", "line 3: 3 fields instead of 10"),
+        (row() + b"only,three,fields\n", "line 3: 3 fields instead of 15"),
         (row() + row(annotator="Carl").split(b"\n", 1)[1], "marks of 2 annotators"),
         (b'"annotator\n', "no CSV file"),
     ],
@@ -147,10 +140,10 @@ def test_other_columns_blank_lines_and_another_order_do_no_harm() -> None:
     header, values = next(reader), next(reader)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
-    for line in (["mine", *header[::-1]], [""] * 11, [], ["x", *values[::-1]]):
+    for line in (["mine", *header[::-1]], [""] * 16, [], ["x", *values[::-1]]):
         writer.writerow(line)
     assert import_marks(stream.getvalue().encode("utf-8-sig")) == ("Ben", 1, 1)
-    assert next(iter(read_marks("Ben"))) == ImageWord("x", "x", "x", "x", "x", "x")
+    assert next(iter(read_marks("Ben"))) == ImageWord("x", "x", "x")
 
 
 def test_a_nul_in_a_field_is_refused() -> None:

@@ -12,23 +12,14 @@ from pathlib import Path
 import pytest
 
 from odits.core.errors import OditsError
-from odits.data import annotations
-from odits.data.annotations import (
-    ImageWord,
-    Mark,
-    annotation_file,
-    annotators,
-    clean_name,
-    put_marks,
-    read_marks,
-    set_mark,
-    undo,
-)
+from odits.data import annotation_files
+from odits.data.annotation_files import annotation_file, annotators
+from odits.data.annotations import put_marks, read_marks, remove_mark, set_mark
+from odits.data.marks import ImageWord, Mark, clean_name
 
 
 def image_word(word: str = "HOTEL", image: str = "a.jpg", **other: str) -> ImageWord:
-    found = {"data": "demo", "image": image, "model": "M", "checkpoint": "c" * 64, "vocabulary": "v" * 64, "word": word}
-    return ImageWord(**(found | other))
+    return ImageWord(**({"data": "demo", "image": image, "word": word} | other))
 
 
 def test_a_mark_is_stored_with_note_and_time() -> None:
@@ -38,16 +29,16 @@ def test_a_mark_is_stored_with_note_and_time() -> None:
     assert read_marks("Anna") == {image_word(): mark}
 
 
-def test_a_second_mark_replaces_the_first_and_can_be_undone() -> None:
+def test_a_second_mark_replaces_the_first_and_can_be_removed() -> None:
     set_mark("Anna", image_word(), "right", "first")
     second = set_mark("Anna", image_word(), "wrong")
     assert read_marks("Anna") == {image_word(): second}
-    undo("Anna", image_word())
+    remove_mark("Anna", image_word())
     assert read_marks("Anna") == {}
     assert annotators() == ["Anna"]
 
 
-@pytest.mark.parametrize("field", ["data", "image", "model", "checkpoint", "vocabulary", "word"])
+@pytest.mark.parametrize("field", ["data", "image", "word"])
 def test_marks_of_different_words_stand_beside_each_other(field: str) -> None:
     set_mark("Anna", image_word(), "right")
     other = image_word(**{field: "another"})
@@ -73,7 +64,7 @@ def test_a_name_never_leads_out_of_the_folder(name: str, home: Path) -> None:
 
 
 def test_names_that_look_alike_do_not_mix() -> None:
-    names = ["Anna B", "anna b", "Anna-B", "Anna.B", "Anna/B"]
+    names = ["Anna B", "AnnaB", "Anna-B", "Anna.B", "Anna/B"]
     for name in names:
         set_mark(name, image_word(name), "right")
     assert len({annotation_file(name) for name in names}) == len(names)
@@ -93,7 +84,7 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 
 def test_an_unknown_verdict_and_a_long_note_are_refused() -> None:
-    with pytest.raises(OditsError, match="right, wrong or unsure"):
+    with pytest.raises(OditsError, match="right, wrong, unsure or skipped"):
         set_mark("Anna", image_word(), "perhaps")
     with pytest.raises(OditsError, match="1,000 characters"):
         set_mark("Anna", image_word(), "right", "x" * 1001)
@@ -118,7 +109,7 @@ def test_the_file_says_whose_it_is_and_what(home: Path) -> None:
     with sqlite3.connect(annotation_file("Anna")) as connection:
         assert connection.execute("SELECT name FROM annotator").fetchall() == [("Anna",)]
         pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        assert pragmas == [0x0D175A, 1]
+        assert pragmas == [0x0D175A, 2]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     set_mark("Anna", image_word("BAR"), "wrong")
     with sqlite3.connect(annotation_file("Anna")) as connection:
@@ -127,7 +118,7 @@ def test_the_file_says_whose_it_is_and_what(home: Path) -> None:
 
 def test_writers_wait_for_each_other_for_ten_seconds_and_every_mark_is_synced() -> None:
     set_mark("Anna", image_word(), "right")
-    with annotations._writing("Anna") as connection:
+    with annotation_files.writing("Anna") as connection:
         assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
@@ -150,10 +141,10 @@ def test_a_written_mark_replaces_a_newer_one_unless_only_newer_ones_count() -> N
     assert read_marks("Anna") == {image_word("BAR"): late, image_word(): early}
 
 
-def test_undoing_what_is_not_marked_is_no_mistake() -> None:
+def test_removing_what_is_not_marked_is_no_mistake() -> None:
     set_mark("Anna", image_word(), "right")
-    for field in ("data", "image", "model", "checkpoint", "vocabulary", "word"):
-        undo("Anna", image_word(**{field: "another"}))
+    for field in ("data", "image", "word"):
+        remove_mark("Anna", image_word(**{field: "another"}))
     assert list(read_marks("Anna")) == [image_word()]
 
 
@@ -184,8 +175,8 @@ def test_an_empty_file_holds_no_marks_and_takes_them() -> None:
 def test_marks_survive_a_kill() -> None:
     """A process is killed right after its mark was confirmed."""
     code = (
-        "import os, signal; from odits.data.annotations import *; "
-        "set_mark('Anna', ImageWord('d', 'i', 'm', 'c', 'v', 'w'), 'wrong', 'last word'); os.kill(os.getpid(), 9)"
+        "import os; from odits.data.annotations import set_mark; from odits.data.marks import ImageWord; "
+        "set_mark('Anna', ImageWord('d', 'i', 'w'), 'wrong', 'last word'); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ.copy())
     assert done.returncode == -signal.SIGKILL
@@ -196,8 +187,8 @@ def test_marks_survive_a_kill() -> None:
 def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was_there() -> None:
     set_mark("Anna", image_word(), "right")
     code = (
-        "import os; from odits.data import annotations\n"
-        "with annotations._writing('Anna') as connection:\n"
+        "import os; from odits.data import annotation_files\n"
+        "with annotation_files.writing('Anna') as connection:\n"
         "    connection.execute('DELETE FROM marks'); os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ.copy())
@@ -252,11 +243,12 @@ def test_a_full_disk_is_reported_and_nothing_is_lost() -> None:
     code = """
 import resource, sys
 from odits.core.errors import OditsError
-from odits.data.annotations import *
+from odits.data.annotations import set_mark
+from odits.data.marks import ImageWord
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 for number in range(10_000):
     try:
-        set_mark("Anna", ImageWord("d", "i", "m", "c", "v", f"w{number}"), "right", "x" * 900)
+        set_mark("Anna", ImageWord("d", "i", f"w{number}"), "right", "x" * 900)
     except OditsError as error:
         sys.exit(f"{number}|{error}")
 """
@@ -271,14 +263,14 @@ for number in range(10_000):
 def test_marks_on_a_read_only_disk_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite itself is message to open the file without writing, as it must on a read-only disk."""
     set_mark("Anna", image_word(), "right")
-    connect = annotations._connect
+    connect = annotation_files._connect
 
     def refuse(path: Path, options: str = "") -> sqlite3.Connection:
         if not options:
             raise sqlite3.OperationalError("unable to open database file")
         return connect(path, options)
 
-    monkeypatch.setattr(annotations, "_connect", refuse)
+    monkeypatch.setattr(annotation_files, "_connect", refuse)
     assert list(read_marks("Anna")) == [image_word()]
     with pytest.raises(OditsError, match="can't be written: unable to open"):
         set_mark("Anna", image_word(), "wrong")

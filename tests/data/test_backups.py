@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from odits.core.errors import OditsError
-from odits.data.annotations import ImageWord, annotation_file, read_marks, set_mark, undo
+from odits.data.annotation_files import annotation_file
+from odits.data.annotations import read_marks, remove_mark, set_mark
 from odits.data.backups import back_up, restore
+from odits.data.marks import ImageWord
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +22,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def about(word: str) -> ImageWord:
-    return ImageWord("SVT", "a.jpg", "CLIP", "c" * 64, "v" * 64, word)
+    return ImageWord("SVT", "a.jpg", word)
 
 
 def test_a_back_up_brings_marks_to_a_machine_that_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +45,7 @@ def test_newer_marks_stay_and_the_file_before_is_kept_beside(tmp_path: Path) -> 
     set_mark("Ada", about("two"), "right")
     back_up(tmp_path / "marks.zip")
     set_mark("Ada", about("one"), "wrong")
-    undo("Ada", about("two"))
+    remove_mark("Ada", about("two"))
     set_mark("Ada", about("three"), "unsure")
     (done,) = restore(tmp_path / "marks.zip").files
     assert (done.read, done.new) == (2, 1)

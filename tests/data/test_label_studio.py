@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from odits.core.errors import OditsError
-from odits.data.annotations import ImageWord, Mark, annotators, put_marks, read_marks
+from odits.data.annotation_files import annotators
+from odits.data.annotations import put_marks, read_marks
 from odits.data.exports import Predictor, WordsOfImage
 from odits.data.label_studio import import_tasks, word_tasks
+from odits.data.marks import ImageWord, Mark, Shown
 from odits.data.predictions import WordProbability
 
 BY = Predictor("demo", "ODITS Signs", "c" * 64, "v" * 64)
@@ -19,7 +21,7 @@ EARLY = "2026-01-01T10:00:00.000000+00:00"
 
 
 def about(word: str, image: str = "a.jpg") -> ImageWord:
-    return ImageWord("demo", image, "ODITS Signs", "c" * 64, "v" * 64, word)
+    return ImageWord("demo", image, word)
 
 
 def tasks(*images: str) -> list[dict[str, Any]]:
@@ -52,10 +54,11 @@ def export(*annotations: dict[str, Any], task: dict[str, Any] | None = None) -> 
 def test_marks_of_an_export() -> None:
     done = import_tasks(export(chosen(right=["HOTEL"], wrong=["BAR"], unsure=["INN"])), "Anna", "x.json")
     assert (done.name, done.read, done.new, done.conflicts, done.remarks) == ("Anna", 3, 3, (), ())
+    time, shown = "2026-02-01T10:00:00.000000+00:00", Shown("ODITS Signs", "c" * 64, "v" * 64)
     assert read_marks("Anna") == {
-        about("BAR"): Mark("wrong", "", "2026-02-01T10:00:00.000000+00:00"),
-        about("HOTEL"): Mark("right", "", "2026-02-01T10:00:00.000000+00:00"),
-        about("INN"): Mark("unsure", "", "2026-02-01T10:00:00.000000+00:00"),
+        about("BAR"): Mark("wrong", "", time, shown),
+        about("HOTEL"): Mark("right", "", time, shown),
+        about("INN"): Mark("unsure", "", time, shown),
     }
     again = import_tasks(export(chosen(right=["HOTEL"])), "Anna")
     assert (again.read, again.new, again.conflicts) == (1, 0, ())

@@ -14,11 +14,11 @@ import pytest
 from benchmarks._reliability.faults import Place, Tally, Trial, Writing
 from benchmarks._reliability.kills import changes, marks_of, missing_marks, missing_results
 from benchmarks._reliability.memory import growth, write_pictures
-from benchmarks._reliability.part import Kept, Part, document, table
+from benchmarks._reliability.part import Kept, Part, document, joined, table
 from benchmarks._reliability.runner import Ended, Runner
 from odits.core.store import JSON, Store, make_key
 from odits.data import read_dataset
-from odits.data.annotations import undo
+from odits.data.annotations import remove_mark
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -51,12 +51,22 @@ def test_a_run_that_was_cut_off_goes_on_with_the_parts_that_are_missing_or_were_
     Kept(None, quick=False, seed=0).keep("kills", part, 60.0)
 
 
+def test_the_slices_of_a_part_are_one_part() -> None:
+    slices = [
+        Part("pictures", 10, worst_seconds=1.0, notes=("damaged pictures",)),
+        Part("pictures", 20, crashed=1, worst_bytes=7, notes=("damaged pictures", "seed 1, mutant 3")),
+    ]
+    notes = ("damaged pictures", "seed 1, mutant 3")
+    assert joined(slices) == Part("pictures", 30, crashed=1, worst_seconds=1.0, worst_bytes=7, notes=notes)
+    assert joined(slices[:1]) == slices[0]
+
+
 def test_a_lost_mark_is_noticed() -> None:
     for change in islice(changes("seed-data", "data"), 30):
         change.write("Anna")
     assert missing_marks("Anna", "data", "seed", {}, 30) == []
     assert missing_marks("Anna", "data", "seed", {}, 29) == []  # the last one was not acknowledged
-    undo("Anna", next(iter(marks_of("Anna", "data"))))
+    remove_mark("Anna", next(iter(marks_of("Anna", "data"))))
     assert len(missing_marks("Anna", "data", "seed", {}, 30)) == 1
 
 

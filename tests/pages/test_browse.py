@@ -177,7 +177,7 @@ def test_without_a_name_nothing_is_marked_and_the_page_says_why(stored: StoredEv
 
 
 def test_a_damaged_file_of_marks_is_one_sentence_and_the_page_stays(stored: StoredEvaluation, home: Path) -> None:
-    from odits.data.annotations import annotation_file
+    from odits.data.annotation_files import annotation_file
 
     annotation_file("Anna").parent.mkdir(parents=True)
     annotation_file("Anna").write_bytes(b"no database at all" * 99)

@@ -13,7 +13,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from odits.data.annotations import ImageWord, Mark, put_marks, read_marks
+from odits.data.annotations import put_marks, read_marks
+from odits.data.marks import ImageWord, Mark
 from pages._shared.exports import _one_file
 from pages._shared.layout import csv_of
 from tests.data import layouts
@@ -97,7 +98,7 @@ def take_in(name: str, content: bytes, annotator: str) -> None:
 
 def test_marks_of_label_studio_are_taken_in_and_conflicts_shown() -> None:
     about = {"data": "demo", "image": "a.jpg", "model": "M", "checkpoint": "c", "vocabulary": "v"}
-    word = ImageWord(**about, word="BAR")
+    word = ImageWord("demo", "a.jpg", "BAR")
     put_marks("Anna", [(word, Mark("wrong", "", "2026-01-01T00:00:00.000000+00:00"))])
     result = [{"from_name": "right", "value": {"choices": ["BAR", "INN"]}}]
     content = json.dumps([{"data": {"odits": about}, "annotations": [{"completed_by": 1, "result": result}]}]).encode()

@@ -18,7 +18,8 @@ from safetensors.numpy import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
 from odits.data import Dataset, Vocabulary, read_dataset
-from odits.data.annotations import ImageWord, set_mark
+from odits.data.annotations import set_mark
+from odits.data.marks import ImageWord
 from odits.data.predictions import View
 from odits.evaluation.results import StoredEvaluation, evaluate_and_store
 from odits.models.reference import EMBEDDED_WEIGHTS
@@ -103,7 +104,7 @@ def stored(data: Dataset) -> StoredEvaluation:
     evaluate_and_store(Dice(f"{MODEL} 2", "b" * 64), "other", data, "eval", words)
     for annotator, verdict in zip(ANNOTATORS, ("right", "wrong"), strict=True):
         for word in words.words[:3]:
-            about = ImageWord(first.data, first.images[0], first.model, first.checkpoint, words.digest, word)
+            about = ImageWord(first.data, first.images[0], word)
             set_mark(annotator, about, verdict, "<b>note</b> *x* $y$ :smile:")
     return first
 
