@@ -138,15 +138,15 @@ function build(root, steps) {
     for (const [shown, before] of outlined) shown.style.outline = before;
     outlined = [];
   };
-  const outline = (shows, times) => {
+  const outline = (shows) => {
     const shown = document.querySelector(shows);
     if (shown) {
       outlined = [[shown, shown.style.outline]];
       shown.style.outline = `3px solid ${getComputedStyle(card.querySelector(".next")).backgroundColor}`;
       shown.scrollIntoView({ block: "nearest" });
-    } else if (times) {
+    } else {
       // the page may still be drawing it
-      waiting = setTimeout(() => outline(shows, times - 1), 250);
+      waiting = setTimeout(() => outline(shows), 250);
     }
   };
   const show = () => {
@@ -159,7 +159,7 @@ function build(root, steps) {
     back.style.visibility = place === 0 ? "hidden" : "";
     next.textContent = place === steps.length - 1 ? "Done" : "Next";
     card.hidden = false;
-    outline(shows, 40);
+    outline(shows);
     said.textContent = `Tour, step ${place + 1} of ${steps.length}: ${heading}. ${sentence}`;
   };
   const end = () => {

@@ -17,10 +17,6 @@ from tests.browser.test_app import PAGES, query
 DEMO = "images=demo&image=cafe.jpg&vocabulary=demo&model=embedded"
 
 
-def card(page: Page) -> object:
-    return page.get_by_role("region", name="Tour")
-
-
 def test_the_tour_has_six_steps_is_skipped_for_good_and_called_again(app: str, page: Page) -> None:
     page.goto(app)
     tour = page.get_by_role("region", name="Tour")
