@@ -45,5 +45,5 @@ def help_on(*terms: str, more: str = "") -> str:
 
 def show_glossary() -> None:
     """Draw a button that opens all terms."""
-    with st.popover("Terms", icon=":material/menu_book:", type="tertiary", help="What the words of this page mean"):
+    with st.popover("Terms", icon=":material/menu_book:", type="tertiary"):
         st.markdown("\n\n".join(help_on(term) for term in sorted(TERMS, key=str.casefold)))
