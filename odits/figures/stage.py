@@ -179,7 +179,8 @@ def _cell(cell: Cell, most: float, number: int) -> str:
     moved = _moved(cell, number)
     rank = f'<span class="stage-rank" title="rank {cell.rank:,}">{short_number(cell.rank)}'
     return (
-        f'<td><div class="stage-bar" style="width:{width:.1f}%"></div><div class="stage-cell"><span class="stage-share">'
+        f'<td><div class="stage-bar" style="width:{width:.1f}%"></div><div class="stage-cell">'
+        f'<span class="stage-share">'
         f"{_text(percent(cell.probability))}</span> {rank}{moved}</span></div></td>"
     )
 
