@@ -1,4 +1,4 @@
-"""Figures on paper: Matplotlib's canvas in the look of the others, saved as SVG, PDF or PNG with its fonts, without a browser.
+"""Figures on paper: Matplotlib's canvas in the look of the others, saved as SVG, PDF or PNG without a browser.
 
 What a figure shows comes from the same data as the interactive one; each kind has a module of its own (`static_words`,
 `static_counts`, `static_models`).
@@ -75,7 +75,6 @@ def canvas(width: int, height: int, theme: Theme, columns: int = 1, rows: int = 
         axes.spines["bottom"].set_color(theme.grid)
         axes.xaxis.label.set_color(theme.ink)
         axes.yaxis.label.set_color(theme.ink)
-        axes.title.set_color(theme.ink)
         axes.set_axisbelow(True)
     return figure, plots
 
@@ -104,7 +103,7 @@ def literal_label(text: str) -> str:
 
 
 def save(draw: Draw, form: Format, theme: str = "light") -> bytes:
-    """Draw a figure and return it as a file: its letters as outlines (SVG), with the fonts (PDF), or twice as large (PNG).
+    """Draw a figure and return it as a file: letters as outlines (SVG), fonts embedded (PDF), or twice as large (PNG).
 
     Args:
         draw: draws it in a theme.

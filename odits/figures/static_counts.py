@@ -76,5 +76,5 @@ def quantile_figure(counts: Sequence[int], distribution: str, theme: Theme) -> F
     axes.set_xlabel(f"objects expected by the {DISTRIBUTIONS[distribution].title.split(' ', 1)[1]}")
     axes.set_ylabel("objects counted")
     axes.grid(color=theme.grid, linewidth=0.8)
-    legend(figure, axes, theme)
+    legend(figure, axes, theme, 2)
     return figure

@@ -95,7 +95,7 @@ def _panels(names: Sequence[str], panels: Sequence[str], theme: Theme, draw: Cal
             axes.set_visible(False)
             continue
         draw(axes, panels[place])
-        axes.set_title(literal_label(panels[place]), fontsize=11, fontweight="bold")
+        axes.set_title(literal_label(panels[place]), fontsize=11, fontweight="bold", color=theme.ink)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_yticks(range(len(names)), [literal_label(_short(name)) for name in names])
         axes.tick_params(axis="y", labelleft=place % columns == 0)

@@ -72,7 +72,7 @@ def _bars(axes: Axes, one: WordBars, theme: Theme) -> None:
     axes.set_xlim(0, 1.2 * most)
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
     axes.grid(axis="x", color=theme.grid, linewidth=0.8)
-    axes.set_title(literal_label(one.title), fontsize=11, loc="left")
+    axes.set_title(literal_label(one.title), fontsize=11, loc="left", color=theme.ink)
 
 
 def _label(word: str, sign: str) -> str:
