@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from odits.figures.differences import KINDS, ForestRow, kind_of
 from odits.figures.evaluations import ORIGINS, Row
@@ -99,16 +100,10 @@ def _panels(names: Sequence[str], panels: Sequence[str], theme: Theme, draw: Cal
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_yticks(range(len(names)), [literal_label(_short(name)) for name in names])
         axes.tick_params(axis="y", labelleft=place % columns == 0)
-        axes.xaxis.set_major_locator(_few_ticks())
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.grid(color=theme.grid, linewidth=0.8)
     _legend_of_all(figure, plots, theme)
     return figure
-
-
-def _few_ticks() -> object:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4)
 
 
 def _legend_of_all(figure: Figure, plots: Sequence[Axes], theme: Theme) -> None:
