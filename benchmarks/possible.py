@@ -3,7 +3,7 @@
 No picture is opened. Each row knows something: how often words occur in training lexicons (the prior), the words that
 are boxed in the image, the training lexicons that share such words, or, as a bound for all that knows training
 lexicons, the one of them that shares most of the image's own lexicon. Sharpness is chosen on training images, each left
-out in turn.
+out in turn. Of scenes by `odits render --neighbourhoods` the law is known, and with it the best that anyone can do.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from benchmarks.report import add_data, needed_data, parser, report
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.metrics.probabilities import rank_metrics
 from odits.metrics.scoring import Lexicons
+from odits.training.neighbourhoods import LAW_FILE, Law
 
 METRICS = ("precision_at_10", "average_precision")
 SHARPNESS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -46,7 +47,10 @@ def main() -> None:
         "boxed_words_per_image": float(boxed(dataset.split("eval"), vocabulary).sum(1).mean()),
         "sharpness": sharpness,
     }
-    for name, scores in rows(dataset, vocabulary, sharpness).items():
+    known = rows(dataset, vocabulary, sharpness)
+    if (dataset.root / LAW_FILE).is_file():
+        known |= rows_of_law(Law.load(dataset.root), dataset, vocabulary)
+    for name, scores in known.items():
         found = rank_metrics(scores, relevant)
         for metric in METRICS:
             low, high = np.quantile(np.nanmean(found[metric][draws], axis=1), (0.025, 0.975)).tolist()
@@ -83,6 +87,33 @@ def rows(dataset: Dataset, vocabulary: Vocabulary, sharpness: float) -> dict[str
         "boxed words, then training lexicons by the rarity of words shared": FIRST * shown
         + by_rarity(shown, known, sharpness),
         "boxed words, then the training lexicon closest to the image's own": FIRST * shown + closest + 0.01 * prior,
+    }
+
+
+def rows_of_law(law: Law, dataset: Dataset, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
+    """Return the probabilities float64 (m, n) by the law that drew the lexicons, for those who know more or less."""
+    records = dataset.split("eval")
+    places = [vocabulary.find(word) for word in law.words]
+    there = np.array([place is not None for place in places])
+    columns = np.array([place for place in places if place is not None])
+
+    def by_law(table: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(table), len(law.words)), bool)
+        found[:, there] = table[:, columns]
+        return found
+
+    def by_vocabulary(probabilities: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(records), len(vocabulary)))
+        found[:, columns] = probabilities[..., there]
+        return found
+
+    shown, held = boxed(records, vocabulary), lexicons(records, vocabulary)
+    return {
+        "the law, nothing known": by_vocabulary(law.marginal()),
+        "the law and the boxed words": by_vocabulary(law.given_shown(by_law(shown))),
+        "the law and the neighbourhood": by_vocabulary(law.in_neighbourhood(by_law(held))),
+        "the law, the neighbourhood and the boxed words": FIRST * shown
+        + by_vocabulary(law.in_neighbourhood(by_law(held))),
     }
 
 

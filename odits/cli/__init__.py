@@ -22,6 +22,7 @@ from odits.cli import (
     explain,
     finetune,
     marks,
+    marks_analysis,
     models,
     objects,
     precompute,
@@ -59,6 +60,7 @@ app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("differences")(differences.differences)
 app.command("explain")(explain.explain)
+marks_analysis.add_to(marks.app)
 app.add_typer(marks.app, name="annotations")
 app.command("models")(models.models)
 app.add_typer(checkpoints.app, name="checkpoints")

@@ -22,17 +22,23 @@ def render(
 ) -> None:
     """Draw street scenes with signs as a data set in SVT's layout; same seed, fonts and words: same bytes."""
     from odits.data.general_words import general_vocabulary
+    from odits.training.neighbourhoods import Law, Neighbourhoods
     from odits.training.rendering import FONT_FOLDERS, SignRenderer, usable_fonts
-    from odits.training.streets import SignTexts, render_dataset
+    from odits.training.streets import SceneTexts, SignTexts, render_dataset
 
     found = usable_fonts(fonts or FONT_FOLDERS)
     if not found:
         raise OditsError("No usable font: install some, or name a folder of them with --fonts.")
     words = [word.lower() for word in general_vocabulary().words if word.isalpha()]
+    texts: SceneTexts = SignTexts(words)
+    if settings.neighbourhoods:
+        law = Law.draw(settings.neighbourhoods, words, settings.seed)
+        law.save(out)
+        texts = Neighbourhoods(law)
     with open_reporter() as report:
         progress = report.phase("drawing scenes")
         counts = (settings.scenes, settings.held_out)
-        render_dataset(SignRenderer(found, words), SignTexts(words), out, counts, settings.seed, progress)
+        render_dataset(SignRenderer(found, words), texts, out, counts, settings.seed, progress)
     say(f"{sum(counts)} scenes in {out}, {len(found)} fonts")
 
 

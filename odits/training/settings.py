@@ -205,6 +205,11 @@ class RenderSettings:
 
     scenes: int = setting(600, "Scenes to train on.", low=1)
     held_out: int = setting(200, "Scenes to hold out.", low=0)
+    neighbourhoods: int = setting(
+        0,
+        "Neighbourhoods whose words the lexicons are drawn from by a known law; 0: lexicons are what signs say.",
+        low=0,
+    )
     seed: int = setting(0, SEED, low=0)
 
     def __post_init__(self) -> None:

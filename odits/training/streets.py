@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from xml.etree import ElementTree as Xml  # written here, never read
 
 import cv2
@@ -58,6 +58,30 @@ class WrittenWord:
     corners: np.ndarray
 
 
+class Texts(Protocol):
+    """Draws what the signs of one scene say."""
+
+    def lines(self, rng: np.random.Generator) -> list[list[str]]:
+        """Draw the words of a sign's lines."""
+        ...
+
+    def word(self, rng: np.random.Generator) -> str:
+        """Draw a word."""
+        ...
+
+    def kind(self, rng: np.random.Generator) -> str:
+        """Draw what a shop or a place calls itself."""
+        ...
+
+
+class SceneTexts(Protocol):
+    """Draws for each scene what its signs say."""
+
+    def for_scene(self, rng: np.random.Generator) -> tuple[Texts, list[str] | None]:
+        """Draw a scene's texts, and its lexicon where that is more than what its signs say."""
+        ...
+
+
 class Street(NamedTuple):
     """A scene, uint8 RGB (H, W, 3), and the words that are written in it, those too that are hard to read."""
 
@@ -83,6 +107,10 @@ class SignTexts:
 
     words: Sequence[str]
     kinds: Sequence[str] = KINDS
+
+    def for_scene(self, rng: np.random.Generator) -> tuple[Texts, list[str] | None]:
+        """Return these texts: they are the same for all scenes."""
+        return self, None
 
     def lines(self, rng: np.random.Generator) -> list[list[str]]:
         """Draw the words of a sign's one to four lines."""
@@ -163,7 +191,7 @@ def invented_name(rng: np.random.Generator) -> str:
     return "".join(syllables)[:12]
 
 
-def draw_street(renderer: SignRenderer, texts: SignTexts, rng: np.random.Generator) -> Street:
+def draw_street(renderer: SignRenderer, texts: Texts, rng: np.random.Generator) -> Street:
     """Draw a scene.
 
     Args:
@@ -256,7 +284,7 @@ def _add_sign(
     canvas: np.ndarray,
     taken: np.ndarray,
     renderer: SignRenderer,
-    texts: SignTexts,
+    texts: Texts,
     slant: tuple[float, float],
     rng: np.random.Generator,
 ) -> list[WrittenWord]:
@@ -284,7 +312,7 @@ def _add_sign(
     return [WrittenWord(text, _project(corners, matrix).astype(np.float32)) for text, corners in letters.words]
 
 
-def _letters(renderer: SignRenderer, texts: SignTexts, rng: np.random.Generator) -> _Lettering:
+def _letters(renderer: SignRenderer, texts: Texts, rng: np.random.Generator) -> _Lettering:
     """Draw the lines of a sign one below the other, in one font or two."""
     fonts = [renderer.font(rng) for _ in range(2 if rng.random() < 0.3 else 1)]
     in_case = rng.random()
@@ -321,7 +349,7 @@ def _beside(parts: Sequence[tuple[str, np.ndarray, np.ndarray]], gap: float) -> 
     return _Lettering(whole, words)
 
 
-def _round_letters(renderer: SignRenderer, texts: SignTexts, rng: np.random.Generator) -> _Lettering:
+def _round_letters(renderer: SignRenderer, texts: Texts, rng: np.random.Generator) -> _Lettering:
     """Draw a word on the upper part of a circle."""
     text = (texts.kind(rng) if rng.random() < 0.5 else texts.word(rng)).upper()
     flat, _ = draw_word(text, renderer.font(rng), rng)
@@ -441,13 +469,15 @@ def _photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def render_dataset(
     renderer: SignRenderer,
-    texts: SignTexts,
+    texts: SceneTexts,
     folder: Path,
     counts: tuple[int, int],
     seed: int,
     progress: Progress = no_progress,
 ) -> None:
-    """Write scenes as a data set in SVT's layout; a scene's lexicon holds the words that are written in it.
+    """Write scenes as a data set in SVT's layout.
+
+    A scene's lexicon holds the words that are written in it, or those that the texts say.
 
     Scenes that are there already are drawn again only where their file is missing, so that an interrupted run goes on.
 
@@ -468,24 +498,25 @@ def render_dataset(
     for number, (file, count) in enumerate(zip(("train.xml", "test.xml"), counts, strict=True)):
         tags = Xml.Element("tagset")
         for index in range(count):
-            street = draw_street(renderer, texts, np.random.default_rng((seed, number, index)))
+            own, lexicon = texts.for_scene(np.random.default_rng((seed, number, index, 1)))
+            street = draw_street(renderer, own, np.random.default_rng((seed, number, index)))
             name = f"img/{file[:-4]}_{index:05d}.jpg"
             if not (folder / name).is_file():
                 content = BytesIO()
                 Image.fromarray(street.image).save(content, "JPEG", quality=95)
                 write_atomically(folder / name, content.getvalue())
-            _append_image(tags, name, street)
+            _append_image(tags, name, street, lexicon or [word.text for word in street.words])
             done += 1
             progress(done, sum(counts))
         Xml.indent(tags)
         write_atomically(folder / file, Xml.tostring(tags, "utf-8", xml_declaration=True))
 
 
-def _append_image(tags: Xml.Element, name: str, street: Street) -> None:
+def _append_image(tags: Xml.Element, name: str, street: Street, lexicon: Sequence[str]) -> None:
     height, width = street.image.shape[:2]
     image = Xml.SubElement(tags, "image")
     Xml.SubElement(image, "imageName").text = name
-    Xml.SubElement(image, "lex").text = ",".join(word.text for word in street.words)
+    Xml.SubElement(image, "lex").text = ",".join(lexicon)
     Xml.SubElement(image, "Resolution", x=str(width), y=str(height))
     boxes = Xml.SubElement(image, "taggedRectangles")
     for word in street.words:
