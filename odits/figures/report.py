@@ -112,8 +112,8 @@ def make_report(
         found = differences(base, others, list(METRICS))
         forest = [ForestRow(METRICS[one.metric], names[1 + one.row], one.change, one.corrected) for one in found]
         tables.append(_differences_table(forest, names[0]))
-        axis = f"difference to {base.model}"
-        drawings.append(Drawing(f"Differences to {names[0]}", lambda at: forest_figure(forest, at, axis), axis))
+        title = f"Differences to {names[0]}"
+        drawings.append(Drawing(title, lambda at: forest_figure(forest, at), f"{title} with their 95 % intervals"))
         for name, other in zip(names[1:], others, strict=True):
             remarks += [f"{name}, {sentence}" for sentence in _turns(base, other, dataset)]
             tables.append(_shares_table(base, other, name))

@@ -134,13 +134,13 @@ def _text_page(title: str, lines: Sequence[str], theme: Theme) -> Figure:
 def _figure_page(title: str, draw: Draw, theme: Theme) -> Figure:
     """Put a figure on a page: as wide as the page, no higher than it was drawn."""
     figure = draw(theme)
-    height = min(0.86, float(figure.get_size_inches()[1]) * DPI / PAGE[1])
+    height = min(0.84, float(figure.get_size_inches()[1]) * DPI / PAGE[1])
     figure.set_size_inches(PAGE[0] / DPI, PAGE[1] / DPI)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(rect=(_MARGIN, _TOP - 0.03 - height, 1 - 2 * _MARGIN, height))
     for one in figure.legends:  # it stands at the foot of the page otherwise
-        one.set_bbox_to_anchor((0.5, max(0.01, _TOP - 0.05 - height)), transform=figure.transFigure)
+        one.set_bbox_to_anchor((0.5, max(0.005, _TOP - 0.075 - height)), transform=figure.transFigure)
     _title(figure, title, theme)
     return figure
 
@@ -160,13 +160,15 @@ def _table_page(table: Table, start: int, theme: Theme) -> Figure:
             longest = 48 if column == 0 else 30
             shown = cell if len(cell) <= longest else f"{cell[: longest - 1]}…"
             weight = "bold" if number == 0 else "normal"
-            figure.text(_MARGIN + ends[column], y, literal_label(shown), fontsize=9, fontweight=weight, color=theme.ink)
+            figure.text(
+                _MARGIN + ends[column], y, literal_label(shown), fontsize=9.5, fontweight=weight, color=theme.ink
+            )
     more = (
         f"{start + 1:,} to {min(start + ROWS, len(table.rows)):,} of {len(table.rows):,}. "
         if len(table.rows) > ROWS
         else ""
     )
-    figure.text(_MARGIN, 0.04, literal_label(more + table.note), fontsize=9, color=theme.ink)
+    figure.text(_MARGIN, 0.04, literal_label(more + table.note), fontsize=9.5, color=theme.ink)
     return figure
 
 
@@ -214,7 +216,7 @@ def _slide_page(slide: Slide, theme: Theme) -> Figure:
                 if cell.rank is None
                 else f"{percent(cell.probability or 0)}  #{short_number(cell.rank)}{moved}"
             )
-            axes.text(0.02, place, said, va="center", fontsize=9, color=theme.ink)
+            axes.text(0.02, place, said, va="center", fontsize=9.5, color=theme.ink)
     note = "■ in the picture, ◆ in its lexicon. Bars: share of a column's highest; # the rank, ▲▼ against the first."
-    figure.text(_MARGIN, 0.04, note, fontsize=9, color=theme.ink)
+    figure.text(_MARGIN, 0.04, note, fontsize=9.5, color=theme.ink)
     return figure
