@@ -6,6 +6,7 @@ import html
 import textwrap
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -136,7 +137,7 @@ def _figure_page(title: str, draw: Draw, theme: Theme) -> Figure:
     figure = draw(theme)
     height = min(0.84, float(figure.get_size_inches()[1]) * DPI / PAGE[1])
     figure.set_size_inches(PAGE[0] / DPI, PAGE[1] / DPI)
-    engine = figure.get_layout_engine()
+    engine: Any = figure.get_layout_engine()
     if engine is not None:
         engine.set(rect=(_MARGIN, _TOP - 0.03 - height, 1 - 2 * _MARGIN, height))
     for one in figure.legends:  # it stands at the foot of the page otherwise
