@@ -16,9 +16,7 @@ from odits.cli.common import (
     Words,
     Workers,
     chosen_workers,
-    download_progress,
     exit_after,
-    find_model,
     load_data,
     load_vocabulary,
     print_json,
@@ -26,12 +24,16 @@ from odits.cli.common import (
     report_problems,
     say,
 )
+from odits.cli.evaluations import evaluated
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.core.errors import OditsError
-from odits.core.progress import open_reporter
 from odits.models.reference import MODEL_FORMS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from odits.data import ImageRecord
+    from odits.evaluation.differences import Difference
     from odits.evaluation.results import StoredEvaluation
     from odits.evaluation.slices import Slice
 
@@ -55,6 +57,8 @@ def differences(
     images: Annotated[
         int, typer.Option(min=0, help="Show so many images that make most of the difference.", show_default="none")
     ] = 0,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
     workers: Workers = None,
     ray: Ray = None,
     device: Device = "auto",
@@ -66,23 +70,15 @@ def differences(
     """
     if len(dict.fromkeys(checkpoints)) < 2:
         raise OditsError("Name two checkpoints or more: the others are compared with the first.")
+    check_figure(figure, figure_theme)
     dataset = load_data(data)
     words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation import differences as comparing
-    from odits.evaluation.results import evaluate_and_store
-    from odits.models.registry import WORD_MODELS, load
 
     metric = metric or comparing.DEFAULT_METRIC
     if metric not in comparing.METRICS:
         raise OditsError(f"There is no metric “{metric}”; there is {', '.join(comparing.METRICS)}.")
-    stored: list[StoredEvaluation] = []
-    with open_reporter() as report:
-        for reference in dict.fromkeys(checkpoints):
-            ref = find_model(reference, report, *WORD_MODELS)
-            model = load(ref, device, download_progress(report))
-            progress = report.phase(f"evaluating {model.name}", len(dataset.split(split)))
-            at = chosen_workers(workers, ray, 0)
-            stored.append(evaluate_and_store(model, ref.reference, dataset, split, words, progress, at, device))
+    stored = evaluated(checkpoints, dataset, split, words, chosen_workers(workers, ray, 0), device)
     base, others = stored[0], stored[1:]
     problems = report_problems(base.problems)
     found = comparing.differences(base, others)
@@ -112,11 +108,25 @@ def differences(
             for other in others
             for shares in [comparing.shares_of(base, other, metric)]
         ]
+    if figure is not None:
+        _draw(figure, figure_theme, base, others, found)
     if as_json:
         print_json(document)
     else:
         _print(document, metric)
     exit_after(problems)
+
+
+def _draw(
+    figure: Path, theme: str, base: StoredEvaluation, others: list[StoredEvaluation], found: list[Difference]
+) -> None:
+    """Draw the forest plot of all metrics."""
+    from odits.figures.differences import ForestRow
+    from odits.figures.static_models import forest_figure
+
+    names = [f"{one.model} · {one.checkpoint[:8]}" for one in others]
+    rows = [ForestRow(one.metric.replace("_", " "), names[one.row], one.change, one.corrected) for one in found]
+    write_figure(figure, lambda at: forest_figure(rows, at, f"difference to {base.model}"), theme, [base.model, *names])
 
 
 def _sliced(base: StoredEvaluation, other: StoredEvaluation, metric: str, records: list[ImageRecord]) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def chart(figure: go.Figure, key: str, alt: str, **settings: Any) -> Any:
     return st.plotly_chart(figure, key=key, config=CHART, alt=literal(alt), **settings)
 
 
-def chart_download(figure: go.Figure | Callable[[], go.Figure], name: str, key: str) -> None:
+def chart_download(figure: go.Figure | Callable[[], go.Figure], name: str, key: str, label: str = "Chart") -> None:
     """Draw a button that saves a figure, or what draws it at the click, as a web page that needs no network."""
 
     def content() -> str:
@@ -219,7 +219,7 @@ def chart_download(figure: go.Figure | Callable[[], go.Figure], name: str, key: 
         return str(drawn.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
 
     st.download_button(
-        "Chart",
+        label,
         content,
         file_name=f"{file_stem(name)}.html",
         mime="text/html",
