@@ -13,7 +13,7 @@ from odits.evaluation.exports import exported_evaluation
 from odits.evaluation.results import StoredEvaluation
 from pages._browse import filters
 from pages._browse.agreement import download_marks, show_agreement
-from pages._browse.annotate import LINK, Task, choose_settings, forget_queue, show_annotate
+from pages._browse.annotate import LINK, Task, choose_settings, forget_queue, keep_alive, show_annotate
 from pages._browse.filters import TOP, Filter, ImageFacts, choose_filter, filter_images, score_of
 from pages._browse.gallery import PER_PAGE, Card, page_of, pager, show_cards, style
 from pages._browse.review import Review, marks_by_image, open_image, show_opened
@@ -109,6 +109,7 @@ def browse(
     else:
         jobs.offer(task, needed=False)
         jobs.show_problems([problem.problem for problem in evaluation.problems])
+        keep_alive()
         by_name = {picture.name: picture for picture in pictures}
         explore(evaluation, [by_name[name] for name in evaluation.images], annotator, tuple(link))
 

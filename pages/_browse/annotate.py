@@ -161,12 +161,16 @@ def show_annotate(task: Task) -> None:
     outcome: Outcome = st.session_state.get(_OUTCOME) or Outcome([], [], [], [])
     data = answer(task, queue, marks, sent, outcome)
     state.put("opened", data["at"])
-    result = _component()(key=_KEY, data=data, on_sent_change=lambda: _receive(task))
-    after = getattr(result, "sent", None)
-    if isinstance(after, Mapping) and after.get("echo") != sent.get("echo"):
-        # the first run after a server was started again: its session hears of the message only here
-        _receive(task)
-        st.rerun(scope="fragment")
+    _component()(key=_KEY, data=data, on_sent_change=lambda: _receive(task))
+
+
+def keep_alive() -> None:
+    """Give the view a way to have the whole page run, outside any fragment.
+
+    A server that was started again knows no fragment of a page that was open before, and leaves its messages unanswered.
+    """
+    with st.container(key="keyboard", height=1, border=False):
+        _lifeline()(key="annotate-lifeline", on_called_change=lambda: None)
 
 
 def _sent() -> Mapping[str, Any]:
@@ -215,7 +219,11 @@ def answer(task: Task, queue: Queue, marks: Marks, sent: Mapping[str, Any], outc
     near = window(task, queue, at, marks)
     cards = {name: card_of(task, name) for name in near if name not in held}
     fresh = dict.fromkeys([*near, *(name for name in outcome.images if name in task.pictures)])
-    whole = {"names": queue.names, "done": "".join("01"[is_done(task, name, marks)] for name in queue.names)}
+    whole = {
+        "made_for": sha256_of(repr(queue.made_for)),
+        "names": queue.names,
+        "done": "".join("01"[is_done(task, name, marks)] for name in queue.names),
+    }
     words = evaluation.vocabulary
     return {
         "annotator": task.annotator,
@@ -310,6 +318,12 @@ def _source() -> tuple[str, str]:
     scripts = ("outbox.js", "keys.js", "annotator.js", "view.js", "main.js")
     script = "\n".join((_COMPONENT / name).read_text("utf-8") for name in scripts)
     return script, (_COMPONENT / "annotate.css").read_text("utf-8")
+
+
+@st.cache_resource(show_spinner=False)
+def _lifeline() -> Any:
+    script = (_COMPONENT / "lifeline.js").read_text("utf-8")
+    return st.components.v2.component("odits_annotate_lifeline", js=script)
 
 
 @st.cache_resource(show_spinner=False)
