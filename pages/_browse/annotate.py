@@ -45,7 +45,7 @@ _KEY, _QUEUE, _OUTCOME = "annotate", "odits-annotate-queue", "odits-annotate-out
 _STYLE = """
 <style>
 /* the picture gets the room that the page's title has elsewhere */
-[data-testid="stMainBlockContainer"] {padding-top: 1.2rem; padding-bottom: 1rem}
+[data-testid="stMainBlockContainer"] {padding-top: 3.9rem; padding-bottom: 1rem}
 [data-testid="stMainBlockContainer"] > div {gap: .5rem}
 [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem; padding: 0}
 [data-testid="stElementContainer"]:has(h1) + div [data-testid="stCaptionContainer"] {
@@ -208,7 +208,8 @@ def keep_alive() -> None:
 
     A server that was started again knows no fragment of a page that was open before: its messages go unanswered.
     """
-    with st.container(key="keyboard", height=1, border=False):
+    with st.container(key="lifeline", height=1, border=False):
+        st.html("<style>.st-key-lifeline {position: absolute; height: 1px; overflow: hidden}</style>")
         _lifeline()(key="annotate-lifeline", on_called_change=lambda: None)
 
 
