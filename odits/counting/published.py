@@ -59,8 +59,8 @@ def _critical(test: AndersonDarling) -> float:
 def _explanations(test: AndersonDarling, images: int, segmenter: str, as_published: bool) -> list[str]:
     older = OLDER / (1 + 0.6 / images)
     found = [
-        f"The critical value {CRITICAL} is of Stephens' older table ({OLDER} / (1 + 0.6 / N) for N = {IMAGES}; it would "
-        f"be {older:.3f} for N = {images:,}); today's table, which SciPy has too, gives {_critical(test):.3f}."
+        f"The critical value {CRITICAL} is of an older table by Stephens ({OLDER} / (1 + 0.6 / N) for N = {IMAGES}; it "
+        f"would be {older:.3f} for N = {images:,}); today's table, which SciPy has too, gives {_critical(test):.3f}."
     ]
     if images != IMAGES:
         found.append(
