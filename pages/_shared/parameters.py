@@ -132,7 +132,7 @@ PARAMETERS = {
     ),
     **dict.fromkeys(("least", "limit"), NUMBER),
     # checkpoints
-    **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut"), LINE),
+    **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut", "report-form"), LINE),
     # the stage
     "list": TEXT,
     **dict.fromkeys(("large", "beneath"), SWITCH),
