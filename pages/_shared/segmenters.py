@@ -13,6 +13,7 @@ from odits.models.registry import EMBEDDED, available, fetch, parse
 from odits.models.segmentation.segmenters import SegmenterIdentity, identify_segmenter
 from pages._shared import jobs, serving, state
 from pages._shared.answers import Kind, answer
+from pages._shared.glossary import help_on
 from pages._shared.layout import NeededError, escape_markdown
 from pages._shared.loaded import loaded
 from pages._shared.pictures import Opened
@@ -30,6 +31,7 @@ OWN_FILES = {
 }
 """Segmenters whose weights the user names, by the key of the choice."""
 _OWN_HELP = "A folder with config.json and model.safetensors, or a name on the Hugging Face hub such as {}."
+_HELP = help_on("segmenter", "object")
 _PUBLISHED = {"sam": "facebook/sam-vit-base", "sam2": "facebook/sam2.1-hiera-tiny", "sam3": "facebook/sam3"}
 _SAM_1 = ("mode", "output_mode")
 """What only SAM 1's generator has."""
@@ -58,7 +60,7 @@ def choose_segmenter() -> tuple[str, SamParameters | None]:
         reference: ref.name if ref.ready else f"{ref.name} ({ref.megabytes:,} MB download)"
         for reference, ref in found.items()
     } | (OWN_FILES if serving.paths_may_be_typed() else {})
-    kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key))
+    kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key), help=_HELP)
     family = kind.partition(":")[0]
     if kind in OWN_FILES:
         text = f"Meta's file, or: {_OWN_HELP}" if family == "sam" else _OWN_HELP
