@@ -21,6 +21,7 @@ from odits.figures.theme import SPLIT_TITLES
 from pages._shared import jobs, state
 from pages._shared.datasets import GET_SVT, choose_dataset, demo_dataset
 from pages._shared.exports import export_menu
+from pages._shared.glossary import help_on
 from pages._shared.jobs import show_problems
 from pages._shared.layout import (
     bullets,
@@ -132,7 +133,7 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
         f"{name}-frequent-words",
         "The 20 most frequent words of each split",
     )
-    st.subheader("Words in a lexicon", anchor=False)
+    st.subheader("Words in a lexicon", anchor=False, help=help_on("lexicon"))
     show(
         lexicon_lengths_figure(dataset, density),
         "Each image has a lexicon: the names of businesses nearby.",
