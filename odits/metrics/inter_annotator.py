@@ -165,8 +165,8 @@ def bootstrap(
     return float(low), float(high)
 
 
-# Each coefficient is a function of sums over items: `..._parts` gives what each item adds, `..._of_parts` the value: not
-# a number where nothing can be compared, or all verdicts are one and the same.
+# Each coefficient is a function of sums over items: `..._parts` gives what each item adds, `..._of_parts` the value,
+# which is not a number where nothing can be compared or all verdicts are one and the same.
 
 
 def alpha_parts(table: np.ndarray, k: int) -> np.ndarray:
