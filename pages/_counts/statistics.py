@@ -10,12 +10,16 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.counting.published import compare_with_thesis
 from odits.counting.quantiles import quantiles
 from odits.counting.statistics import DISTRIBUTIONS, SUMMARY, AndersonDarling, describe_counts, stored_tests
 from odits.figures.counts import object_counts_figure, quantile_figure
+from odits.models.segmentation.batch import ObjectsRequest
+from odits.models.segmentation.parameters import changed_against
 from pages._shared import state
 from pages._shared.figures import figure_menu
-from pages._shared.layout import chart, escape_markdown, panes, table_download
+from pages._shared.layout import bullets, chart, escape_markdown, panes, table_download
+from pages._shared.segmenters import identity_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,6 +108,21 @@ def show_tests(counts: Sequence[int], chosen: str) -> None:
             with st.expander("Every significance level"):
                 st.dataframe(table, hide_index=True, key="anderson-table", height=330)
             table_download(table, "anderson-darling", "anderson", "Tests")
+
+
+def show_thesis(counts: Sequence[int], request: ObjectsRequest) -> None:
+    """Show the thesis's test beside that of these counts, and what explains the difference. Raises OditsError."""
+    parameters = request.parameters
+    as_published = (
+        parameters is not None and request.reference.startswith("sam") and not changed_against(parameters, "thesis")
+    )
+    rows, sentences = compare_with_thesis(counts, identity_of(request.reference, parameters).name, as_published)
+    table = pd.DataFrame([one._asdict() for one in rows]).rename(
+        columns={"what": "Value", "thesis": "Thesis", "ours": "Here"}
+    )
+    st.dataframe(table, hide_index=True, key="thesis-table")
+    st.markdown(bullets(sentences))
+    table_download(table, "object-counts-thesis", "thesis", "Table")
 
 
 @st.cache_data(max_entries=256, show_spinner="Testing the distributions …")

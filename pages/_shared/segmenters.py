@@ -95,9 +95,44 @@ def _choose_parameters(family: str) -> SamParameters:
     choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
     titles = {name: title for name, title in _TITLES.items() if family == "sam" or name not in _SAM_1}
     with st.expander("SAM's parameters", icon=":material/tune:"):
-        values |= {name: _parameter(by_name[name], title, choices.get(name, ())) for name, title in titles.items()}
-        st.button("Back to the thesis's values", on_click=_reset_parameters, type="tertiary")
-    return chosen(**values)
+        preset = _choose_preset(family)
+        values |= {
+            name: _parameter(by_name[name], f"{title} :small[({name})]", choices.get(name, ()))
+            for name, title in titles.items()
+        }
+        made = chosen(**values)
+        _show_changes(made, preset)
+    return made
+
+
+def _choose_preset(family: str) -> str:
+    """Draw a button for each preset; return the one that changes are told against, the one that was pressed last."""
+    from odits.models.segmentation.parameters import PRESETS
+
+    asked = str(state.get("sam-preset") or "thesis")
+    preset = asked if asked in PRESETS else "thesis"
+    with st.container(horizontal=True, key="sam-presets"):
+        for name, one in PRESETS.items():
+            if family == "sam" or not set(one.values) & set(_SAM_1):
+                st.button(one.title, on_click=_use_preset, args=(name,), key=f"preset-{name}")
+    return preset
+
+
+def _show_changes(parameters: SamParameters, preset: str) -> None:
+    """Say what differs from a preset, by SAM's own names."""
+    from odits.models.segmentation.parameters import PRESETS, changed_against
+
+    title = PRESETS[preset].title
+    changed = changed_against(parameters, preset)
+    if not changed:
+        st.caption(f"As in: {escape_markdown(title)}.")
+        return
+    lines = [f"{name} {_short(before)} → {_short(now)}" for name, before, now in changed]
+    st.caption(f"Changed against {escape_markdown(title)}: {escape_markdown('; '.join(lines))}.")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _parameter(item: Field[Any], title: str, choices: tuple[str, ...]) -> Any:
@@ -116,9 +151,12 @@ def _parameter(item: Field[Any], title: str, choices: tuple[str, ...]) -> Any:
     return st.number_input(title, 0, _MOST[int], step=1, help=help_text, **state.bind(name, whole))
 
 
-def _reset_parameters() -> None:
+def _use_preset(preset: str) -> None:
+    from odits.models.segmentation.parameters import PRESETS
+
+    state.act("sam-preset", preset)
     for name in _TITLES:
-        state.act(f"sam-{name}", None)
+        state.act(f"sam-{name}", PRESETS[preset].values.get(name))
 
 
 def link_names(parameters: SamParameters | None) -> list[str]:
@@ -126,7 +164,7 @@ def link_names(parameters: SamParameters | None) -> list[str]:
     if parameters is None:
         return ["segmenter"]
     changed = [item.name for item in fields(parameters) if getattr(parameters, item.name) != item.default]
-    return ["segmenter", "weights", *(f"sam-{name}" for name in changed)]
+    return ["segmenter", "weights", "sam-preset", *(f"sam-{name}" for name in changed)]
 
 
 def load(reference: str, parameters: SamParameters | None) -> Segmenter:
