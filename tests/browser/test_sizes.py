@@ -21,10 +21,11 @@ ADDRESSES = {path: f"{path}?images=demo&vocabulary=demo&model=embedded" for path
     "checkpoints": "checkpoints?tab=runs",
     "data": "data?tab=images",
 }
-_CUT = """() => [...document.querySelectorAll("[data-testid=stMain] button p, [data-testid=stMain] label p, h1, h2, h3")]
-    .filter((one) => one.offsetParent && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1
-        && getComputedStyle(one).overflow !== "visible" && getComputedStyle(one).textOverflow !== "ellipsis")
-    .map((one) => one.textContent)"""
+_CUT = """() => [...document.querySelectorAll(`[data-testid=stMain] :is(button p, label p), h1, h2, h3`)].filter((one) => {
+    const { overflow, textOverflow } = getComputedStyle(one);
+    const cut = one.offsetParent && one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1;
+    return cut && overflow !== "visible" && textOverflow !== "ellipsis";
+}).map((one) => one.textContent)"""
 
 
 @pytest.mark.slow
