@@ -1,4 +1,4 @@
-"""Every page in windows of several sizes, at a zoom of 200 % and in forced colours: nothing scrolls sideways or is cut."""
+"""Every page in several windows, at a zoom of 200 % and in forced colours: nothing scrolls sideways or is cut."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADDRESSES = {path: f"{path}?images=demo&vocabulary=demo&model=embedded" for path
     "checkpoints": "checkpoints?tab=runs",
     "data": "data?tab=images",
 }
-_CUT = """() => [...document.querySelectorAll(`[data-testid=stMain] :is(button p, label p), h1, h2, h3`)].filter((one) => {
+_CUT = """() => [...document.querySelectorAll("button p, label p, h1, h2, h3")].filter((one) => {
     const { overflow, textOverflow } = getComputedStyle(one);
     const cut = one.offsetParent && one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1;
     return cut && overflow !== "visible" && textOverflow !== "ellipsis";
