@@ -129,10 +129,10 @@ PARAMETERS = {
     "sure": NUMBER,
     "show": LINE,
     # browsing
-    **dict.fromkeys(
-        ("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened", "mode"), LINE
-    ),
+    **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
+    **dict.fromkeys(("mode", "queue", "only", "decided", "people"), LINE),
     **dict.fromkeys(("least", "limit"), NUMBER),
+    **dict.fromkeys(("seed", "dispute"), COUNT),
     # checkpoints
     **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut", "report-form"), LINE),
     # the stage
