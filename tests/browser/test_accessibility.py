@@ -61,7 +61,7 @@ def evaluated(page: Page) -> None:
     if button.count():
         button.click()
         button.wait_for(state="detached")
-        page.locator(".st-key-gallery").or_(page.locator(".st-key-pane-opened")).first.wait_for()
+        page.get_by_role("button", name="Stop").wait_for(state="detached")
         settle(page)
 
 
@@ -107,12 +107,16 @@ STATES = {
     "browse-image": State(
         "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=image&opened=cafe.jpg", evaluated
     ),
+    "browse-annotate": State(
+        "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=annotate&opened=cafe.jpg", evaluated
+    ),
     "browse-agreement": State("browse?part=agreement"),
     "search": State("search?searched=demo&query=cafe", indexed),
     "search-folder": State("search?searched=folder"),
     "objects": State(f"objects?{DEMO}&vocabulary=demo&object=2"),
     "objects-one": State(f"objects?{DEMO}&vocabulary=demo&do=one"),
     "explain": State(f"explain?{DEMO}&vocabulary=demo"),
+    "stage": State(f"stage?{DEMO}&vocabulary=demo"),
     "counts": State("counts?images=demo", counted),
     "models": State("models"),
     "checkpoints-runs": State("checkpoints?tab=runs"),
