@@ -61,7 +61,7 @@ def evaluated(page: Page) -> None:
     if button.count():
         button.click()
         button.wait_for(state="detached")
-        page.get_by_role("button", name="Stop").wait_for(state="detached")
+        page.locator('[class*="st-key-stop-"]').wait_for(state="detached")
         settle(page)
 
 
