@@ -1,4 +1,4 @@
-"""The stage in a real browser: unbroken columns, linked words, full screen that stays, and the file that plays offline."""
+"""The stage in a real browser: unbroken columns, linked words, full screen that stays, a file that plays offline."""
 
 from __future__ import annotations
 
