@@ -59,7 +59,7 @@ def prepack(model: nn.Module) -> nn.Module:
         for layer in model.modules():
             for plain, packed in _CLASSES.items():
                 if type(layer) is plain:
-                    layer.__class__ = packed
+                    layer.__class__ = packed  # the same parameters, forward in another way
     return model
 
 
@@ -143,7 +143,8 @@ class PackedAttention(nn.MultiheadAttention):
         count, length, width = query.shape
         whole = _linear(query, self.in_proj_weight, self.in_proj_bias)
         parts = whole.view(count, length, 3, self.num_heads, width // self.num_heads).permute(2, 0, 3, 1, 4)
-        found = F.scaled_dot_product_attention(*parts, attn_mask=attn_mask)
+        queries, keys, values = parts.unbind()
+        found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=attn_mask)
         found = found.transpose(1, 2).reshape(count, length, width)
         return _linear(found, self.out_proj.weight, self.out_proj.bias), None
 

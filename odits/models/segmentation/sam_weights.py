@@ -20,7 +20,6 @@ from odits.core.files import file_digest
 from odits.core.model_folders import parts_of
 from odits.core.store import JSON, Store, make_key
 from odits.core.weights import read_tensors, require_finite, weights_digest
-from odits.models.prepacked import prepack
 from odits.models.segmentation.parameters import EXACT, SamParameters
 
 if TYPE_CHECKING:  # a SAM that is known already is named without torch
@@ -67,6 +66,8 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
         model.load_state_dict(state, strict=True, assign=True)
     except (KeyError, RuntimeError, IndexError, ZeroDivisionError, ValueError) as error:
         raise OditsError(f"{path.name} does not hold the weights of a Segment Anything Model.") from error
+    from odits.models.prepacked import prepack
+
     model.requires_grad_(False)
     model = model.float().eval().to(device)
     prepack(model.image_encoder)  # the decoder's products are so many and so small that it would lose time there
