@@ -13,6 +13,7 @@ from odits.evaluation.exports import exported_evaluation
 from odits.evaluation.results import StoredEvaluation
 from pages._browse import filters
 from pages._browse.agreement import download_marks, show_agreement
+from pages._browse.annotate import LINK, Task, choose_settings, forget_queue, show_annotate
 from pages._browse.filters import TOP, Filter, ImageFacts, choose_filter, filter_images, score_of
 from pages._browse.gallery import PER_PAGE, Card, page_of, pager, show_cards, style
 from pages._browse.review import Review, marks_by_image, open_image, show_opened
@@ -118,10 +119,29 @@ def explore(
 ) -> None:
     """Show the gallery, or one image of it: what changes while one looks through the images."""
     with guarded():
-        if state.get("view") == "image":
+        if state.get("view") == "annotate" and annotator is not None:
+            annotate(evaluation, pictures, annotator, link)
+        elif state.get("view") == "image":
             show_one(evaluation, pictures, annotator, link)
         else:
             show_gallery(evaluation, pictures, annotator, link)
+
+
+def annotate(evaluation: StoredEvaluation, pictures: list[ImageRecord], annotator: str, link: tuple[str, ...]) -> None:
+    """Show one picture after the other, to be judged by keys."""
+    with st.container(horizontal=True, vertical_alignment="center", key="annotate-menu", gap="small"):
+        st.button("All images", icon=":material/grid_view:", key="close", on_click=state.act, args=("view", "gallery"))
+        settings = choose_settings()
+    by_name = {picture.name: picture for picture in pictures}
+    show_annotate(Task(evaluation, by_name, annotator, evaluation.reference, settings))
+    state.publish(*link, "view", *LINK)
+
+
+def begin_annotating() -> None:
+    """Open the view for annotating at the first picture that is not finished."""
+    forget_queue()
+    state.act("opened", None)
+    state.act("view", "annotate")
 
 
 def show_gallery(
@@ -196,6 +216,7 @@ def show_progress(marked: int, of: int, annotator: str | None) -> None:
         st.info("Give your name on the left to mark words right, wrong or unsure.", icon=":material/edit:")
         return
     with st.container(horizontal=True, vertical_alignment="center", key="marking-progress"):
+        st.button("Annotate", type="primary", icon=":material/keyboard:", key="annotate-now", on_click=begin_annotating)
         st.progress(marked / of if of else 0.0, f"{marked:,} of {of:,} words marked")
         if marked:
             download_marks(annotator, "My marks", "mine")

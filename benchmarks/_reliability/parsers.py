@@ -8,6 +8,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,10 +24,11 @@ from benchmarks._reliability.mutants import mutant
 from benchmarks._reliability.part import Part, PartProgress
 from odits.core.errors import OditsError
 from odits.core.weights import read_tensors, tensor_shapes
-from odits.data.annotation_imports import differing_marks
 from odits.data.annotation_tables import COLUMNS
 from odits.data.datasets import read_dataset
 from odits.data.label_studio import import_tasks
+from odits.data.mark_files import export_marks, read_marks_file
+from odits.data.marks import ImageWord, Mark
 from odits.data.vocabulary import Vocabulary
 from odits.evaluation.results import RESULT, TABLE, read_evaluation
 from odits.models.model_ref import read_metadata
@@ -110,6 +112,10 @@ def targets(root: Path) -> list[Target]:
     return found
 
 
+def _read_marks(name: str, place: Path) -> None:
+    read_marks_file((place / name).read_bytes(), name)
+
+
 def _add_others(folder: Path, add: Callable[..., None]) -> None:
     """Write what is read by itself: vocabularies, marks, tasks, weights, results of spotters and of evaluations."""
     folder.mkdir()
@@ -120,7 +126,17 @@ def _add_others(folder: Path, add: Callable[..., None]) -> None:
     mark = {"verdict": "right", "note": "a note", "time": "2026-01-01T10:00:00+00:00", "box": "1.0 2.0 30.0 40.0"}
     row = ",".join((about | mark | {"probability": "0.5"}).get(column, "") for column in COLUMNS)
     layouts.text(folder / "marks.csv", f"{','.join(COLUMNS)}\n{row}\n")
-    add("csv", folder, "marks.csv", lambda place: differing_marks((place / "marks.csv").read_bytes()))
+    add("csv", folder, "marks.csv", partial(_read_marks, "marks.csv"))
+    one = (ImageWord("data", "a.jpg", "BAR"), Mark("right", "a note", "2026-01-01T10:00:00+00:00", box=(1, 2, 30, 40)))
+    for format, name in (("parquet", "marks.parquet"), ("coco", "marks.json")):
+        (content,) = export_marks("ann", [one], format).values()
+        (folder / name).write_bytes(content)
+        add(
+            name.split(".")[1],
+            folder,
+            name,
+            lambda place, name=name: read_marks_file((place / name).read_bytes(), name),
+        )
     named = {"data": "data", "image": "a.jpg", **shown}
     result = {"from_name": "right", "to_name": "image", "type": "choices", "value": {"choices": ["BAR"]}}
     done = {"result": [result], "completed_by": 1, "updated_at": "2026-01-01T10:00:00Z"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from odits.cli.common import (
     Data,
@@ -15,9 +15,13 @@ from odits.cli.common import (
     print_table,
     say,
 )
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.cli.options import resumable, with_settings
 from odits.core.progress import open_reporter
 from odits.evaluation.settings import ComparisonRequest
+
+if TYPE_CHECKING:
+    from odits.figures.differences import ForestRow
 
 SHOWN = {
     "P@10": "rank precision_at_10",
@@ -29,11 +33,19 @@ SHOWN = {
 
 
 @with_settings(ComparisonRequest)
-def compare(data: Data = None, *, settings: ComparisonRequest, as_json: Json = False) -> None:
+def compare(
+    data: Data = None,
+    *,
+    settings: ComparisonRequest,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
+    as_json: Json = False,
+) -> None:
     """Compare ODITS, its ablations and its controls with CLIP, by every metric.
 
     Trainings are stored: repeated or interrupted comparisons go on where they were.
     """
+    check_figure(figure, figure_theme)
     dataset = load_data(data)
     from odits.evaluation.comparison import compare as compare_models
 
@@ -45,12 +57,30 @@ def compare(data: Data = None, *, settings: ComparisonRequest, as_json: Json = F
         document = compare_models(dataset, request, report)
     for problem in document["problems"]:
         say(f"Left out: {problem['problem']}")
+    if figure is not None:
+        from odits.figures.static_models import forest_figure
+
+        rows = forest_rows(document["rows"])
+        write_figure(figure, lambda theme: forest_figure(rows, theme, "difference to CLIP"), figure_theme)
     if as_json:
         print_json(document)
     else:
         print_rows(document["rows"])
         say("± is half of the 95 % interval of the difference to CLIP: paired bootstrap over images.")
     exit_after(document["problems"])
+
+
+def forest_rows(rows: list[dict[str, Any]]) -> list[ForestRow]:
+    """Return the rows' differences to CLIP by the metrics that decide, as the forest plot takes them."""
+    from odits.figures.differences import ForestRow
+    from odits.metrics.paired import Change
+
+    return [
+        ForestRow(title, row["name"], Change(ci["difference"], ci["low"], ci["high"], ci["p"], 0), ci["p_holm"])
+        for title, key in SHOWN.items()
+        for row in rows
+        if (ci := row["ci"].get(key))
+    ]
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from odits.cli.common import (
     sam_parameters,
     say,
 )
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_SEGMENTER
 
@@ -47,10 +48,13 @@ def counts(
     ] = "norm",
     workers: Workers = None,
     ray: Ray = None,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Count the objects of a split and test the counts (Anderson-Darling; thesis, 3.3.1); resumes where it stopped."""
+    check_figure(figure, figure_theme)
     from odits.counting.statistics import SUMMARY, describe_counts, stored_tests
     from odits.models.segmentation.batch import ObjectsRequest
     from odits.objects.codec import stored_count
@@ -62,6 +66,10 @@ def counts(
     found = [(record, stored_count(record.source, done.segmenter.key)) for record in readable]
     counted = [(record, count) for record, count in found if count is not None]
     described = describe_counts([count for _, count in counted])
+    if figure is not None:
+        from odits.figures.static_counts import counts_figure
+
+        write_figure(figure, lambda theme: counts_figure(described.counts, theme), figure_theme)
     tests, reason = stored_tests(described.counts)
     tuned = _tune([record for record, _ in counted], request, distribution, workers, ray) if tune else None
     if as_json:

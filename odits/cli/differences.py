@@ -26,12 +26,16 @@ from odits.cli.common import (
     report_problems,
     say,
 )
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 from odits.models.reference import MODEL_FORMS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from odits.data import ImageRecord
+    from odits.evaluation.differences import Difference
     from odits.evaluation.results import StoredEvaluation
     from odits.evaluation.slices import Slice
 
@@ -55,6 +59,8 @@ def differences(
     images: Annotated[
         int, typer.Option(min=0, help="Show so many images that make most of the difference.", show_default="none")
     ] = 0,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
     workers: Workers = None,
     ray: Ray = None,
     device: Device = "auto",
@@ -66,6 +72,7 @@ def differences(
     """
     if len(dict.fromkeys(checkpoints)) < 2:
         raise OditsError("Name two checkpoints or more: the others are compared with the first.")
+    check_figure(figure, figure_theme)
     dataset = load_data(data)
     words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation import differences as comparing
@@ -112,11 +119,25 @@ def differences(
             for other in others
             for shares in [comparing.shares_of(base, other, metric)]
         ]
+    if figure is not None:
+        _draw(figure, figure_theme, base, others, found)
     if as_json:
         print_json(document)
     else:
         _print(document, metric)
     exit_after(problems)
+
+
+def _draw(
+    figure: Path, theme: str, base: StoredEvaluation, others: list[StoredEvaluation], found: list[Difference]
+) -> None:
+    """Draw the forest plot of all metrics."""
+    from odits.figures.differences import ForestRow
+    from odits.figures.static_models import forest_figure
+
+    names = [f"{one.model} · {one.checkpoint[:8]}" for one in others]
+    rows = [ForestRow(one.metric.replace("_", " "), names[one.row], one.change, one.corrected) for one in found]
+    write_figure(figure, lambda at: forest_figure(rows, at, f"difference to {base.model}"), theme, [base.model, *names])
 
 
 def _sliced(base: StoredEvaluation, other: StoredEvaluation, metric: str, records: list[ImageRecord]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from odits.cli.common import (
     say,
 )
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.cli.options import Track
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
@@ -51,6 +52,8 @@ def evaluate(
     export_format: Format = None,
     pictures: Pictures = None,
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many words of an image --export has.")] = 10,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
     track: Track = "mlflow",
     workers: Workers = None,
     ray: Ray = None,
@@ -63,6 +66,7 @@ def evaluate(
     """
     make_tracker(track)  # a misspelt one ends before the work
     form = check_export(export, export_format)
+    check_figure(figure, figure_theme)
     dataset = load_data(data)
     words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation.evaluate import require_folder, save_probabilities
@@ -86,6 +90,8 @@ def evaluate(
 
         records = [dataset.find(name) for name in stored.images]
         write_export(export, exported_evaluation(stored, records, top, form, pictures))
+    if figure is not None:
+        _draw(figure, figure_theme, stored)
     run = _tracked(stored, dataset, track)
     found = {
         "model": model.name,
@@ -102,6 +108,27 @@ def evaluate(
     else:
         print_comparison({model.name: found, **found["baselines"]})
     exit_after(problems)
+
+
+def _draw(figure: Path, theme: str, stored: StoredEvaluation) -> None:
+    """Draw the metrics beside those of the two rows that see no image."""
+    from odits.figures.evaluations import MEASURED, WITHOUT_IMAGE, Row
+    from odits.figures.static_models import comparison_figure
+
+    rows = [Row(stored.model, MEASURED, _flat(stored.groups))]
+    rows += [Row(name, WITHOUT_IMAGE, _flat(groups)) for name, groups in stored.groups["baselines"].items()]
+    metrics = [name for name in rows[0].values if not name.endswith("without roc")]
+    write_figure(figure, lambda at: comparison_figure(rows, metrics, at), theme, [stored.model])
+
+
+def _flat(groups: dict[str, Any]) -> dict[str, Any]:
+    """Return metrics by their titles, such as "rank: precision at 10"."""
+    flat = {
+        f"{group}: {name.replace('_', ' ')}": value
+        for group in ("confidence", "rank", "threshold")
+        for name, value in groups[group].items()
+    }
+    return {**flat, "uniformity": groups["uniformity"]}
 
 
 def _tracked(stored: StoredEvaluation, dataset: Dataset, track: str) -> str | None:

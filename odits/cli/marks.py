@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from odits.cli.common import Json, print_json, print_table, say
-from odits.cli.exporting import write_export
+from odits.cli.common import Json, load_data, print_json, print_table, say
+from odits.cli.exporting import Pictures, write_export
 from odits.core.errors import OditsError
+
+if TYPE_CHECKING:
+    from odits.data.images import Size
 
 app = typer.Typer(no_args_is_help=True, help="The marks of annotators: list, export, import, back up, restore.")
 
@@ -40,22 +43,55 @@ def list_(as_json: Json = False) -> None:
 @app.command("export")
 def export(
     annotator: Annotated[str, typer.Argument(help="Whose marks.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="A CSV file, which the explorer on another machine can add.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A .csv or .parquet file, or .json (Label Studio, or with --format coco)."),
+    ],
+    named: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, parquet, coco or label-studio, where the ending doesn't tell."),
+    ] = None,
+    pictures: Pictures = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The data set's folder, from which COCO gets the sizes of pictures.", show_default=False),
+    ] = None,
 ) -> None:
-    """Write the marks of an annotator as CSV."""
-    from odits.data.annotation_tables import marks_csv
-    from odits.data.annotations import read_marks
+    """Write the marks of an annotator, their decisions between others too; import brings them back."""
+    from odits.data.annotation_imports import all_marks
+    from odits.data.exports import format_of
+    from odits.data.mark_files import FORMATS, export_marks
 
-    marks = read_marks(annotator)
+    form = format_of(file, named, FORMATS)
+    marks = all_marks(annotator)
     if not marks:
         raise OditsError(f"There are no marks of {annotator} here.")
-    write_export(file, {".csv": marks_csv(annotator, marks.items())})
+    sizes = _sizes(data, {about.image for about, _ in marks}) if data is not None and form == "coco" else None
+    write_export(file, export_marks(annotator, marks, form, pictures, sizes))
+
+
+def _sizes(data: Path, names: set[str]) -> dict[str, Size]:
+    """Return width and height of the pictures that can be read."""
+    from odits.data.images import ImageError
+
+    sizes = {}
+    for record in load_data(data).split("all"):
+        if record.name in names:
+            try:
+                sizes[record.name] = record.size()
+            except ImageError as error:
+                say(str(error))
+    return sizes
 
 
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(help="A CSV file of marks, or an export of Label Studio (JSON).", show_default=False)
+        Path,
+        typer.Argument(
+            help="A file that export wrote, CSV, Parquet or COCO, or an export of Label Studio (JSON).",
+            show_default=False,
+        ),
     ],
     annotator: Annotated[
         str | None, typer.Option(help="Under whose name the marks of Label Studio are stored.", show_default=False)
@@ -64,47 +100,43 @@ def import_(
         str | None,
         typer.Option(help="Whose annotations to take: number or e-mail of a user of Label Studio.", show_default=False),
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Where a word is marked otherwise here, take the file's mark.")
-    ] = False,
+    conflicts: Annotated[
+        str,
+        typer.Option(
+            help="Which mark counts where a word is marked otherwise here: mine (it stays), newer, or theirs (the "
+            "file's). refuse: nothing is taken over, and the words are listed."
+        ),
+    ] = "refuse",
     as_json: Json = False,
 ) -> None:
-    """Take over marks; words that are marked otherwise here are named, and stay as they are."""
-    from odits.data.annotation_imports import differing_marks, import_marks
+    """Take over marks. Where words are marked otherwise here they are listed, and nothing is taken over by default."""
+    from odits.data.annotation_imports import MODES
     from odits.data.annotation_tables import MAX_BYTES
-    from odits.data.label_studio import import_tasks
+    from odits.data.mark_files import import_file
 
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise OditsError(f"{file} can't be read: {error.strerror or error}.") from error
-    if file.suffix.lower() != ".json":
-        conflicts = differing_marks(content, file.name)
-        done = import_marks(content, file.name)
-        name, read, new, remarks = done.name, done.read, done.new, []
-        stays = "the newer mark counts"
-    else:
-        if annotator is None:
-            raise OditsError("Name the annotator under whom the marks are stored, with --annotator.")
-        taken = import_tasks(content, annotator, file.name, replace, done_by)
-        name, read, new, remarks = taken.name, taken.read, taken.new, list(taken.remarks)
-        conflicts = list(taken.conflicts)
-        stays = "the file's marks were taken" if taken.replaced else "those here stay (--replace takes the file's)"
-    for remark in remarks:
+    done = import_file(content, file.name, conflicts, annotator, done_by)
+    for remark in done.remarks:
         say(remark)
     if as_json:
         told = [
             {"image": one.about.image, "word": one.about.word, "here": one.here.verdict, "file": one.there.verdict}
-            for one in conflicts
+            for one in done.conflicts
         ]
-        print_json({"annotator": name, "read": read, "new": new, "conflicts": told, "remarks": remarks})
+        print_json({**done._asdict(), "conflicts": told, "annotator": done.name})
     else:
-        if conflicts:
-            rows = [(one.about.image, one.about.word, one.here.verdict, one.there.verdict) for one in conflicts]
-            print_table(("image", "word", "here", "in the file"), rows, f"Words that are marked otherwise: {stays}")
-        say(f"{file.name} holds {read} marks of {name}; {new} of them were written here.")
-    if remarks:
+        if done.conflicts:
+            rows = [(one.about.image, one.about.word, one.here.verdict, one.there.verdict) for one in done.conflicts]
+            title = f"Words that are marked otherwise: {MODES[done.mode]}"
+            print_table(("image", "word", "here", "in the file"), rows, title)
+        if done.refused:
+            say("Say which of the two counts, with --conflicts mine, newer or theirs.")
+        say(f"{file.name} holds {done.read} marks of {done.name}; {done.new} of them were written here.")
+    if done.remarks or done.refused:
         raise typer.Exit(1)
 
 

@@ -24,6 +24,7 @@ from odits.cli.common import (
     say,
 )
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.core.errors import OditsError
 from odits.core.percent import percents
 from odits.core.progress import open_reporter
@@ -58,11 +59,14 @@ def words(
     export: Export = None,
     export_format: Format = None,
     pictures: Pictures = None,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Show which words describe each image best, with their probabilities (thesis, 2.2.1)."""
     kinds, form = _kinds(model), check_export(export, export_format)
+    check_figure(figure, figure_theme)
     reference = checkpoint or {"clip": EMBEDDED, "spotting": SPOTTING}.get(model or "", DEFAULT_MODEL)
     from odits.models.registry import load
 
@@ -100,6 +104,8 @@ def words(
         listed = [WordsOfImage(name, size, best) for name, (_, size, best) in zip(names, exported, strict=True)]
         by = Predictor(FILES, word_model.name, word_model.checkpoint, words.digest)
         write_export(export, export_words(listed, by, form, pictures))
+    if figure is not None:
+        _draw(figure, figure_theme, found)
     if as_json:
         print_json(found)
     else:
@@ -112,6 +118,23 @@ def words(
             else:
                 print_table(*_table(entry["words"]), title)
     exit_after(problems)
+
+
+def _draw(figure: Path, theme: str, found: list[dict[str, Any]]) -> None:
+    """Draw the words of the images below each other."""
+    from odits.data.predictions import WordProbability
+    from odits.figures.static_words import WordBars, words_figure
+
+    bars = [
+        WordBars(
+            f"{Path(entry['image']).name}: {entry['model']}",
+            [WordProbability(word["word"], word["probability"]) for word in entry["words"]],
+            read=[word["word"] for word in entry["words"] if not word["in_list"]],
+        )
+        for entry in found
+    ]
+    if bars:
+        write_figure(figure, lambda at: words_figure(bars, at), theme, [text for one in bars for text in one.texts()])
 
 
 def _picture_vocabularies(model: WordModel, base: Vocabulary) -> PictureVocabularies:

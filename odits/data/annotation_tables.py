@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 
 from odits.core.errors import OditsError
@@ -26,7 +26,12 @@ def marks_csv(name: str, marks: Marks) -> bytes:
 
     A field that a spreadsheet would run as a formula gets an apostrophe before it; reading takes it away again.
     """
-    return write_table(COLUMNS, ((name, *astuple(about), *to_row(mark)) for about, mark in marks))
+    return write_table(COLUMNS, mark_rows(name, marks))
+
+
+def mark_rows(name: str, marks: Marks) -> list[tuple[str, ...]]:
+    """Return the marks of an annotator as texts, by `COLUMNS`."""
+    return [(name, *astuple(about), *to_row(mark)) for about, mark in marks]
 
 
 def read_marks_csv(content: bytes, file: str = "The file") -> tuple[str, list[tuple[ImageWord, Mark]]]:
@@ -39,14 +44,28 @@ def read_marks_csv(content: bytes, file: str = "The file") -> tuple[str, list[tu
     Raises:
         OditsError: it is no such file, or a row is wrong (it is named).
     """
+    return marks_of_rows(((f"line {line}", row) for line, row in _rows(content, file)), file)
+
+
+def marks_of_rows(rows: Iterable[tuple[str, Mapping[str, str]]], file: str) -> tuple[str, list[tuple[ImageWord, Mark]]]:
+    """Read whose marks the rows of a file are, and the marks, in order of time.
+
+    Args:
+        rows: by `COLUMNS`, each with what messages call it.
+        file: what messages call it.
+
+    Raises:
+        OditsError: a row is wrong (it is named), there is none, or they are of several annotators.
+    """
     names: dict[str, str] = {}
     marks: list[tuple[ImageWord, Mark]] = []
-    for line, row in _rows(content, file):
+    for place, row in rows:
         try:
-            names.setdefault(fold_name(row["annotator"]), clean_name(row["annotator"]))
+            annotator = row.get("annotator") or ""
+            names.setdefault(fold_name(annotator), clean_name(annotator))
             marks.append((word_of(row), mark_of(row)))
         except OditsError as error:
-            raise OditsError(f"{file}, line {line}: {error} Nothing was taken over.") from error
+            raise OditsError(f"{file}, {place}: {error} Nothing was taken over.") from error
     if not names:
         raise OditsError(f"{file} holds no marks.")
     if len(names) > 1:

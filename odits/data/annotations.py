@@ -197,7 +197,7 @@ def put_marks(
     name: str,
     marks: Iterable[tuple[ImageWord, Mark]],
     only_newer: bool = False,
-    accept: Callable[[Mark | None, Mark], bool] | None = None,
+    accept: Callable[[ImageWord, Mark | None, Mark], bool] | None = None,
 ) -> int:
     """Write whole marks with their own times, as files have them: all in one transaction, or none.
 
@@ -205,7 +205,7 @@ def put_marks(
         name: the annotator.
         marks: what to write; a mark replaces an earlier one of the same word.
         only_newer: an earlier mark that is as new or newer stays.
-        accept: given the mark that is there and the one to write, says whether it is written.
+        accept: given a word, the mark that is there and the one to write, says whether it is written.
 
     Returns:
         How many were written.
@@ -220,7 +220,7 @@ def put_marks(
             key = (*astuple(about), mark.role)
             before = _mark_at(connection, key)
             newer = not only_newer or before is None or mark.time > before.time
-            if newer and (accept is None or accept(before, mark)):
+            if newer and (accept is None or accept(about, before, mark)):
                 _store(connection, batch, place, key, before, mark)
                 written += 1
     return written

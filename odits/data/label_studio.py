@@ -8,19 +8,32 @@ back in the export (https://labelstud.io/guide/task_format).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from odits.core.documents import parse_json
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
-from odits.data.annotation_imports import Conflict, conflicts_of
+from odits.data.annotation_imports import REFUSE, TakenMarks, take_over
 from odits.data.annotation_tables import MAX_BYTES
-from odits.data.annotations import put_marks, read_marks
 from odits.data.exports import LOCAL_FILES, Files, Predictor, WordsOfImage, picture_address
-from odits.data.marks import MAX_FIELD, VERDICTS, ImageWord, Mark, Shown, check_mark, clean_name, now
+from odits.data.marks import (
+    ANNOTATION,
+    MARK_COLUMNS,
+    MAX_FIELD,
+    VERDICTS,
+    ImageWord,
+    Mark,
+    Shown,
+    check_mark,
+    clean_name,
+    mark_of,
+    now,
+    to_row,
+)
 
 ABOUT = "odits"
 """The field of a task's data that says what its marks are about, and which model proposed the words."""
@@ -101,38 +114,16 @@ def label_tags(labels: Sequence[str]) -> str:
 # Marks that come back.
 
 
-class TakenMarks(NamedTuple):
-    """What came out of an export.
-
-    Attributes:
-        name: the annotator.
-        read: marks in the file.
-        new: of these, how many were written.
-        conflicts: words that are marked otherwise here.
-        replaced: whether the file's marks took the place of those here.
-        remarks: one sentence for each task or word that could not be used.
-    """
-
-    name: str
-    read: int
-    new: int
-    conflicts: tuple[Conflict, ...]
-    replaced: bool
-    remarks: tuple[str, ...]
-
-
 def import_tasks(
-    content: bytes, annotator: str, file: str = "The file", replace: bool = False, done_by: str | None = None
+    content: bytes, annotator: str, file: str = "The file", mode: str = REFUSE, done_by: str | None = None
 ) -> TakenMarks:
     """Take over the marks of an export of Label Studio (JSON or JSON-MIN), under an annotator's name.
-
-    Where a word is marked otherwise here, the mark here stays, unless `replace` says so; both are returned.
 
     Args:
         content: of the file.
         annotator: under whose name.
         file: what messages call it.
-        replace: the file's marks take the place of those here.
+        mode: what becomes of words that are marked otherwise here; see `odits.data.annotation_imports.take_over`.
         done_by: only annotations that this user of Label Studio made (number or e-mail); default: of everybody.
 
     Raises:
@@ -148,15 +139,20 @@ def import_tasks(
         if about is None:
             remarks.append(f"{place}: it is not about words that this program predicted; left out.")
             continue
+        before = _details(task)
+        shown = Shown(about["model"], about["checkpoint"], about["vocabulary"])
         for annotation in _annotations(task):
             person = _person(annotation)
             if done_by is not None and person != done_by:
                 continue
             people.setdefault(person)
             for mark, words in _verdicts(annotation):
-                shown = Shown(about["model"], about["checkpoint"], about["vocabulary"])
                 for word in words:
                     _add(marks, _word(about, word), mark._replace(shown=shown), place, remarks)
+        for word, detail in before.items():
+            given = marks.get(ImageWord(about["data"], about["image"], word))
+            if given is not None and given.verdict == detail.verdict:
+                marks[ImageWord(about["data"], about["image"], word)] = detail
     if len(people) > 1:
         raise OditsError(
             f"{file} holds annotations of {len(people)} people ({', '.join(list(people)[:5])}): say whose to take."
@@ -165,13 +161,65 @@ def import_tasks(
         raise OditsError(
             f"{file} holds no marks{f' of {done_by}' if done_by else ''}." + (f" {remarks[0]}" if remarks else "")
         )
-    here = read_marks(name)
-    conflicts = conflicts_of(here, marks.items())
-    taken = {about: mark for about, mark in marks.items() if about not in here}
-    if replace:
-        taken |= {one.about: one.there._replace(note=one.here.note) for one in conflicts}
-    written = put_marks(name, taken.items()) if taken else 0
-    return TakenMarks(name, len(marks), written, tuple(conflicts), replace, tuple(remarks))
+    return take_over(name, list(marks.items()), mode, remarks)
+
+
+def mark_tasks(name: str, marks: Iterable[tuple[ImageWord, Mark]], prefix: str | None = None) -> Files:
+    """Write a task a picture with an annotator's marks as its annotation, and the labelling configuration beside it.
+
+    What Label Studio has no place for (notes, boxes, probabilities) is in the task's data, and comes back for words
+    whose verdict nobody changed there. Decisions between others are left out: there they could not be told from marks.
+
+    Args:
+        name: the annotator.
+        marks: of the annotator.
+        prefix: what stands before each picture's name; default: files on Label Studio's machine.
+    """
+    pictures: dict[tuple[str, str], dict[str, Mark]] = {}
+    for about, mark in marks:
+        if mark.role == ANNOTATION:
+            pictures.setdefault((about.data, about.image), {})[about.word] = mark
+    tasks: list[dict[str, Any]] = []
+    for (data, image), given in pictures.items():
+        shown = next(iter(given.values())).shown
+        described = dict(zip(_ABOUT, (data, image, shown.model, shown.checkpoint, shown.vocabulary), strict=True))
+        details = {word: dict(zip(MARK_COLUMNS, to_row(mark), strict=True)) for word, mark in given.items()}
+        results = [
+            {
+                "id": region_id(data, image, verdict),
+                "from_name": verdict,
+                "to_name": "image",
+                "type": "choices",
+                "value": {"choices": words},
+            }
+            for verdict in VERDICTS
+            if (words := [word for word, mark in given.items() if mark.verdict == verdict])
+        ]
+        last = max(mark.time for mark in given.values())
+        tasks.append(
+            {
+                "data": {
+                    "image": picture_address(image, prefix, LOCAL_FILES),
+                    "words": [{"value": word} for word in given],
+                    ABOUT: dict[str, Any](described) | {"annotator": name, "marks": details},
+                },
+                "annotations": [{"result": results, "created_at": last, "updated_at": last}],
+            }
+        )
+    return {".json": dump(tasks), CONFIG: WORDS_CONFIG.encode()}
+
+
+def _details(task: Mapping[str, Any]) -> dict[str, Mark]:
+    """Return the marks that a task brings along, by word; what is none is left out."""
+    data = task.get("data")
+    found = data.get(ABOUT) if isinstance(data, dict) else task.get(ABOUT)
+    details = found.get("marks") if isinstance(found, dict) else None
+    marks: dict[str, Mark] = {}
+    for word, values in details.items() if isinstance(details, dict) else ():
+        if isinstance(values, dict) and all(isinstance(value, str) for value in values.values()):
+            with suppress(OditsError):
+                marks[word] = mark_of(values)
+    return marks
 
 
 def _tasks(content: bytes, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -196,7 +244,9 @@ def _about(task: Mapping[str, Any]) -> dict[str, str] | None:
         return None
     about = {column: found.get(column) for column in _ABOUT}
     good = all(
-        isinstance(value, str) and value and len(value) <= MAX_FIELD and "\0" not in value for value in about.values()
+        # nothing may have been on screen, but a picture there was
+        isinstance(value, str) and len(value) <= MAX_FIELD and "\0" not in value and (value or column in _ABOUT[2:])
+        for column, value in about.items()
     )
     return {column: str(value) for column, value in about.items()} if good else None
 

@@ -47,7 +47,7 @@ def object_counts_figure(counts: Sequence[int], density: bool = False) -> go.Fig
     """
     summary = describe_counts(counts)
     values = np.asarray(summary.counts)
-    edges = _bin_edges(values)
+    edges = bin_edges(values)
     width = float(edges[1] - edges[0])
     numbers, _ = np.histogram(values, edges)
     scale = 1 / (len(values) * width) if density else 1.0
@@ -171,7 +171,7 @@ def _mark_deviation(figure: go.Figure, summary: CountStatistics, span: tuple[flo
     )
 
 
-def _bin_edges(values: np.ndarray) -> np.ndarray:
+def bin_edges(values: np.ndarray) -> np.ndarray:
     """Return the edges of bins of equal whole width, half an object off the counts."""
     low, high = int(values.min()), int(values.max())
     spread = float(np.subtract(*np.percentile(values, (75, 25))))

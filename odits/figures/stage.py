@@ -176,10 +176,12 @@ def _cell(cell: Cell, most: float, number: int) -> str:
     if cell.probability is None or cell.rank is None:
         return '<td class="stage-none">not asked</td>'
     width = 100 * cell.probability / most if most else 0
-    rank = f'<span class="stage-rank" title="rank {cell.rank:,}">{short_number(cell.rank)}{_moved(cell, number)}</span>'
+    moved = _moved(cell, number)
+    rank = f'<span class="stage-rank" title="rank {cell.rank:,}">{short_number(cell.rank)}'
     return (
-        f'<td><div class="stage-bar" style="width:{width:.1f}%"></div><span class="stage-share">'
-        f"{_text(percent(cell.probability))}</span> {rank}</td>"
+        f'<td><div class="stage-bar" style="width:{width:.1f}%"></div><div class="stage-cell">'
+        f'<span class="stage-share">'
+        f"{_text(percent(cell.probability))}</span> {rank}{moved}</span></div></td>"
     )
 
 
@@ -235,10 +237,11 @@ def _movers(rows: Sequence[AlignedRow], number: int) -> str:
 STYLE = """
 .stage-root {--ink: var(--st-text-color, light-dark(#16202A, #E8EDF2)); --paper: var(--st-background-color,
   light-dark(#FFFFFF, #12171C)); --soft: color-mix(in srgb, var(--ink) 14%, transparent);
-  --quiet: color-mix(in srgb, var(--ink) 76%, transparent); --size: 15px; color: var(--ink);
+  --quiet: color-mix(in srgb, var(--ink) 76%, transparent); --size: clamp(14px, 1.05vw, 24px); color: var(--ink);
   font: var(--size)/1.35 var(--st-font, "Source Sans Pro", "Segoe UI", Roboto, Arial, sans-serif)}
+.stage-root.filling {position: fixed; inset: 0; z-index: 1000000; background: var(--paper); padding: 1rem 1.5rem;
+  overflow: auto; --size: clamp(15px, 1.35vw, 30px)}
 .stage-root.large {--size: clamp(26px, 2.35vw, 52px)}
-.stage-root:fullscreen {background: var(--paper); padding: 1rem 1.5rem; overflow: auto}
 .stage-hidden {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
 .stage {display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 7fr); gap: 1rem; align-items: start}
 .stage-picture {margin: 0; min-width: 0; position: sticky; top: 0}
@@ -265,6 +268,8 @@ STYLE = """
   border-radius: 0 4px 4px 0; border-left: 3px solid var(--mark)}
 .stage-share {position: relative; font-size: .94em; font-variant-numeric: tabular-nums}
 .stage-rank {position: relative; float: right; font-size: .8em; font-variant-numeric: tabular-nums; line-height: 1.6}
+.stage-cell {container-type: inline-size}
+@container (max-width: 7.8em) {.stage-rank {float: none; display: block; line-height: 1.25}}
 .stage-rank::before {content: "#"; opacity: .7}
 .stage-rose {color: light-dark(#1B6B3C, #6FCF97)} .stage-fell {color: light-dark(#A8440A, #F2A66B)}
 .stage-none {color: var(--quiet); font-size: .86em}

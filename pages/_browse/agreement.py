@@ -8,10 +8,10 @@ import streamlit as st
 from odits.core.errors import OditsError
 from odits.core.percent import percent
 from odits.data.annotation_files import annotators
-from odits.data.annotation_imports import differing_marks, import_marks
+from odits.data.annotation_imports import MINE, MODES, NEWER, all_marks
 from odits.data.annotation_tables import marks_csv
 from odits.data.annotations import read_marks
-from odits.data.label_studio import import_tasks
+from odits.data.mark_files import import_file
 from odits.data.marks import VERDICTS, ImageWord, Mark
 from odits.metrics.agreement import Agreement, agreement
 from pages._shared import serving, state
@@ -108,7 +108,7 @@ def download_marks(name: str, label: str, key: str) -> None:
     """Draw a button that saves all marks of an annotator as CSV, as they are at the click."""
     st.download_button(
         label,
-        lambda: marks_csv(name, read_marks(name).items()),
+        lambda: marks_csv(name, all_marks(name)),
         file_name=f"{file_stem(f'marks-{name}')}.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -121,8 +121,8 @@ def download_marks(name: str, label: str, key: str) -> None:
 def _import() -> None:
     key = f"marks-file-{st.session_state.get(_ROUND, 0)}"
     st.file_uploader(
-        "Add marks: the CSV file of an annotator from another machine, or an export of Label Studio (JSON)",
-        ["csv", "json"],
+        "Add marks: the file of an annotator from another machine (CSV, Parquet, COCO), or an export of Label Studio",
+        ["csv", "json", "parquet"],
         key=key,
         on_change=_take_in,
         args=(key,),
@@ -153,21 +153,18 @@ def _take_in(key: str) -> None:
     if file is None:
         return
     try:
-        if file.name.lower().endswith(".json"):
-            someone = serving.person()
-            me = someone.name if someone else str(state.get("annotator") or "")
-            if not me.strip():
-                raise OditsError("Give your name on the left first: the marks are stored under it.")
-            done = import_tasks(file.getvalue(), me, file.name)
-            name, read, new = done.name, done.read, done.new
-            conflicts, stays = list(done.conflicts), "the marks here stay"
-            st.session_state[_REMARKS] = list(done.remarks)
-        else:
-            conflicts, stays = differing_marks(file.getvalue(), file.name), "of two marks the newer one counts"
-            name, read, new = import_marks(file.getvalue(), file.name)
-        st.session_state[_TAKEN] = f"{file.name} holds {read:,} marks of {name}; {new:,} of them are new here."
-        if conflicts:
-            st.session_state[_DIFFERING] = (stays, conflicts)
+        someone = serving.person()
+        me = (someone.name if someone else str(state.get("annotator") or "")).strip()
+        if not me and file.name.lower().endswith(".json"):
+            raise OditsError("Give your name on the left first: the marks are stored under it.")
+        mode = MINE if file.name.lower().endswith(".json") else NEWER
+        done = import_file(file.getvalue(), file.name, mode, me or None)
+        st.session_state[_REMARKS] = list(done.remarks)
+        st.session_state[_TAKEN] = (
+            f"{file.name} holds {done.read:,} marks of {done.name}; {done.new:,} of them are new here."
+        )
+        if done.conflicts:
+            st.session_state[_DIFFERING] = (MODES[mode], done.conflicts)
     except OditsError as error:
         st.session_state[_REFUSED] = str(error)
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1

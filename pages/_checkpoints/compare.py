@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,9 +16,15 @@ from pages._checkpoints import differences, rows
 from pages._shared import jobs, state
 from pages._shared.datasets import collection_titles, current_dataset, split_of
 from pages._shared.evaluations import epoch, evaluation_names, evaluation_task, group_title, groups, local_names
-from pages._shared.layout import chart, chart_download, escape_markdown, guarded, table_download
+from pages._shared.figures import figure_menu
+from pages._shared.layout import chart, escape_markdown, guarded, table_download
 from pages._shared.vocabularies import split_vocabulary
 from pages._shared.word_models import need_weights, word_models
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from odits.figures.static import Theme
 
 EVALUATE = "evaluate"
 WORDS = {"all": "All words of the data set", "split": "The words of these images", "file": "A text file of words"}
@@ -137,13 +144,26 @@ def compare(group: list[StoredEvaluation]) -> None:
         column_config=dict.fromkeys(family.metrics, NUMBER),
     )
     with st.container(horizontal=True, key="comparison-downloads"):
-        table_download(table, f"comparison-{family.title.lower()}", "comparison", "Table")
+        figure_menu(
+            "comparison",
+            f"comparison-{family.title.lower()}",
+            figure,
+            lambda theme: _paper(shown, list(family.metrics), theme),
+            table,
+            names.values(),
+        )
         table_download(rows.everything(found, names, best, published), "comparison-all", "all", "All metrics")
     chart(figure, "comparison", f"{', '.join(family.metrics)} of {len(shown)} models")
-    chart_download(figure, f"comparison-{family.title.lower()}", "comparison-chart")
     with guarded():
         differences.view(found, names, family)
     stored_results(group, names)
+
+
+def _paper(shown: Sequence[rows.Row], metrics: Sequence[str], theme: Theme) -> Figure:
+    """Draw the comparison on paper."""
+    from odits.figures.static_models import comparison_figure as draw
+
+    return draw(shown, metrics, theme)
 
 
 def choose_metrics(as_published: bool) -> tuple[rows.Family, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,10 +20,10 @@ from pages._checkpoints.rows import Family
 from pages._shared import state
 from pages._shared.datasets import demo_dataset
 from pages._shared.evaluations import dataset_of
+from pages._shared.figures import figure_menu
 from pages._shared.layout import (
     bullets,
     chart,
-    chart_download,
     count_of,
     escape_html,
     escape_markdown,
@@ -31,6 +32,11 @@ from pages._shared.layout import (
     table_download,
 )
 from pages._shared.pictures import thumbnail_html
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from odits.figures.static import Theme
 
 LINK = ("base", "by-metric", "other", "cut", "shares")
 PER_PAGE = 8
@@ -75,9 +81,18 @@ def view(found: Sequence[StoredEvaluation], names: Mapping[str, str], family: Fa
     with st.expander("The numbers"):
         st.dataframe(table, hide_index=True, key="differences-table", column_config=_columns())
     with st.container(horizontal=True, key="differences-downloads"):
-        chart_download(figure, "differences", "differences-chart")
-        table_download(table, "differences", "differences")
+        axis = f"difference to {names[base.key]}"
+        figure_menu(
+            "differences", "differences", figure, lambda theme: _paper(shown, axis, theme), table, names.values()
+        )
     show_where(base, others, names, metrics)
+
+
+def _paper(rows: Sequence[ForestRow], axis: str, theme: Theme) -> Figure:
+    """Draw a forest plot on paper."""
+    from odits.figures.static_models import forest_figure as draw
+
+    return draw(rows, theme, axis)
 
 
 def _columns() -> dict[str, object]:
@@ -226,8 +241,8 @@ def show_slices(base: StoredEvaluation, other: StoredEvaluation, metric: str, da
     with st.expander("The numbers of the parts"):
         st.dataframe(table, hide_index=True, key="slices-table", column_config=_columns())
     with st.container(horizontal=True, key="slices-downloads"):
-        chart_download(figure, file_stem(f"parts-{by}"), "slices-chart")
-        table_download(table, file_stem(f"parts-{by}"), "slices")
+        axis = f"difference of {metric}"
+        figure_menu("slices", f"parts-{by}", figure, lambda theme: _paper(rows, axis, theme), table)
 
 
 @st.cache_data(max_entries=64, show_spinner="Cutting the images into parts …")

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.counting.quantiles import quantiles
 from odits.counting.statistics import DISTRIBUTIONS, SUMMARY, AndersonDarling, describe_counts, stored_tests
 from odits.figures.counts import object_counts_figure, quantile_figure
 from pages._shared import state
-from pages._shared.layout import chart, chart_download, escape_markdown, panes, table_download
+from pages._shared.figures import figure_menu
+from pages._shared.layout import chart, escape_markdown, panes, table_download
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from odits.figures.static import Theme
 
 LINK = ("distribution", "scale")
 _SCALES = {"frequency": "frequency", "density": "density"}
@@ -38,8 +46,21 @@ def show_histogram(names: Sequence[str], counts: Sequence[int]) -> None:
     chart(figure, "counts-chart", f"Histogram of the objects in {len(counts)} images, on average {mean:.1f}")
     table = pd.DataFrame({"image": list(names), "objects": list(counts)})
     with st.container(horizontal=True, key="downloads"):
-        chart_download(figure, "object-counts", "counts")
-        table_download(table, "object-counts", "counts", "Counts")
+        figure_menu(
+            "counts", "object-counts", figure, lambda theme: _paper_counts(counts, theme, scale == "density"), table
+        )
+
+
+def _paper_counts(counts: Sequence[int], theme: Theme, density: bool) -> Figure:
+    from odits.figures.static_counts import counts_figure
+
+    return counts_figure(counts, theme, density)
+
+
+def _paper_quantiles(counts: Sequence[int], distribution: str, theme: Theme) -> Figure:
+    from odits.figures.static_counts import quantile_figure as draw
+
+    return draw(counts, distribution, theme)
 
 
 def choose_distribution() -> str:
@@ -63,7 +84,15 @@ def show_tests(counts: Sequence[int], chosen: str) -> None:
             else:
                 title = DISTRIBUTIONS[chosen].name.lower()
                 chart(figure, "quantiles-chart", f"Counts against the quantiles of a {title} distribution")
-                chart_download(figure, f"quantiles-{chosen}", "quantiles")
+                found = quantiles(counts, chosen)
+                table = pd.DataFrame({"expected": found.expected, "observed": found.observed})
+                figure_menu(
+                    "quantiles",
+                    f"quantiles-{chosen}",
+                    figure,
+                    lambda theme: _paper_quantiles(counts, chosen, theme),
+                    table,
+                )
         with row.container(key="pane-tests"):
             st.dataframe(
                 pd.DataFrame([_verdict_row(name, test) for name, test in tests.items()]),

@@ -127,7 +127,10 @@ PARAMETERS = {
     "sure": NUMBER,
     "show": LINE,
     # browsing
-    **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
+    **dict.fromkeys(
+        ("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened", "mode"), LINE
+    ),
+    **dict.fromkeys(("least", "limit"), NUMBER),
     # checkpoints
     **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut"), LINE),
     # the stage

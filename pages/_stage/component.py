@@ -19,7 +19,11 @@ export default function (component) {{
     root.oditsShown = data.slide;
   }}
   root.classList.toggle("large", data.large);
-  const full = () => document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen?.();
+  // the whole window, and the stage over it: an element that is drawn anew would leave its own
+  const fill = () => root.classList.toggle("filling", !!document.fullscreenElement);
+  const full = () =>
+    document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.();
+  fill();
   const button = root.querySelector(".stage-full");
   button.onclick = full;
   const onKey = (event) => {{
@@ -30,13 +34,17 @@ export default function (component) {{
     full();
   }};
   document.addEventListener("keydown", onKey, true);
-  return () => document.removeEventListener("keydown", onKey, true);
+  document.addEventListener("fullscreenchange", fill);
+  return () => {{
+    document.removeEventListener("keydown", onKey, true);
+    document.removeEventListener("fullscreenchange", fill);
+  }};
 }}
 """
 _BUTTON = """
 .stage-full {font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 6px;
   padding: .1rem .6rem; cursor: pointer; font-size: 14px; display: block; margin: 0 0 .4rem auto}
-.stage-root:fullscreen .stage-full {opacity: .6}
+.stage-root.filling .stage-full {opacity: .6}
 """
 
 

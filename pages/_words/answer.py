@@ -17,14 +17,17 @@ from odits.data.predictions import WordPrediction, WordProbability
 from odits.figures.words import MARKS_HELP, carriers_figure, carriers_of_word, top_words_figure, word_mark
 from pages._shared import state
 from pages._shared.carriers import Carriers, carriers_of, contributions
-from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, guarded, panes, table_download
+from pages._shared.figures import figure_menu
+from pages._shared.layout import chart, escape_markdown, file_stem, guarded, panes, table_download
 from pages._shared.pictures import Opened, show_picture
 from pages._shared.word_models import load, predict, show_caption
 from pages._words.guess import show_guess
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from matplotlib.figure import Figure
 
+    from odits.figures.static import Theme
     from odits.models.fusion.model import OditsModel
 
 TOP = 10
@@ -127,7 +130,6 @@ def words_figure(
     prediction: WordPrediction, picture: ImageRecord, limit: float | None = None, chosen: str | None = None
 ) -> go.Figure:
     """Draw the most probable words of a prediction."""
-    presence = getattr(prediction, "presence", None) is not None
     return top_words_figure(
         prediction.top(TOP),
         picture.lexicon,
@@ -135,9 +137,23 @@ def words_figure(
         limit,
         prediction.vocabulary.extra,
         chosen,
-        "probability that the word is in the picture" if presence else "probability among all words",
+        _axis(prediction),
         ROW_HEIGHT,
     )
+
+
+def paper_figure(prediction: WordPrediction, picture: ImageRecord, theme: Theme) -> Figure:
+    """Draw the most probable words of a prediction on paper."""
+    from odits.figures.static_words import WordBars, words_figure
+
+    title = f"{picture.name}: {prediction.model}"
+    bars = WordBars(title, prediction.top(TOP), picture.lexicon, picture.visible, prediction.vocabulary.extra)
+    return words_figure([bars], theme, _axis(prediction))
+
+
+def _axis(prediction: WordPrediction) -> str:
+    presence = getattr(prediction, "presence", None) is not None
+    return "probability that the word is in the picture" if presence else "probability among all words"
 
 
 def alt_of(top: Sequence[WordProbability]) -> str:
@@ -235,7 +251,14 @@ def show_numbers(prediction: WordPrediction, picture: ImageRecord, key: str) -> 
             column_config={"probability": st.column_config.NumberColumn(format="%.7f")},
         )
         with st.container(horizontal=True, key=f"downloads-{key}"):
-            chart_download(lambda: words_figure(prediction, picture), stem, f"chart-{key}")
+            figure_menu(
+                f"chart-{key}",
+                stem,
+                lambda: words_figure(prediction, picture),
+                lambda theme: paper_figure(prediction, picture, theme),
+                lambda: ranking(prediction, picture, TOP),
+                [picture.name, *(item.word for item in prediction.top(TOP))],
+            )
             table_download(lambda: ranking(prediction, picture), stem, f"table-{key}", "All words")
 
 

@@ -144,14 +144,17 @@ def test_marks_of_label_studio_come_in(tmp_path: Path) -> None:
     word = ImageWord("demo", "a.jpg", "BAR")
     put_marks("Anna", [(word, Mark("wrong", "", "2026-01-01T00:00:00.000000+00:00"))])
     file = exported(tmp_path, "BAR", "INN")
-    done = run("annotations", "import", file, "--annotator", "Anna", "--json")
+    refused = run("annotations", "import", file, "--annotator", "Anna")
+    assert refused.exit_code == 1 and "Say which of the two counts" in refused.stderr
+    assert list(read_marks("Anna")) == [word]
+    done = run("annotations", "import", file, "--annotator", "Anna", "--conflicts", "mine", "--json")
     assert done.exit_code == 1, "one task is about nothing of ours: it is named, the other is taken"
     document = json.loads(done.stdout)
     assert document["read"] == 2 and document["new"] == 1
     assert document["conflicts"] == [{"image": "a.jpg", "word": "BAR", "here": "wrong", "file": "right"}]
     assert "task 2: it is not about words" in done.stderr
     assert read_marks("Anna")[word].verdict == "wrong"
-    run("annotations", "import", file, "--annotator", "Anna", "--replace")
+    run("annotations", "import", file, "--annotator", "Anna", "--conflicts", "theirs")
     assert read_marks("Anna")[word].verdict == "right"
     with_none = run("annotations", "import", file)
     assert "Name the annotator" in str(with_none.exception)

@@ -13,9 +13,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from odits.core.errors import OditsError
 from odits.data.annotation_files import annotators
-from odits.data.annotation_imports import import_marks
+from odits.data.annotation_imports import NEWER
 from odits.data.annotation_tables import marks_csv
 from odits.data.annotations import put_marks, read_marks, remove_mark, set_mark
+from odits.data.mark_files import import_file
 from odits.data.marks import MAX_NOTE, VERDICTS, ImageWord, Mark, fold_name
 
 NAMES = st.sampled_from(["Anna", "anna", "Ben B.", "Zoë", "李"])
@@ -80,14 +81,14 @@ class Marking(RuleBasedStateMachine):
 
     @rule(name=NAMES, words=st.lists(words, min_size=1, max_size=4, unique=True), mark=MARKS)
     def take_over_a_file(self, name: str, words: list[ImageWord], mark: Mark) -> None:
-        assert import_marks(marks_csv(name, [(word, mark) for word in words])).read == len(words)
+        assert import_file(marks_csv(name, [(word, mark) for word in words]), "x.csv", NEWER).read == len(words)
         here = self.marks_of(name)
         here.update({word: mark for word in words if word not in here or mark.time > here[word].time})
 
     @rule(name=NAMES)
     def send_to_another_machine_and_back(self, name: str) -> None:
         if marks := read_marks(name):
-            assert import_marks(marks_csv(name, marks.items())).new == 0
+            assert import_file(marks_csv(name, marks.items()), "x.csv", NEWER).new == 0
 
     @invariant()
     def the_files_hold_what_the_dictionary_does(self) -> None:

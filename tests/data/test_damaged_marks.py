@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from odits.cli import app
 from odits.core.errors import OditsError
 from odits.data.annotation_files import annotation_file, annotators, damaged_files
-from odits.data.annotation_imports import import_marks
+from odits.data.annotation_imports import NEWER
 from odits.data.annotations import put_marks, read_marks, set_mark
+from odits.data.mark_files import import_file
 from odits.data.marks import ImageWord, Mark
 
 PAGE = 4096
@@ -63,7 +64,7 @@ def restored(path: Path) -> dict[ImageWord, Mark]:
     """The marks after what the sentence says was done: the file moved away, the saved ones added."""
     content = saved_beside(path).read_bytes()
     path.rename(path.with_suffix(".damaged"))
-    assert import_marks(content).name == "Anna"
+    assert import_file(content, "x.csv", NEWER).name == "Anna"
     return read_marks("Anna")
 
 

@@ -85,15 +85,17 @@ def test_marks_that_are_here_stay_and_are_shown() -> None:
     here = Mark("wrong", "dark", EARLY)
     put_marks("Anna", [(about("HOTEL"), here), (about("BAR"), Mark("right", "", EARLY))])
     content = export(chosen(right=["HOTEL", "BAR", "INN"]))
-    done = import_tasks(content, "Anna")
-    assert done.new == 1 and not done.replaced
+    refused = import_tasks(content, "Anna")
+    assert refused.new == 0 and refused.refused and list(read_marks("Anna")) == [about("BAR"), about("HOTEL")]
+    done = import_tasks(content, "Anna", mode="mine")
+    assert done.new == 1 and not done.refused
     ((word, mine, theirs),) = done.conflicts
     assert (word, mine, theirs.verdict) == (about("HOTEL"), here, "right")
     assert read_marks("Anna")[about("HOTEL")] == here
-    replaced = import_tasks(content, "Anna", replace=True)
+    replaced = import_tasks(content, "Anna", mode="theirs")
     assert replaced.new == 1 and len(replaced.conflicts) == 1
     assert read_marks("Anna")[about("HOTEL")][:2] == ("right", "dark"), "a note of one's own stays"
-    assert import_tasks(content, "Anna", replace=True).conflicts == ()
+    assert import_tasks(content, "Anna", mode="theirs").conflicts == ()
 
 
 def test_a_word_under_two_verdicts_is_unsure_and_said() -> None:
@@ -133,7 +135,7 @@ def test_one_strange_task_never_ends_the_rest() -> None:
 
 def test_times_are_not_believed_blindly() -> None:
     for time in ("9999-01-01T00:00:00Z", "yesterday", None):
-        import_tasks(export(chosen(time=time, right=["BAR"])), "Anna", replace=True)  # type: ignore[arg-type]
+        import_tasks(export(chosen(time=time, right=["BAR"])), "Anna", mode="theirs")  # type: ignore[arg-type]
         assert "2026" <= next(iter(read_marks("Anna").values())).time < "2100"
 
 

@@ -260,13 +260,31 @@ def find_words(
     order = np.argsort(-reading.log_odds[rows, columns], kind="stable")
     found: list[FoundWord] = []
     for row, column in zip(rows[order], columns[order], strict=True):
-        line, word = reading.lines[row], words[column]
-        span = (None if word.isascii() else text_span(line, word)) or locate(line.frames, word, scoring)
-        probability = float(1 / (1 + np.exp(-reading.log_odds[row, column])))
-        one = FoundWord(word, probability, line, span, line.part(span))
+        one = _found_word(reading, row, column, words[column], scoring)
         if all(shared_area(one.box, other.box) <= overlap for other in found):
             found.append(one)
     return found
+
+
+def place_words(reading: Reading, words: Sequence[str], scoring: Scoring = DEFAULT) -> list[FoundWord | None]:
+    """Find where each word would stand: its most probable line, however improbable; None where no line was read.
+
+    Args:
+        reading: the lines and the words' log-odds in them.
+        words: the N words, as the reading has them.
+        scoring: the penalties of the word's span.
+    """
+    if not reading.lines:
+        return [None] * len(words)
+    rows = reading.log_odds.argmax(0)
+    return [_found_word(reading, rows[column], column, word, scoring) for column, word in enumerate(words)]
+
+
+def _found_word(reading: Reading, row: int, column: int, word: str, scoring: Scoring) -> FoundWord:
+    line = reading.lines[row]
+    span = (None if word.isascii() else text_span(line, word)) or locate(line.frames, word, scoring)
+    probability = float(1 / (1 + np.exp(-reading.log_odds[row, column])))
+    return FoundWord(word, probability, line, span, line.part(span))
 
 
 def shared_area(first: Sequence[float], second: Sequence[float]) -> float:

@@ -1,0 +1,46 @@
+"""`--figure FILE`: checked before the work, drawn after it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from odits.core.files import asset
+from tests.cli.test_cli import refused, run
+
+
+def test_what_can_not_be_drawn_ends_before_the_work(tmp_path: Path) -> None:
+    image = asset("demo") / "cafe.jpg"
+    assert "ends in .svg, .pdf or .png" in refused("words", image, "--figure", tmp_path / "a.gif")
+    assert "no folder" in refused("counts", "--data", asset("demo"), "--figure", tmp_path / "absent" / "a.svg")
+    line = refused("evaluate", "--data", asset("demo"), "--figure", tmp_path / "a.svg", "--figure-theme", "pink")
+    assert "no theme" in line
+
+
+@pytest.mark.slow
+def test_figures_of_the_demo_images(tmp_path: Path) -> None:
+    demo = asset("demo")
+    image = demo / "cafe.jpg"
+    done = run("words", image, "--checkpoint", "embedded", "--figure", tmp_path / "words.svg", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 1
+    ElementTree.parse(tmp_path / "words.svg")
+    done = run(
+        "evaluate", "--data", demo, "--checkpoint", "embedded", "--track", "none", "--figure", tmp_path / "e.png"
+    )
+    assert done.returncode == 0 and (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG"), done.stderr
+    pair = ("embedded", "spotting")
+    done = run(
+        "differences", *pair, "--data", demo, "--slices", "--images", "3", "--json", "--figure", tmp_path / "d.pdf"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["rows"]) == 14 and found["first"]["checkpoint"] != found["rows"][0]["checkpoint"]
+    assert len(found["images"][0]["images"]) == 3
+    assert sum(part["images_in_part"] for part in found["slices"][0]["words"]["parts"]) == 6
+    assert (tmp_path / "d.pdf").read_bytes().startswith(b"%PDF")
+    assert "Holm" in run("differences", *pair, "--data", demo, "--slices", "--images", "2").stderr
+    assert "two checkpoints or more" in refused("differences", "embedded", "--data", demo)
