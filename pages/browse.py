@@ -11,11 +11,13 @@ from odits.data.exports import Files
 from odits.data.marks import Mark, clean_name
 from odits.evaluation.exports import exported_evaluation
 from odits.evaluation.results import StoredEvaluation
-from pages._browse import filters
+from pages._browse import adjudicate, filters
+from pages._browse.adjudicate import show_adjudication
 from pages._browse.agreement import download_marks, show_agreement
-from pages._browse.annotate import LINK, Task, choose_settings, forget_queue, show_annotate
+from pages._browse.annotate import LINK, Task, choose_settings, forget_queue, keep_alive, show_annotate
 from pages._browse.filters import TOP, Filter, ImageFacts, choose_filter, filter_images, score_of
 from pages._browse.gallery import PER_PAGE, Card, page_of, pager, show_cards, style
+from pages._browse.notebook import read_guidelines, show_guidelines, show_history
 from pages._browse.review import Review, marks_by_image, open_image, show_opened
 from pages._shared import jobs, serving, state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of, split_of
@@ -26,7 +28,7 @@ from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model, need_weights
 from pages._shared.words import STYLE, legend_with_verdicts
 
-PARTS = {"images": "Images", "agreement": "Agreement"}
+PARTS = {"images": "Images", "agreement": "Agreement", "adjudication": "Adjudication"}
 _ORDER = "odits-browse-order"
 
 
@@ -46,10 +48,23 @@ def main() -> None:
         link = ["part", *(["annotator"] if serving.person() is None else []), "images", "model", "vocabulary"]
         link += ["words"] if kind == "typed" else []
         if part == "agreement":
-            state.publish(*link, "first", "second")
+            state.publish(*link, "people", "first", "second")
             show_agreement()
+        elif part == "adjudication":
+            decide_disputes(split_of(collection, dataset), annotator, link)
         else:
             browse(split_of(collection, dataset), pictures_of(collection, dataset), reference, kind, annotator, link)
+
+
+def decide_disputes(chosen: tuple[Dataset, str] | None, annotator: str | None, link: list[str]) -> None:
+    """Show what annotators differ on in the data set that is open, to be decided."""
+    if chosen is None:
+        st.info("Choose a data set under “Images” on the left.", icon=":material/database:")
+    else:
+        dataset, split = chosen
+        pictures = {record.name: record for record in dataset.split(split)}
+        show_adjudication(annotator, dataset.name, pictures)
+    state.publish(*link, *adjudicate.LINK)
 
 
 def choose_annotator() -> str | None:
@@ -109,31 +124,45 @@ def browse(
     else:
         jobs.offer(task, needed=False)
         jobs.show_problems([problem.problem for problem in evaluation.problems])
+        keep_alive()
         by_name = {picture.name: picture for picture in pictures}
-        explore(evaluation, [by_name[name] for name in evaluation.images], annotator, tuple(link))
+        shown = [by_name[name] for name in evaluation.images]
+        explore(evaluation, shown, annotator, tuple(link), read_guidelines(dataset.root))
 
 
 @st.fragment
 def explore(
-    evaluation: StoredEvaluation, pictures: list[ImageRecord], annotator: str | None, link: tuple[str, ...]
+    evaluation: StoredEvaluation,
+    pictures: list[ImageRecord],
+    annotator: str | None,
+    link: tuple[str, ...],
+    guidelines: str,
 ) -> None:
     """Show the gallery, or one image of it: what changes while one looks through the images."""
     with guarded():
         if state.get("view") == "annotate" and annotator is not None:
-            annotate(evaluation, pictures, annotator, link)
+            annotate(evaluation, pictures, annotator, link, guidelines)
         elif state.get("view") == "image":
             show_one(evaluation, pictures, annotator, link)
         else:
             show_gallery(evaluation, pictures, annotator, link)
 
 
-def annotate(evaluation: StoredEvaluation, pictures: list[ImageRecord], annotator: str, link: tuple[str, ...]) -> None:
+def annotate(
+    evaluation: StoredEvaluation,
+    pictures: list[ImageRecord],
+    annotator: str,
+    link: tuple[str, ...],
+    guidelines: str,
+) -> None:
     """Show one picture after the other, to be judged by keys."""
     with st.container(horizontal=True, vertical_alignment="center", key="annotate-menu", gap="small"):
         st.button("All images", icon=":material/grid_view:", key="close", on_click=state.act, args=("view", "gallery"))
-        settings = choose_settings()
+        settings = choose_settings(lambda: choose_other(evaluation))
+        show_guidelines(guidelines)
     by_name = {picture.name: picture for picture in pictures}
     show_annotate(Task(evaluation, by_name, annotator, evaluation.reference, settings))
+    show_history(annotator, evaluation.data, str(state.get("opened") or ""), blind=settings.mode != "open")
     state.publish(*link, "view", *LINK)
 
 

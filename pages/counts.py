@@ -12,11 +12,11 @@ from odits.data import ImageRecord
 from odits.models.segmentation.batch import ObjectsRequest
 from pages._counts import statistics, tuning
 from pages._counts.objects import key_of, offer_counts, offer_tunable
-from pages._counts.statistics import choose_distribution, show_histogram, show_summary, show_tests
+from pages._counts.statistics import choose_distribution, show_histogram, show_summary, show_tests, show_thesis
 from pages._counts.tuning import choose_filters, offer_search, show_found
 from pages._shared import segmenters, state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
-from pages._shared.layout import page, panes
+from pages._shared.layout import guarded, page, panes
 from pages._shared.segmenters import choose_segmenter, identity_of, show_segmenter
 
 
@@ -70,6 +70,8 @@ def explore(
         show_found(tunable, searched, distribution, filters)
     st.subheader("Which distribution?", anchor=False)
     show_tests(filtered, distribution)
+    with st.expander("Beside the thesis's test (Table 3.3)", icon=":material/menu_book:"), guarded():
+        show_thesis(filtered, request)
     with st.expander("Objects in each image"):
         table = pd.DataFrame({"image": names, "objects": filtered})
         st.dataframe(table, hide_index=True, key="counts-table", height=360)

@@ -11,6 +11,7 @@ import streamlit as st
 from odits.data import Dataset, ImageError
 from odits.data.exports import Files
 from odits.data.facts import dataset_facts, split_facts, word_frequencies
+from odits.data.records import collection_of_dataset
 from odits.figures.dataset import (
     frequent_words_figure,
     image_sizes_figure,
@@ -21,6 +22,7 @@ from odits.figures.theme import SPLIT_TITLES
 from pages._shared import jobs, state
 from pages._shared.datasets import GET_SVT, choose_dataset, demo_dataset
 from pages._shared.exports import export_menu
+from pages._shared.glossary import help_on
 from pages._shared.jobs import show_problems
 from pages._shared.layout import (
     bullets,
@@ -32,6 +34,7 @@ from pages._shared.layout import (
     page,
     table_download,
 )
+from pages._shared.likeness import offer_duplicates
 
 TABS = {"overview": "Overview", "words": "Words", "images": "Images"}
 
@@ -132,7 +135,7 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
         f"{name}-frequent-words",
         "The 20 most frequent words of each split",
     )
-    st.subheader("Words in a lexicon", anchor=False)
+    st.subheader("Words in a lexicon", anchor=False, help=help_on("lexicon"))
     show(
         lexicon_lengths_figure(dataset, density),
         "Each image has a lexicon: the names of businesses nearby.",
@@ -170,6 +173,7 @@ def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     )
     st.dataframe(table, hide_index=True, height=420, key="images-table")
     table_download(table, f"{name}-images", "images")
+    offer_duplicates(collection_of_dataset(dataset, "all"))
 
 
 def offer_check(dataset: Dataset, key: tuple[str, int]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from pages._explain.results import (
 from pages._shared import state
 from pages._shared.carriers import contributions
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
+from pages._shared.glossary import help_on
 from pages._shared.layout import guarded, page
 from pages._shared.pictures import choose_picture, open_picture
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
@@ -50,7 +51,7 @@ def main() -> None:
         with guarded():
             show_words(answer, picture)
             show_changes(answer, picture, contributed)
-        st.subheader("Which object carries a word?", anchor=False)
+        st.subheader("Which object carries a word?", anchor=False, help=help_on("object", "contribution"))
         with guarded():
             with st.container(horizontal=True, key="explain-choices"):
                 word, view = choose_word(answer, picture), choose_view()

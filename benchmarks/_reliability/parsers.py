@@ -131,12 +131,7 @@ def _add_others(folder: Path, add: Callable[..., None]) -> None:
     for format, name in (("parquet", "marks.parquet"), ("coco", "marks.json")):
         (content,) = export_marks("ann", [one], format).values()
         (folder / name).write_bytes(content)
-        add(
-            name.split(".")[1],
-            folder,
-            name,
-            lambda place, name=name: read_marks_file((place / name).read_bytes(), name),
-        )
+        add(name.split(".")[1], folder, name, partial(_read_marks, name))
     named = {"data": "data", "image": "a.jpg", **shown}
     result = {"from_name": "right", "to_name": "image", "type": "choices", "value": {"choices": ["BAR"]}}
     done = {"result": [result], "completed_by": 1, "updated_at": "2026-01-01T10:00:00Z"}

@@ -45,6 +45,7 @@ def take_first(browser: Browser, address: str) -> None:
         context = browser.new_context(viewport={"width": width, "height": 720}, color_scheme=scheme)
         context.set_default_timeout(WAIT)
         page = context.new_page()
+        page.add_init_script("localStorage.setItem('odits-tour', 'seen')")
         page.goto(address)
         settle(page)
         page.screenshot(path=FOLDER / f"words-{width}-{scheme}.png")

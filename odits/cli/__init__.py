@@ -27,6 +27,7 @@ from odits.cli import (
     objects,
     precompute,
     pretrain,
+    report,
     search,
     spotting,
     street,
@@ -59,6 +60,7 @@ app.command("finetune")(finetune.finetune)
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("differences")(differences.differences)
+app.command("report")(report.report)
 app.command("explain")(explain.explain)
 marks_analysis.add_to(marks.app)
 app.add_typer(marks.app, name="annotations")

@@ -16,9 +16,7 @@ from odits.cli.common import (
     Words,
     Workers,
     chosen_workers,
-    download_progress,
     exit_after,
-    find_model,
     load_data,
     load_vocabulary,
     print_json,
@@ -26,9 +24,9 @@ from odits.cli.common import (
     report_problems,
     say,
 )
+from odits.cli.evaluations import evaluated
 from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.core.errors import OditsError
-from odits.core.progress import open_reporter
 from odits.models.reference import MODEL_FORMS
 
 if TYPE_CHECKING:
@@ -76,20 +74,11 @@ def differences(
     dataset = load_data(data)
     words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     from odits.evaluation import differences as comparing
-    from odits.evaluation.results import evaluate_and_store
-    from odits.models.registry import WORD_MODELS, load
 
     metric = metric or comparing.DEFAULT_METRIC
     if metric not in comparing.METRICS:
         raise OditsError(f"There is no metric “{metric}”; there is {', '.join(comparing.METRICS)}.")
-    stored: list[StoredEvaluation] = []
-    with open_reporter() as report:
-        for reference in dict.fromkeys(checkpoints):
-            ref = find_model(reference, report, *WORD_MODELS)
-            model = load(ref, device, download_progress(report))
-            progress = report.phase(f"evaluating {model.name}", len(dataset.split(split)))
-            at = chosen_workers(workers, ray, 0)
-            stored.append(evaluate_and_store(model, ref.reference, dataset, split, words, progress, at, device))
+    stored = evaluated(checkpoints, dataset, split, words, chosen_workers(workers, ray, 0), device)
     base, others = stored[0], stored[1:]
     problems = report_problems(base.problems)
     found = comparing.differences(base, others)

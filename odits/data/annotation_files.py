@@ -15,18 +15,23 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import cache_home, sha256_of, write_atomically
 from odits.data.annotation_tables import marks_csv
 from odits.data.damaged import first_value, is_sound, readable_rows
 from odits.data.marks import (
+    ADJUDICATION,
     ANNOTATION,
     KEY_COLUMNS,
     MARK_COLUMNS,
+    SKIPPED,
+    VERDICTS,
     ImageWord,
     Mark,
     Shown,
+    check_id,
     clean_name,
     fold_name,
     mark_of,
@@ -200,14 +205,73 @@ def read_file(path: Path) -> tuple[str, list[tuple[ImageWord, Mark]]]:
     return clean_name(row[0]), [(word_of(values), mark_of(values)) for values in found]
 
 
+class StoredChange(NamedTuple):
+    """A row of a history as another file has it.
+
+    Attributes:
+        batch: the id of the changes that were made together; `session` and `reverts` are its own.
+        session: see `batch`.
+        reverts: see `batch`.
+        key: the word and the role, by `WORD_COLUMNS`.
+        old: the verdict before; empty where there was none.
+        mark: the mark after it; without a verdict where it was removed.
+    """
+
+    batch: str
+    session: str
+    reverts: str
+    key: tuple[str, ...]
+    old: str
+    mark: Mark
+
+
+def read_history(path: Path) -> list[StoredChange]:
+    """Read the history in a file from elsewhere, in order, each change checked; none in a file of schema 1.
+
+    Raises:
+        OditsError: a change is none.
+    """
+    columns = ", ".join(f"history.{column}" for column in HISTORY_COLUMNS)
+    question = (
+        f"SELECT session, reverts, {columns} FROM history JOIN batches ON history.batch = batches.batch "
+        "ORDER BY sequence"
+    )
+    found = []
+    with reading(path, "") as connection:
+        if connection is None or schema_of(connection) < SCHEMA:
+            return []
+        for session, reverts, batch, _, *texts in connection.execute(question):
+            if not all(isinstance(value, str) for value in (session, reverts, batch, *texts)):
+                raise OditsError("a change in it is no text.")
+            for value, what in ((batch, "batch"), (reverts, "batch"), (session, "session")):
+                check_id(value, what)
+            values = dict(zip(HISTORY_COLUMNS[2:], texts, strict=True))
+            about = word_of(values)
+            if values["role"] not in (ANNOTATION, ADJUDICATION) or values["old"] not in ("", *VERDICTS):
+                raise OditsError("a change in it is none.")
+            # a removal has no verdict; all else of it is checked like that of any other change
+            mark = mark_of(values | {"verdict": values["verdict"] or SKIPPED})._replace(verdict=values["verdict"])
+            key = (*astuple(about), values["role"])
+            found.append(StoredChange(batch, session, reverts, key, values["old"], mark))
+    return found
+
+
 # Files of schema 1.
+
+
+def files_of(name: str) -> list[Path]:
+    """List the files that hold an annotator's marks: one, or before the first change also those of other spellings."""
+    path = annotation_file(name)
+    with reading(path, clean_name(name)) as connection:
+        if connection is not None and schema_of(connection) == SCHEMA:
+            return [path]
+    return [*([path] if path.is_file() else []), *_legacy_files(path, name)]
 
 
 def legacy_marks(name: str) -> list[tuple[ImageWord, Mark]]:
     """Read the marks of an annotator that still lie in files of schema 1, of all spellings, the oldest first."""
-    path = annotation_file(name)
     marks: list[tuple[ImageWord, Mark]] = []
-    for one in (path, *_legacy_files(path, name)):
+    for one in files_of(name):
         with reading(one, clean_name(name)) as connection:
             if connection is not None and schema_of(connection) < SCHEMA:
                 marks += read_legacy(connection)

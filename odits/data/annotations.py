@@ -7,10 +7,13 @@ are a batch; a batch with an id that was applied before changes nothing, so whoe
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
+import sys
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
+from operator import itemgetter
 
 from odits.core.errors import OditsError
 from odits.data.annotation_files import (
@@ -20,6 +23,7 @@ from odits.data.annotation_files import (
     REPLACE_MARK,
     SCHEMA,
     WORD_COLUMNS,
+    StoredChange,
     annotation_file,
     legacy_marks,
     reading,
@@ -211,12 +215,14 @@ def put_marks(
         How many were written.
 
     Raises:
-        OditsError: the file can't be written.
+        OditsError: a mark is impossible, or the file can't be written; nothing was written.
     """
     written = 0
     with writing(name) as connection:
         batch, _ = _begin(connection, None, "")
         for place, (about, mark) in enumerate(marks):
+            check_word(about)
+            check_mark(mark)
             key = (*astuple(about), mark.role)
             before = _mark_at(connection, key)
             newer = not only_newer or before is None or mark.time > before.time
@@ -224,6 +230,60 @@ def put_marks(
                 _store(connection, batch, place, key, before, mark)
                 written += 1
     return written
+
+
+def merge_history(name: str, changes: Sequence[StoredChange], marks: Iterable[tuple[ImageWord, Mark]]) -> int:
+    """Put the history of another file of the same annotator into the one here, and its marks where they are newer.
+
+    Both keep their own order and are merged by time; batches that are here already are not doubled. What was restored
+    is a change too, where the history does not end with it by itself.
+
+    Args:
+        name: the annotator.
+        changes: of the other file, in order.
+        marks: of the other file.
+
+    Returns:
+        How many marks were written.
+
+    Raises:
+        OditsError: the file can't be written.
+    """
+    written = 0
+    with writing(name) as connection:
+        known = {batch for (batch,) in connection.execute("SELECT batch FROM batches")}
+        if new := [change for change in changes if change.batch not in known]:
+            here = [
+                StoredChange(
+                    one.batch, one.session, one.reverts, (*astuple(one.about), one.role), one.old or "", one.mark
+                )
+                for one in _entries(connection, [("sequence > ?", 0)])
+            ]
+            connection.execute("DELETE FROM history")  # and written anew: the sequence tells the order
+            merged = heapq.merge(_by_time(here), _by_time(new), key=itemgetter(0))
+            for place, (_, change) in enumerate(merged):
+                connection.execute(f"{INSERT_BATCH} VALUES (?, ?, ?)", (change.batch, change.session, change.reverts))
+                row = (change.batch, place, *change.key, change.old, *to_row(change.mark))
+                connection.execute(INSERT_HISTORY, row)
+        batch, _ = _begin(connection, None, "")
+        for place, (about, mark) in enumerate(marks):
+            key = (*astuple(about), mark.role)
+            before = _mark_at(connection, key)
+            if before is None or mark.time > before.time:
+                if _mark_before(connection, key, sys.maxsize) == mark:
+                    connection.execute(REPLACE_MARK, (*key, *to_row(mark)))
+                else:
+                    _store(connection, batch, place, key, before, mark)
+                written += 1
+    return written
+
+
+def _by_time(changes: Iterable[StoredChange]) -> Iterator[tuple[str, StoredChange]]:
+    """Yield changes with times that never fall, whatever a clock did: no order of one file is upset."""
+    latest_time = ""
+    for change in changes:
+        latest_time = max(latest_time, change.mark.time)
+        yield latest_time, change
 
 
 def revert(name: str, batch: str, by: str | None = None, session: str = "") -> Changed:

@@ -1,8 +1,8 @@
 """Back-up and restoring of all marks, while people mark.
 
 A back-up is a ZIP with a copy of each annotator's file, made by SQLite's online back-up, so that it holds a state that
-was there at one moment. Restoring merges: of two marks of one word the newer stays, and each file is copied beside
-itself before anything is written into it.
+was there at one moment. Restoring merges: of two marks of one word the newer stays, the history comes along, and each
+file is copied beside itself before anything is written into it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import write_atomically
-from odits.data.annotation_files import annotation_file, annotators, read_file
-from odits.data.annotations import put_marks, read_marks
+from odits.data.annotation_files import annotation_file, annotators, files_of, read_file, read_history
+from odits.data.annotation_imports import all_marks
+from odits.data.annotations import history, merge_history
+from odits.data.marks import Mark
 
 MAX_FILES = 10_000
 MAX_BYTES = 2**30
@@ -67,9 +69,10 @@ def back_up(target: Path) -> dict[str, int]:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in annotators():
-            path = annotation_file(name)
-            content, counts[name] = copy_of(path)
-            archive.writestr(path.name, content)
+            for path in files_of(name):
+                content, count = copy_of(path)
+                counts[name] = counts.get(name, 0) + count
+                archive.writestr(path.name, content)
     if not counts:
         raise OditsError("There are no marks here to back up.")
     try:
@@ -142,11 +145,20 @@ def _members(archive: zipfile.ZipFile, file: Path) -> list[zipfile.ZipInfo]:
 def _restore_one(unpacked: Path) -> RestoredMarks:
     """Merge one file of a back-up into the annotator's file here."""
     name, marks = read_file(unpacked)
+    changes = read_history(unpacked)
     here = annotation_file(name)
-    before = read_marks(name)
+    before = {(about, mark.role): mark for about, mark in all_marks(name)}
+    batches = {entry.batch for entry in history(name)}
+    new = [(about, mark) for about, mark in marks if _is_new(mark, before.get((about, mark.role)))]
     kept = None
-    if any(about not in before or mark.time > before[about].time for about, mark in marks) and before:
+    if not new and all(change.batch in batches for change in changes):
+        return RestoredMarks(name, len(marks), 0, None)
+    if here.is_file():
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         kept = here.with_name(f"{here.stem}{_SUFFIX}.before-{moment}")
         write_atomically(kept, copy_of(here)[0])
-    return RestoredMarks(name, len(marks), put_marks(name, marks, only_newer=True), kept)
+    return RestoredMarks(name, len(marks), merge_history(name, changes, marks), kept)
+
+
+def _is_new(mark: Mark, here: Mark | None) -> bool:
+    return here is None or mark.time > here.time

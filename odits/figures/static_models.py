@@ -80,13 +80,14 @@ def forest_figure(rows: Sequence[ForestRow], theme: Theme, axis: str = "differen
                 markersize=7,
                 label=title,
             )
-        axes.set_xlabel(literal_label(axis))
 
-    return _panels(names, panels, theme, draw)
+    return _panels(names, panels, theme, draw, axis)
 
 
-def _panels(names: Sequence[str], panels: Sequence[str], theme: Theme, draw: Callable[[Axes, str], None]) -> Figure:
-    """Draw plots with the same names beside them, `COLUMNS` in a row, and one legend of all."""
+def _panels(
+    names: Sequence[str], panels: Sequence[str], theme: Theme, draw: Callable[[Axes, str], None], axis: str = ""
+) -> Figure:
+    """Draw plots with the same names beside them, `COLUMNS` in a row, the axis below the last, and one legend."""
     columns = min(len(panels), COLUMNS)
     lines = -(-len(panels) // columns)
     height = lines * (ROW * len(names) + 80) + 40
@@ -97,6 +98,8 @@ def _panels(names: Sequence[str], panels: Sequence[str], theme: Theme, draw: Cal
             continue
         draw(axes, panels[place])
         axes.set_title(literal_label(panels[place]), fontsize=11, fontweight="bold", color=theme.ink)
+        if place >= len(panels) - columns:
+            axes.set_xlabel(literal_label(axis))
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_yticks(range(len(names)), [literal_label(_short(name)) for name in names])
         axes.tick_params(axis="y", labelleft=place % columns == 0)

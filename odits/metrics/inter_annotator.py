@@ -165,45 +165,17 @@ def bootstrap(
     return float(low), float(high)
 
 
-# Each coefficient is a function of sums over items: `..._parts` gives what each item adds, `..._of_parts` the value.
-
-
-def krippendorff_alpha(table: np.ndarray, k: int) -> float:
-    """Compute Krippendorff's alpha for nominal verdicts, 1 - D_o / D_e.
-
-    Args:
-        table: int64 (n, r), each annotator's verdict on each item, 0..k-1, or -1 for none.
-        k: how many verdicts there are.
-
-    Returns:
-        A number up to 1; not a number where nothing can be compared or all verdicts are one and the same.
-
-    Example:
-        >>> round(krippendorff_alpha(np.array([[0, 0], [1, 1], [0, 1], [0, -1]]), 2), 3)
-        0.444
-    """
-    return float(alpha_of_parts(alpha_parts(table, k).sum(0, keepdims=True))[0])
-
-
-def fleiss_kappa(table: np.ndarray, k: int) -> float:
-    """Compute Fleiss' kappa, (P - P_e) / (1 - P_e), over the items that every annotator judged.
-
-    Args:
-        table: as of `krippendorff_alpha`.
-        k: how many verdicts there are.
-
-    Returns:
-        A number up to 1; not a number where nothing can be compared or all verdicts are one and the same.
-
-    Example:
-        >>> round(fleiss_kappa(np.array([[0, 0, 0], [1, 1, 1], [0, 1, 0]]), 2), 3)
-        0.55
-    """
-    return float(fleiss_of_parts(fleiss_parts(table, k).sum(0, keepdims=True))[0])
+# Each coefficient is a function of sums over items: `..._parts` gives what each item adds, `..._of_parts` the value,
+# which is not a number where nothing can be compared or all verdicts are one and the same.
 
 
 def alpha_parts(table: np.ndarray, k: int) -> np.ndarray:
-    """Return float64 (n, 1 + k): an item's pairs that differ over (its verdicts - 1), and how often each was given."""
+    """Return float64 (n, 1 + k): an item's pairs that differ over (its verdicts - 1), and how often each was given.
+
+    Args:
+        table: int64 (n, r), each annotator's verdict on each item, 0..k-1, or `MISSING`.
+        k: how many verdicts there are.
+    """
     counts = _counts(table, k)
     given = counts.sum(1)
     pairs = given**2 - (counts**2).sum(1)
@@ -213,7 +185,13 @@ def alpha_parts(table: np.ndarray, k: int) -> np.ndarray:
 
 
 def alpha_of_parts(sums: np.ndarray) -> np.ndarray:
-    """Return alpha from sums of `alpha_parts`, float64 (b,)."""
+    """Return alpha for nominal verdicts, 1 - D_o / D_e, from sums of `alpha_parts`, float64 (b,).
+
+    Example:
+        >>> parts = alpha_parts(np.array([[0, 0], [1, 1], [0, 1], [0, MISSING]]), 2)
+        >>> alpha_of_parts(parts.sum(0, keepdims=True)).round(3).tolist()
+        [0.444]
+    """
     differing, counts = sums[:, 0], sums[:, 1:]
     given = counts.sum(1)
     by_chance = given**2 - (counts**2).sum(1)
@@ -222,7 +200,12 @@ def alpha_of_parts(sums: np.ndarray) -> np.ndarray:
 
 
 def fleiss_parts(table: np.ndarray, k: int) -> np.ndarray:
-    """Return float64 (n, 2 + k): 1 where all judged an item, the share of pairs that agree, each verdict's count."""
+    """Return float64 (n, 2 + k): 1 where all judged an item, the share of pairs that agree, each verdict's count.
+
+    Args:
+        table: as of `alpha_parts`.
+        k: how many verdicts there are.
+    """
     counts = _counts(table, k)
     people = table.shape[1]
     agreeing = ((counts**2).sum(1) - people) / max(people * (people - 1), 1)
@@ -232,7 +215,13 @@ def fleiss_parts(table: np.ndarray, k: int) -> np.ndarray:
 
 
 def fleiss_of_parts(sums: np.ndarray) -> np.ndarray:
-    """Return Fleiss' kappa from sums of `fleiss_parts`, float64 (b,)."""
+    """Return Fleiss' kappa, (P - P_e) / (1 - P_e), from sums of `fleiss_parts`, float64 (b,).
+
+    Example:
+        >>> parts = fleiss_parts(np.array([[0, 0, 0], [1, 1, 1], [0, 1, 0]]), 2)
+        >>> fleiss_of_parts(parts.sum(0, keepdims=True)).round(3).tolist()
+        [0.55]
+    """
     counts = sums[:, 2:]
     given = counts.sum(1)
     several = (counts > 0).sum(1) > 1

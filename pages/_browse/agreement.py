@@ -1,4 +1,4 @@
-"""How far two annotators agree, and their marks as files."""
+"""How far annotators agree, and their marks as files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import streamlit as st
 
 from odits.core.errors import OditsError
 from odits.core.percent import percent
-from odits.data.annotation_files import annotators
+from odits.data.annotation_files import annotation_file, annotators
 from odits.data.annotation_imports import MINE, MODES, NEWER, all_marks
 from odits.data.annotation_tables import marks_csv
-from odits.data.annotations import read_marks
+from odits.data.annotations import latest, read_marks
 from odits.data.mark_files import import_file
 from odits.data.marks import VERDICTS, ImageWord, Mark
 from odits.metrics.agreement import Agreement, agreement
+from odits.metrics.inter_annotator import Coefficient, InterAnnotator, inter_annotator
+from pages._browse.review import open_image
 from pages._shared import serving, state
 from pages._shared.layout import bullets, complain, count_of, escape_markdown, file_stem, guarded, table_download
 
+MOST, MOST_ROWS = 8, 1000
+"""Annotators that are compared at first, and disagreements that are listed."""
 _TAKEN, _REFUSED, _ROUND = "odits-marks-taken", "odits-marks-refused", "odits-marks-round"
 _REMARKS, _DIFFERING = "odits-marks-remarks", "odits-marks-differing"
 
@@ -38,6 +42,8 @@ def show_agreement() -> None:
         )
     else:
         with guarded():
+            _compare_all(names)
+        with guarded():
             _compare(names)
     st.subheader("Marks as files", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="mark-files"):
@@ -46,6 +52,77 @@ def show_agreement() -> None:
                 _export(names)
     if serving.files_may_be_imported():
         _import()
+
+
+def _compare_all(names: list[str]) -> None:
+    """Show the coefficients of all annotators, and what they differ on; a click on a row opens its picture."""
+    people = state.choose_several("Annotators", names, "people", default=names[:MOST])
+    if len(people) < 2:
+        st.info("Choose two annotators or more.", icon=":material/group:")
+        return
+    with st.spinner("Comparing …", show_time=True):
+        stamps = tuple((str(annotation_file(name)), name, latest(name)) for name in people)
+        found = _coefficients(stamps)
+    if not found.both:
+        return
+    table = pd.DataFrame([_coefficient_row(one) for one in found.coefficients])
+    st.dataframe(table, hide_index=True, key="coefficients")
+    st.caption(
+        f"{count_of(found.both, 'word')} judged by two or more, {found.same:,} of them alike. Intervals of 95 % by "
+        "bootstrap: over pictures with all their words, and over single words (too narrow where words of a picture go "
+        "together)."
+    )
+    table_download(table, "agreement-coefficients", "coefficients", "Coefficients")
+    if found.disagreements:
+        _differing(found)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _coefficients(stamps: tuple[tuple[str, str, int], ...]) -> InterAnnotator:
+    marks = {name: read_marks(name) for _, name, _ in stamps}
+    return inter_annotator({name: {about: mark.verdict for about, mark in one.items()} for name, one in marks.items()})
+
+
+def _coefficient_row(one: Coefficient) -> dict[str, str]:
+    def interval(given: tuple[float, float] | None) -> str:
+        return "too few" if given is None else f"{given[0]:.3f} to {given[1]:.3f}"
+
+    return {
+        "coefficient": one.name,
+        "annotators": ", ".join(one.annotators),
+        "words": f"{one.items:,}",
+        "value": "undefined" if one.value is None else f"{one.value:.3f}",
+        "over pictures": interval(one.by_picture),
+        "over words": interval(one.by_word),
+    }
+
+
+def _differing(found: InterAnnotator) -> None:
+    shown = found.disagreements[:MOST_ROWS]
+    table = pd.DataFrame(
+        [
+            {"image": one.about.image, "word": one.about.word, **one.verdicts, "data set": one.about.data}
+            for one in shown
+        ]
+    )
+    with st.expander(f"Disagreements ({len(found.disagreements):,})"):
+        st.caption("Choose a row to open its picture; under “Adjudication” a third person decides.")
+        st.dataframe(
+            table.fillna(""),
+            hide_index=True,
+            key="disagreements",
+            selection_mode="single-row",
+            on_select=lambda: _open_chosen([one.about for one in shown]),
+        )
+        table_download(table, "disagreements", "disagreements", "Disagreements")
+
+
+def _open_chosen(words: list[ImageWord]) -> None:
+    """Open the picture of the row that was chosen."""
+    rows = st.session_state["disagreements"]["selection"]["rows"]
+    if rows and rows[0] < len(words):
+        open_image(words[rows[0]].image)
+        state.act("part", "images")
 
 
 def _compare(names: list[str]) -> None:

@@ -7,7 +7,7 @@ disk. Each message of it holds all that is not saved yet, so one that is lost or
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,11 +24,13 @@ from odits.data import ImageRecord
 from odits.data.annotation_files import annotation_file
 from odits.data.annotations import latest, read_marks
 from odits.data.marks import Mark
+from odits.evaluation.annotation_queue import FILTERS, ORDERS, PictureProgress, filtered, ordered, progress_of
 from odits.evaluation.results import StoredEvaluation
 from odits.figures.theme import data_uri
 from pages._browse.batches import Outcome, save_outbox
 from pages._browse.proposals import LEAST, LIMIT, listed_words, propose
 from pages._shared import state
+from pages._shared.layout import NeededError
 from pages._shared.pictures import open_picture, preview, short_name
 
 MODES = {
@@ -38,12 +40,12 @@ MODES = {
 }
 AHEAD, BEHIND = 4, 1
 """Pictures after and before the one in view that the browser holds."""
-LINK = ("mode", "least", "limit", "opened")
+LINK = ("mode", "least", "limit", "queue", "only", "seed", "opened")
 _KEY, _QUEUE, _OUTCOME = "annotate", "odits-annotate-queue", "odits-annotate-outcome"
 _STYLE = """
 <style>
 /* the picture gets the room that the page's title has elsewhere */
-[data-testid="stMainBlockContainer"] {padding-top: 1.2rem; padding-bottom: 1rem}
+[data-testid="stMainBlockContainer"] {padding-top: 3.9rem; padding-bottom: 1rem}
 [data-testid="stMainBlockContainer"] > div {gap: .5rem}
 [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem; padding: 0}
 [data-testid="stElementContainer"]:has(h1) + div [data-testid="stCaptionContainer"] {
@@ -65,11 +67,25 @@ class Settings:
         mode: a key of MODES.
         least: presence probability from which a word is listed.
         limit: presence probability from which "right" is proposed.
+        order: a key of `ORDERS`.
+        only: a key of `FILTERS`.
+        seed: of an order by chance.
+        other: an evaluation of another checkpoint, for the order by dispute.
     """
 
     mode: str = "open"
     least: float = LEAST
     limit: float = LIMIT
+    order: str = "file"
+    only: str = "all"
+    seed: int = 1
+    other: StoredEvaluation | None = None
+
+    @property
+    def distinct(self) -> tuple[Any, ...]:
+        """What tells these settings from others."""
+        other = self.other.key if self.other is not None else ""
+        return self.mode, self.least, self.limit, self.order, self.only, self.seed, other
 
 
 class Queue(NamedTuple):
@@ -86,6 +102,11 @@ class Queue(NamedTuple):
     made_for: tuple[Any, ...]
     names: tuple[str, ...]
     at: str
+
+    @property
+    def digest(self) -> str:
+        """Tells what the queue was made for, on any server."""
+        return sha256_of(repr((self.made_for, self.names)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +145,32 @@ def _marks(path: str, annotator: str, data: str, number: int) -> Marks:
     return found
 
 
+def progress(task: Task, name: str, marks: Marks) -> PictureProgress:
+    """Say how far a picture is marked."""
+    return progress_of([word for word, _ in task.words(name)], marks.get(name, {}))
+
+
 def is_done(task: Task, name: str, marks: Marks) -> bool:
     """Whether all listed words of a picture have a mark."""
-    given = marks.get(name, {})
-    return all(word in given for word, _ in task.words(name))
+    return progress(task, name, marks).done
 
 
-def choose_settings() -> Settings:
-    """Ask, in a menu above the picture, how words are put before the annotator."""
+def choose_settings(compare: Callable[[], StoredEvaluation | None]) -> Settings:
+    """Ask, in menus above the picture, how words are put before the annotator, and in which order pictures come.
+
+    Args:
+        compare: draws a box for another checkpoint's evaluation, and returns it.
+    """
+    with st.popover("Queue", icon=":material/format_list_numbered:"):
+        order = state.choose("Order", list(ORDERS), "queue", ORDERS.__getitem__)
+        seed, other = state.number("seed", 999_999), None
+        if order == "chance":
+            seed = int(
+                st.number_input("Seed", 1, 999_999, help="The same seed, the same order.", **state.bind("seed", seed))
+            )
+        if order == "disagreement":
+            other = compare()
+        only = state.choose("Pictures", list(FILTERS), "only", FILTERS.__getitem__)
     with st.popover("Words and mode", icon=":material/tune:"):
         mode = state.choose("What I see", list(MODES), "mode", MODES.__getitem__)
         least = st.slider(
@@ -149,7 +188,7 @@ def choose_settings() -> Settings:
             help="Word spotting is calibrated: at 50 % a word is as likely there as not.",
             **state.bind("limit", state.fraction("limit", LIMIT, 0.05, 0.95)),
         )
-    return Settings(mode, float(least), float(limit))
+    return Settings(mode, float(least), float(limit), order, only, seed, other)
 
 
 def show_annotate(task: Task) -> None:
@@ -161,12 +200,17 @@ def show_annotate(task: Task) -> None:
     outcome: Outcome = st.session_state.get(_OUTCOME) or Outcome([], [], [], [])
     data = answer(task, queue, marks, sent, outcome)
     state.put("opened", data["at"])
-    result = _component()(key=_KEY, data=data, on_sent_change=lambda: _receive(task))
-    after = getattr(result, "sent", None)
-    if isinstance(after, Mapping) and after.get("echo") != sent.get("echo"):
-        # the first run after a server was started again: its session hears of the message only here
-        _receive(task)
-        st.rerun(scope="fragment")
+    _component()(key=_KEY, data=data, on_sent_change=lambda: _receive(task))
+
+
+def keep_alive() -> None:
+    """Give the view a way to have the whole page run, outside any fragment.
+
+    A server that was started again knows no fragment of a page that was open before: its messages go unanswered.
+    """
+    with st.container(key="lifeline", height=1, border=False):
+        st.html("<style>.st-key-lifeline {position: absolute; height: 1px; overflow: hidden}</style>")
+        _lifeline()(key="annotate-lifeline", on_called_change=lambda: None)
 
 
 def _sent() -> Mapping[str, Any]:
@@ -182,15 +226,31 @@ def _receive(task: Task) -> None:
 
 def queue_of(task: Task, marks: Marks) -> Queue:
     """Return the queue of this session: a new one where something else is asked for, or the page was opened anew."""
-    made_for = (task.evaluation.key, task.annotator, task.settings)
+    made_for = (task.evaluation.key, task.annotator, *task.settings.distinct)
     queue: Queue | None = st.session_state.get(_QUEUE)
     if queue is None or queue.made_for != made_for:
-        names = task.evaluation.images
+        names = _in_order(task, marks)
+        if not names:
+            raise NeededError("No picture passes this filter. Choose other pictures under “Queue”.")
         asked = str(state.get("opened") or "")
         first = next((name for name in names if not is_done(task, name, marks)), names[0])
         queue = Queue(uuid.uuid4().hex, made_for, names, asked if asked in names else first)
         st.session_state[_QUEUE] = queue
     return queue
+
+
+def _in_order(task: Task, marks: Marks) -> tuple[str, ...]:
+    """Return the names of the pictures that are asked for, in their order."""
+    settings, images = task.settings, task.evaluation.images
+    if settings.order == "disagreement" and settings.other is None:
+        raise NeededError("Choose another model under “Queue” to begin with what two checkpoints differ on.")
+    evaluations = [one for one in (task.evaluation, settings.other) if one is not None]
+    checkpoints = [
+        {name: dict(words) for name, words in zip(one.images, listed_words(one, settings.least), strict=True)}
+        for one in evaluations
+    ]
+    names = ordered(images, settings.order, checkpoints, settings.limit, settings.seed)
+    return tuple(filtered(names, settings.only, {name: progress(task, name, marks) for name in names}))
 
 
 def forget_queue() -> None:
@@ -215,7 +275,11 @@ def answer(task: Task, queue: Queue, marks: Marks, sent: Mapping[str, Any], outc
     near = window(task, queue, at, marks)
     cards = {name: card_of(task, name) for name in near if name not in held}
     fresh = dict.fromkeys([*near, *(name for name in outcome.images if name in task.pictures)])
-    whole = {"names": queue.names, "done": "".join("01"[is_done(task, name, marks)] for name in queue.names)}
+    whole = {
+        "made_for": queue.digest,
+        "names": queue.names,
+        "done": "".join("01"[is_done(task, name, marks)] for name in queue.names),
+    }
     words = evaluation.vocabulary
     return {
         "annotator": task.annotator,
@@ -310,6 +374,12 @@ def _source() -> tuple[str, str]:
     scripts = ("outbox.js", "keys.js", "annotator.js", "view.js", "main.js")
     script = "\n".join((_COMPONENT / name).read_text("utf-8") for name in scripts)
     return script, (_COMPONENT / "annotate.css").read_text("utf-8")
+
+
+@st.cache_resource(show_spinner=False)
+def _lifeline() -> Any:
+    script = (_COMPONENT / "lifeline.js").read_text("utf-8")
+    return st.components.v2.component("odits_annotate_lifeline", js=script)
 
 
 @st.cache_resource(show_spinner=False)

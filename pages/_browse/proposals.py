@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.evaluation.marks import presence
 from odits.evaluation.results import StoredEvaluation
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import stored_reading
@@ -27,7 +28,7 @@ class Proposal(NamedTuple):
 
     Attributes:
         word: the word.
-        probability: that it is present, in 0..1 (`presence`).
+        probability: that it is present, in 0..1 (`odits.evaluation.marks.presence`).
         verdict: "right" or "wrong": what the annotator will most likely say.
         outline: where it stands, if the model knows it.
     """
@@ -36,21 +37,6 @@ class Proposal(NamedTuple):
     probability: float
     verdict: str
     outline: Outline | None = None
-
-
-def presence(row: np.ndarray) -> np.ndarray:
-    """Return the probability that each word is present, from a row of shares float (n,) of one picture.
-
-    Where shares leave room for "none of these", a word's odds are its share over that room (word spotting is calibrated
-    so); several words may be certain at once. Where they leave none, the share itself is all that is known.
-
-    Example:
-        >>> presence(np.array([0.45, 0.45])).round(3).tolist(), presence(np.array([0.75, 0.25])).tolist()
-        ([0.818, 0.818], [0.75, 0.25])
-    """
-    shares = np.asarray(row, np.float64)
-    none = 1 - shares.sum()
-    return shares if none < 1e-4 and shares.max(initial=0) < 1 - 1e-4 else shares / (shares + max(none, 1e-7))
 
 
 def listed_words(evaluation: StoredEvaluation, least: float) -> list[list[tuple[str, float]]]:

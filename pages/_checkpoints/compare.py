@@ -12,7 +12,7 @@ from odits.evaluation.published import TABLE_2_6_IMAGES, TABLE_2_6_WORDS
 from odits.evaluation.results import StoredEvaluation, remove_evaluation
 from odits.figures.evaluations import comparison_figure
 from odits.models.registry import DEFAULT_MODEL, ModelRef
-from pages._checkpoints import differences, rows
+from pages._checkpoints import differences, report, rows
 from pages._shared import jobs, state
 from pages._shared.datasets import collection_titles, current_dataset, split_of
 from pages._shared.evaluations import epoch, evaluation_names, evaluation_task, group_title, groups, local_names
@@ -156,6 +156,8 @@ def compare(group: list[StoredEvaluation]) -> None:
     chart(figure, "comparison", f"{', '.join(family.metrics)} of {len(shown)} models")
     with guarded():
         differences.view(found, names, family)
+    with guarded():
+        report.offer_report(found)
     stored_results(group, names)
 
 

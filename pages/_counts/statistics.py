@@ -10,12 +10,16 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from odits.core.errors import OditsError
+from odits.counting.published import DISTRIBUTION, compare_with_thesis
 from odits.counting.quantiles import quantiles
 from odits.counting.statistics import DISTRIBUTIONS, SUMMARY, AndersonDarling, describe_counts, stored_tests
 from odits.figures.counts import object_counts_figure, quantile_figure
+from odits.models.segmentation.batch import ObjectsRequest
+from odits.models.segmentation.parameters import changed_against
 from pages._shared import state
 from pages._shared.figures import figure_menu
-from pages._shared.layout import chart, escape_markdown, panes, table_download
+from pages._shared.layout import bullets, chart, escape_markdown, panes, table_download
+from pages._shared.segmenters import identity_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,6 +108,24 @@ def show_tests(counts: Sequence[int], chosen: str) -> None:
             with st.expander("Every significance level"):
                 st.dataframe(table, hide_index=True, key="anderson-table", height=330)
             table_download(table, "anderson-darling", "anderson", "Tests")
+
+
+def show_thesis(counts: Sequence[int], request: ObjectsRequest) -> None:
+    """Show the thesis's test beside that of these counts, and what explains the difference. Raises OditsError."""
+    tests, reason = tests_of(tuple(counts))
+    if reason:
+        st.caption(escape_markdown(reason))
+        return
+    parameters = request.parameters
+    as_published = (
+        parameters is not None and request.reference.startswith("sam") and not changed_against(parameters, "thesis")
+    )
+    name = identity_of(request.reference, parameters).name
+    rows, sentences = compare_with_thesis(tests[DISTRIBUTION], len(counts), name, as_published)
+    table = pd.DataFrame([{"Value": row.what, "Thesis": row.thesis, "Here": row.ours} for row in rows])
+    st.dataframe(table, hide_index=True, key="thesis-table")
+    st.markdown(bullets(sentences))
+    table_download(table, "object-counts-thesis", "thesis", "Table")
 
 
 @st.cache_data(max_entries=256, show_spinner="Testing the distributions …")

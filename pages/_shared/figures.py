@@ -64,7 +64,7 @@ def figure_menu(
                     on_click="ignore",
                     help=help,
                 )
-            chart_download(figure, name, key)
+            chart_download(figure, name, key, "HTML")
             table_download(table, name, key, "CSV")
         missing = _missing(tuple(texts))
         if missing:

@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.errors import OditsError, StoppedError
-from pages._shared import memory, serving
+from pages._shared import announcer, memory, serving
 from pages._shared.layout import bullets, count_of, escape_markdown
 
 RESUMES = "Stopped. What is done is stored: the button goes on from there."
@@ -348,6 +348,8 @@ def _note_end(task: Task) -> None:
 
 def _report(job: Job, task: Task) -> None:
     """Say what came of a job."""
+    ends = {"failed": job.message, "stopped": task.stopped, "done": job.message or task.done or f"{job.title}: done."}
+    announcer.say(ends[job.state])
     if job.state == "failed":
         st.error(escape_markdown(job.message), icon=":material/error:")
     elif job.state == "stopped":
@@ -376,5 +378,8 @@ def _show_progress(key: str) -> Any:
     with st.container(horizontal=True, vertical_alignment="center", key=f"job-{key}"):
         st.progress(min(job.done / job.of, 1.0) if job.of else 0.0, escape_markdown(job.line()))
         st.button("Stop", key=f"stop-{key}", icon=":material/stop_circle:", on_click=job.stop, disabled=job.stopping)
+    # every tenth, so that nothing else is talked over
+    tenths = f", {10 * (10 * job.done // job.of)} %" if job.of else ""
+    announcer.live_region(f"job-{key}", f"{job.title}{tenths}")
     if job.session != _session():
         st.caption("This is running already: it was started in another tab, or before this page was loaded again.")

@@ -19,7 +19,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from odits.core.errors import OditsError
 from odits.core.text import literal
 from odits.data.csv_tables import guard
-from pages._shared import memory, serving, state
+from pages._shared import announcer, memory, serving, state
+from pages._shared.guide import show_guide
 from pages._shared.parameters import reach_of
 
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
@@ -38,6 +39,16 @@ _STYLE = """
 @media (min-width: 1200px) {[class*="st-key-who-"] {min-height: 9.5rem}}
 .st-key-stepper > div:has([data-testid="stSelectbox"]) {flex: 1 1 8rem; max-width: 20rem}
 [data-testid="stMetricValue"] {font-size: 1.6rem}
+.st-key-page-heading {row-gap: 0}
+[class*="st-key-live-"] {position: absolute; width: 1px; height: 1px; overflow: hidden}
+/* Streamlit's grey of captions has less contrast than WCAG's level AA asks for, in both themes */
+:is([data-testid="stCaptionContainer"], [data-testid="stImageCaption"]) {opacity: .78}
+[data-testid="stWidgetLabel"] {color: inherit !important}
+[data-testid="stCaptionContainer"] code {color: inherit; font-size: .9em}
+/* nor has white on the accent of the dark theme */
+:is([data-testid^="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag] *) {
+  color: light-dark(#FFFFFF, #0B1015) !important;
+}
 </style>
 """
 
@@ -60,13 +71,16 @@ def page(title: str, lead: str) -> Iterator[None]:
     _hand_over()
     st.set_page_config(page_title=f"{title} · ODITS Explorer")
     st.html(_STYLE)
-    st.title(title, anchor=False)
+    with st.container(key="page-heading", horizontal=True, vertical_alignment="center", gap="medium"):
+        st.title(title, anchor=False, width="content")
+        show_guide(first=title == "Words")
     st.caption(lead)
     notice = st.container(key="link-notice")
     memory.settle()
     try:
         yield from _content(title, notice)
     finally:
+        announcer.announce()
         memory.leave_out()
 
 
@@ -74,7 +88,7 @@ def _content(title: str, notice: DeltaGenerator) -> Iterator[None]:
     """Draw what a page holds below its title, for whoever may see it."""
     with guarded():
         serving.admit(title)
-        state.adopt_url()
+        state.adopt_url(title)
         _offer_waiting()
         yield
     if names := state.left_out():
@@ -197,7 +211,7 @@ def chart(figure: go.Figure, key: str, alt: str, **settings: Any) -> Any:
     return st.plotly_chart(figure, key=key, config=CHART, alt=literal(alt), **settings)
 
 
-def chart_download(figure: go.Figure | Callable[[], go.Figure], name: str, key: str) -> None:
+def chart_download(figure: go.Figure | Callable[[], go.Figure], name: str, key: str, label: str = "Chart") -> None:
     """Draw a button that saves a figure, or what draws it at the click, as a web page that needs no network."""
 
     def content() -> str:
@@ -205,7 +219,7 @@ def chart_download(figure: go.Figure | Callable[[], go.Figure], name: str, key: 
         return str(drawn.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
 
     st.download_button(
-        "Chart",
+        label,
         content,
         file_name=f"{file_stem(name)}.html",
         mime="text/html",

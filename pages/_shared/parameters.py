@@ -116,7 +116,9 @@ PARAMETERS = {
     "segmenter": LINE,
     "weights": _path("load weights from"),
     "dino": Parameter(_is_line, _detector),
-    **dict.fromkeys(("do", "look", "namer", "distribution", "scale", "sam-mode", "sam-output_mode"), LINE),
+    **dict.fromkeys(
+        ("do", "look", "namer", "distribution", "scale", "sam-mode", "sam-output_mode", "sam-preset"), LINE
+    ),
     **dict.fromkeys(("kinds", "names", "sam-text"), TEXT),
     **dict.fromkeys(("object", "row", "sheet", "page", "shares"), COUNT),
     "size": RANGE,
@@ -127,12 +129,12 @@ PARAMETERS = {
     "sure": NUMBER,
     "show": LINE,
     # browsing
-    **dict.fromkeys(
-        ("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened", "mode"), LINE
-    ),
+    **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
+    **dict.fromkeys(("mode", "queue", "only", "decided", "people"), LINE),
     **dict.fromkeys(("least", "limit"), NUMBER),
+    **dict.fromkeys(("seed", "dispute"), COUNT),
     # checkpoints
-    **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut"), LINE),
+    **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut", "report-form"), LINE),
     # the stage
     "list": TEXT,
     **dict.fromkeys(("large", "beneath"), SWITCH),

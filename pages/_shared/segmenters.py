@@ -13,6 +13,7 @@ from odits.models.registry import EMBEDDED, available, fetch, parse
 from odits.models.segmentation.segmenters import SegmenterIdentity, identify_segmenter
 from pages._shared import jobs, serving, state
 from pages._shared.answers import Kind, answer
+from pages._shared.glossary import help_on
 from pages._shared.layout import NeededError, escape_markdown
 from pages._shared.loaded import loaded
 from pages._shared.pictures import Opened
@@ -30,6 +31,7 @@ OWN_FILES = {
 }
 """Segmenters whose weights the user names, by the key of the choice."""
 _OWN_HELP = "A folder with config.json and model.safetensors, or a name on the Hugging Face hub such as {}."
+_HELP = help_on("segmenter", "object")
 _PUBLISHED = {"sam": "facebook/sam-vit-base", "sam2": "facebook/sam2.1-hiera-tiny", "sam3": "facebook/sam3"}
 _SAM_1 = ("mode", "output_mode")
 """What only SAM 1's generator has."""
@@ -58,7 +60,7 @@ def choose_segmenter() -> tuple[str, SamParameters | None]:
         reference: ref.name if ref.ready else f"{ref.name} ({ref.megabytes:,} MB download)"
         for reference, ref in found.items()
     } | (OWN_FILES if serving.paths_may_be_typed() else {})
-    kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key))
+    kind = state.choose("Objects by", list(titles), "segmenter", lambda key: titles.get(key, key), help=_HELP)
     family = kind.partition(":")[0]
     if kind in OWN_FILES:
         text = f"Meta's file, or: {_OWN_HELP}" if family == "sam" else _OWN_HELP
@@ -93,9 +95,44 @@ def _choose_parameters(family: str) -> SamParameters:
     choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
     titles = {name: title for name, title in _TITLES.items() if family == "sam" or name not in _SAM_1}
     with st.expander("SAM's parameters", icon=":material/tune:"):
-        values |= {name: _parameter(by_name[name], title, choices.get(name, ())) for name, title in titles.items()}
-        st.button("Back to the thesis's values", on_click=_reset_parameters, type="tertiary")
-    return chosen(**values)
+        preset = _choose_preset(family)
+        values |= {
+            name: _parameter(by_name[name], f"{title} :small[({name})]", choices.get(name, ()))
+            for name, title in titles.items()
+        }
+        made = chosen(**values)
+        _show_changes(made, preset)
+    return made
+
+
+def _choose_preset(family: str) -> str:
+    """Draw a button for each preset; return the one that changes are told against, the one that was pressed last."""
+    from odits.models.segmentation.parameters import PRESETS
+
+    asked = str(state.get("sam-preset") or "thesis")
+    preset = asked if asked in PRESETS else "thesis"
+    with st.container(horizontal=True, key="sam-presets"):
+        for name, one in PRESETS.items():
+            if family == "sam" or not set(one.values) & set(_SAM_1):
+                st.button(one.title, on_click=_use_preset, args=(name,), key=f"preset-{name}")
+    return preset
+
+
+def _show_changes(parameters: SamParameters, preset: str) -> None:
+    """Say what differs from a preset, by SAM's own names."""
+    from odits.models.segmentation.parameters import PRESETS, changed_against
+
+    title = PRESETS[preset].title
+    changed = changed_against(parameters, preset)
+    if not changed:
+        st.caption(f"As in: {escape_markdown(title)}.")
+        return
+    lines = [f"{name} {_short(before)} → {_short(now)}" for name, before, now in changed]
+    st.caption(f"Changed against {escape_markdown(title)}: {escape_markdown('; '.join(lines))}.")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _parameter(item: Field[Any], title: str, choices: tuple[str, ...]) -> Any:
@@ -114,9 +151,12 @@ def _parameter(item: Field[Any], title: str, choices: tuple[str, ...]) -> Any:
     return st.number_input(title, 0, _MOST[int], step=1, help=help_text, **state.bind(name, whole))
 
 
-def _reset_parameters() -> None:
+def _use_preset(preset: str) -> None:
+    from odits.models.segmentation.parameters import PRESETS
+
+    state.act("sam-preset", preset)
     for name in _TITLES:
-        state.act(f"sam-{name}", None)
+        state.act(f"sam-{name}", PRESETS[preset].values.get(name))
 
 
 def link_names(parameters: SamParameters | None) -> list[str]:
@@ -124,7 +164,7 @@ def link_names(parameters: SamParameters | None) -> list[str]:
     if parameters is None:
         return ["segmenter"]
     changed = [item.name for item in fields(parameters) if getattr(parameters, item.name) != item.default]
-    return ["segmenter", "weights", *(f"sam-{name}" for name in changed)]
+    return ["segmenter", "weights", "sam-preset", *(f"sam-{name}" for name in changed)]
 
 
 def load(reference: str, parameters: SamParameters | None) -> Segmenter:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.text import literal
 from pages._shared.parameters import LONGEST, find, sort_address
@@ -17,6 +18,7 @@ from pages._shared.parameters import LONGEST, find, sort_address
 PREFIX = "odits."
 _PUBLISHED = "odits-url"
 _ACTED = "odits-acted"
+_PAGE = "odits-page"
 _LINKED, _LEFT_OUT = "odits-linked", "odits-left-out"
 _WAITING, _BY_HAND = "odits-waiting", "odits-by-hand"
 SEPARATOR = ","
@@ -35,7 +37,7 @@ def put(name: str, value: Any) -> None:
 
 def act(name: str, value: Any) -> None:
     """Keep a value that the user just chose: it goes before what the URL says, and may reach outside from now on."""
-    st.session_state[_ACTED] = True
+    st.session_state[_ACTED] = st.query_params.to_dict()
     parameter = find(name)
     if parameter is not None and parameter.reach is not None:
         _by_hand().add((name, str(value)))
@@ -54,21 +56,35 @@ def number(name: str, last: int) -> int:
     return min(max(int(asked), 1), last) if asked.isdecimal() and len(asked) < 7 else 1
 
 
-def adopt_url() -> None:
+def adopt_url(page: str) -> None:
     """Take over what the URL says where the user, and not this app, changed it: a link, or the browser's back.
 
     An address only shows: what is no parameter, or not of its type, is left out (`left_out`), and what reaches beyond
     this server's offers waits until somebody opens it by hand (`waiting`).
+
+    Args:
+        page: the page that is drawn. What this page had said in its address and says no more is at its default again.
     """
     address = st.query_params.to_dict()
-    acted = st.session_state.pop(_ACTED, False)
-    if acted or not address or address == st.session_state.get(_PUBLISHED):
+    # a choice goes before the address at which it was made, not before one that the user went to since then
+    acted_at = st.session_state.pop(_ACTED, None)
+    published_on, published = st.session_state.get(_PUBLISHED, ("", {}))
+    st.session_state[_PAGE] = page
+    if not _went_back() and (not address or address in (acted_at, published)):
         return
+    for name in published if page == published_on else ():
+        if name not in address:
+            st.session_state.pop(PREFIX + name, None)
     found = sort_address(address, _by_hand())
     for name, value in found.shown.items():
         put(name, value)
     st.session_state[_LEFT_OUT], st.session_state[_WAITING] = found.left_out, found.waiting
     st.session_state[_LINKED] = dict(found.shown)
+
+
+def _went_back() -> bool:
+    """Return whether this run is there because the user went back or forward: that goes before a choice until then."""
+    return bool(getattr(get_script_run_ctx(suppress_warning=True), "is_history_navigation", False))
 
 
 def left_out() -> list[str]:
@@ -106,9 +122,11 @@ def publish(*names: str) -> None:
     """Write the named values into the URL; empty and very long ones are left out."""
     values = {name: str(get(name)) for name in names if get(name) not in (None, "")}
     values = {name: value for name, value in values.items() if len(value) <= LONGEST}
-    if values != st.query_params.to_dict():
+    _, published = st.session_state.get(_PUBLISHED, ("", {}))
+    # the browser may have got the last address after the user went back: it is told again (twice the same is no step)
+    if values != st.query_params.to_dict() or values != published:
         st.query_params.from_dict(values)
-    st.session_state[_PUBLISHED] = values
+    st.session_state[_PUBLISHED] = st.session_state.get(_PAGE, ""), values
     st.session_state.pop(_ACTED, None)
 
 

@@ -14,6 +14,7 @@ from odits.models.registry import SPOTTING
 from pages._shared import state
 from pages._shared.answers import Kind, answer
 from pages._shared.datasets import demo_dataset
+from pages._shared.glossary import help_on
 from pages._shared.layout import complain, count_of
 from pages._shared.pictures import Opened, open_picture
 from pages._shared.word_models import load, load_quietly, reads
@@ -51,7 +52,7 @@ def choose_vocabulary(dataset: Dataset | None, of_picture: bool = False) -> str:
         list(titles),
         "vocabulary",
         lambda key: titles.get(key, key),
-        help="The words a model chooses from. What is read in a picture and stands in no list is marked as read.",
+        help=help_on("vocabulary", "lexicon", more="Words that were read and stand in no list are marked."),
     )
     if before == PICTURE and not of_picture:  # the other pages have no such choice, and leave it as it was
         state.put("vocabulary", PICTURE)

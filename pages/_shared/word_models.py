@@ -30,6 +30,7 @@ from odits.models.registry import (
 from pages._shared import jobs, serving, state
 from pages._shared.answers import Kind as AnswerKind
 from pages._shared.answers import answer
+from pages._shared.glossary import help_on
 from pages._shared.layout import NeededError, count_of, escape_markdown
 from pages._shared.loaded import loaded
 from pages._shared.parameters import BY_NAME, OLDER_MODELS
@@ -75,13 +76,18 @@ def choose_model(
         lambda reference: titles.get(reference, reference),
         default,
         accept_new_options=serving.paths_may_be_typed(),
-        help=f"Type any other reference that the commands take: {MODEL_FORMS if 'spotting' in kinds else CLIP_FORMS}."
-        if serving.paths_may_be_typed()
-        else None,
+        help=_help_on(kinds),
     ).strip()
     if chosen in found and found[chosen].note:
         st.caption(found[chosen].note)
     return chosen
+
+
+def _help_on(kinds: Sequence[Kind]) -> str:
+    """Say what a word model is, and what may be typed in place of a choice."""
+    forms = MODEL_FORMS if "spotting" in kinds else CLIP_FORMS
+    typed = f"Type any other reference that the commands take: {forms}." if serving.paths_may_be_typed() else ""
+    return help_on("word model", *(["ODITS", "word spotting"] if "spotting" in kinds else []), more=typed)
 
 
 def _adopt_older_link(name: str) -> None:

@@ -18,8 +18,10 @@ _SIDE = 160  # pixels of a thumbnail's longer side
 _STYLE = """
 [data-testid="stMainBlockContainer"]:has(.st-key-strip) {padding-top: 1rem}
 [data-testid="stMainBlockContainer"]:has(.st-key-strip) > [data-testid="stVerticalBlock"] {gap: .5rem}
-[data-testid="stApp"]:has(.st-key-strip) [data-testid="stHeader"] {background: transparent; pointer-events: none}
-[data-testid="stApp"]:has(.st-key-strip) [data-testid="stHeader"] * {pointer-events: auto}
+[data-testid="stApp"]:has(.st-key-strip) [data-testid="stHeader"] {background: transparent}
+body:has(.st-key-strip):has([data-testid="stExpandSidebarButton"]) .st-key-page-heading {padding-left: 1.5rem}
+body:has(.st-key-strip) :is([data-testid="stHeader"], [data-testid="stHeader"] *) {pointer-events: none}
+[data-testid="stApp"]:has(.st-key-strip) [data-testid="stHeader"] button {pointer-events: auto}
 [data-testid="stMainBlockContainer"]:has(.st-key-strip) h1 {font-size: 1.4rem; padding: 0 0 .1rem}
 .st-key-strip {row-gap: .4rem}
 .st-key-strip [class*="st-key-thumb-"] button {

@@ -251,6 +251,24 @@ def test_marks_shown_as_saved_outlive_a_killed_server(server: Server, page: Page
     assert found.items() <= given.items()
 
 
+def test_a_person_goes_on_while_the_server_is_away_and_nothing_is_doubled(server: Server, page: Page) -> None:
+    begin(page, server.view("embedded", "Anna"))
+    saved(page)
+    page.wait_for_timeout(500)  # the next pictures come
+    server.kill()
+    given: dict[tuple[str, str], str] = {}
+    for _ in range(3):
+        given |= {(name_of(page), word): verdict for word, verdict in rows(page)}
+        go_on(page)
+    expect(page.locator(".annotate .status")).to_contain_text(f"{len(given)} marks not saved yet")
+    expect(page.locator(".annotate .status")).to_contain_text("the server does not answer")
+    assert stored("Anna") == {}
+    server.start()
+    saved(page)
+    assert stored("Anna") == given
+    assert len(history("Anna")) == len(given)
+
+
 def test_the_outbox_of_a_browser_is_sent_after_a_reload(server: Server, page: Page) -> None:
     begin(page, server.view("embedded", "Anna"))
     server.kill()

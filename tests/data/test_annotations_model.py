@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,9 +16,9 @@ from odits.core.errors import OditsError
 from odits.data.annotation_files import annotators
 from odits.data.annotation_imports import NEWER
 from odits.data.annotation_tables import marks_csv
-from odits.data.annotations import put_marks, read_marks, remove_mark, set_mark
+from odits.data.annotations import change_marks, history, put_marks, read_marks, redo, remove_mark, set_mark, undo
 from odits.data.mark_files import import_file
-from odits.data.marks import MAX_NOTE, VERDICTS, ImageWord, Mark, fold_name
+from odits.data.marks import MAX_NOTE, NOTHING_SHOWN, VERDICTS, Change, Entry, ImageWord, Mark, Shown, fold_name
 
 NAMES = st.sampled_from(["Anna", "anna", "Ben B.", "Zoë", "李"])
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=12)
@@ -25,7 +26,45 @@ NOTES = st.one_of(st.just(""), TEXTS, st.just("n" * MAX_NOTE), st.sampled_from([
 TIMES = st.integers(0, 10**6).map(
     lambda s: (datetime(2026, 1, 1, tzinfo=UTC) - timedelta(seconds=s)).isoformat(timespec="microseconds")
 )
-MARKS = st.builds(Mark, st.sampled_from(VERDICTS), NOTES.map(str.strip), TIMES)
+SHARES = st.one_of(st.none(), st.floats(0, 1))
+SIDES = st.floats(0.5, 5000)
+MARKS = st.builds(
+    Mark,
+    st.sampled_from(VERDICTS),
+    NOTES.map(str.strip),
+    TIMES,
+    st.builds(Shown, TEXTS, TEXTS, TEXTS, SHARES, st.just("1.2")),
+    st.booleans(),
+    st.one_of(st.none(), st.tuples(SIDES, SIDES, SIDES, SIDES)),
+    st.just(()),
+)
+
+SESSION = "the session"
+Step = list[tuple[ImageWord, Mark | None, Mark | None]]
+"""What was changed together: words with their marks before and after."""
+
+
+@dataclass
+class Steps:
+    """What a session did and took back, and the ids of batches that were applied."""
+
+    done: list[Step] = field(default_factory=list)
+    undone: list[Step] = field(default_factory=list)
+    sent: set[int] = field(default_factory=set)
+    taken: int = 0
+
+
+def content(mark: Mark | None) -> Mark | None:
+    """Return a mark without its time: undo and redo are changes too, and have times of their own."""
+    return mark and mark._replace(time="")
+
+
+def joined(step: Step) -> dict[ImageWord, tuple[Mark | None, Mark | None]]:
+    """Return each word's mark before the first change of a step and after the last."""
+    found: dict[ImageWord, tuple[Mark | None, Mark | None]] = {}
+    for word, before, after in step:
+        found[word] = (found[word][0] if word in found else before, after)
+    return found
 
 
 class Marking(RuleBasedStateMachine):
@@ -37,6 +76,8 @@ class Marking(RuleBasedStateMachine):
         super().__init__()
         self.model: dict[str, dict[ImageWord, Mark]] = {}
         self.spelling: dict[str, str] = {}
+        self.steps: dict[str, Steps] = {}
+        self.seen: dict[str, list[Entry]] = {}
         self.folder = tempfile.TemporaryDirectory()
         self.before = os.environ["ODITS_HOME"]
         os.environ["ODITS_HOME"] = self.folder.name
@@ -58,6 +99,10 @@ class Marking(RuleBasedStateMachine):
         self.spelling.setdefault(fold_name(name), name)
         return self.model.setdefault(fold_name(name), {})
 
+    def steps_of(self, name: str) -> Steps:
+        """Return what the session of an annotator can take back."""
+        return self.steps.setdefault(fold_name(name), Steps())
+
     @rule(name=NAMES, word=words, verdict=st.sampled_from(VERDICTS), note=NOTES)
     def mark(self, name: str, word: ImageWord, verdict: str, note: str) -> None:
         self.marks_of(name)[word] = set_mark(name, word, verdict, note)
@@ -66,6 +111,77 @@ class Marking(RuleBasedStateMachine):
     def take_back(self, name: str, word: ImageWord) -> None:
         remove_mark(name, word)
         self.marks_of(name).pop(word, None)
+
+    @rule(name=NAMES, words=st.lists(words, min_size=1, max_size=4), data=st.data(), key=st.integers(0, 4))
+    def send_a_batch(self, name: str, words: list[ImageWord], data: st.DataObject, key: int) -> None:
+        """Send changes of the session under an id that may have been used: then nothing changes."""
+        changes = [Change(word, data.draw(st.sampled_from([*VERDICTS, None])), data.draw(NOTES)) for word in words]
+        here, steps = self.marks_of(name), self.steps_of(name)
+        done = change_marks(name, changes, f"batch {key}", SESSION)
+        assert done.repeated == (key in steps.sent)
+        if not done.repeated:
+            steps.sent.add(key)
+            step: Step = []
+            for change in changes:
+                before = here.get(change.about)
+                if change.verdict is not None:
+                    note = (change.note or "").strip()
+                    kept = before or Mark("right")
+                    here[change.about] = kept._replace(verdict=change.verdict, note=note, shown=NOTHING_SHOWN)
+                elif before is not None:
+                    del here[change.about]
+                else:
+                    continue
+                step.append((change.about, before, here.get(change.about)))
+            if step:
+                steps.done.append(step)
+                steps.undone.clear()
+        self.settle(name)
+
+    @rule(name=NAMES, again=st.booleans())
+    def step_back_or_forth(self, name: str, again: bool) -> None:
+        """Undo, or redo: words that were changed otherwise since are left alone."""
+        if fold_name(name) not in self.model:
+            assert undo(name, SESSION) is None and redo(name, SESSION) is None
+            return
+        here, steps = self.marks_of(name), self.steps_of(name)
+        source, target = (steps.undone, steps.done) if again else (steps.done, steps.undone)
+        steps.taken += 1
+        found = (redo if again else undo)(name, SESSION, f"step {steps.taken}")
+        assert (found is None) == (not source)
+        if found is None:
+            return
+        step: Step = []
+        for word, (before, after) in joined(source.pop()).items():
+            if content(here.get(word)) != content(after):
+                assert word in found.kept
+                continue
+            step.append((word, here.get(word), before))
+            if before is None:
+                here.pop(word, None)
+            else:
+                here[word] = before
+        target.append(step)
+        self.settle(name)
+
+    def settle(self, name: str) -> None:
+        """Check what is there but for the times, which are those of the changes, and take these over."""
+        found, here = read_marks(name), self.marks_of(name)
+        assert {word: content(mark) for word, mark in found.items()} == {
+            word: content(mark) for word, mark in here.items()
+        }
+        here.update(found)
+
+    @rule(name=NAMES)
+    def look_into_the_history(self, name: str) -> None:
+        """The history ends with what is there, and nothing was ever taken out of it."""
+        entries = history(name)
+        assert [entry.sequence for entry in entries] == sorted({entry.sequence for entry in entries})
+        last = {entry.about: entry.mark for entry in entries}
+        assert {word: mark for word, mark in last.items() if mark.verdict} == read_marks(name)
+        seen = self.seen.setdefault(fold_name(name), [])
+        assert entries[: len(seen)] == seen
+        self.seen[fold_name(name)] = entries
 
     @rule(name=NAMES, word=words, mark=MARKS, newer=st.booleans())
     def put(self, name: str, word: ImageWord, mark: Mark, newer: bool) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from odits.core.errors import OditsError
 from odits.data.annotation_files import annotation_file
-from odits.data.annotations import read_marks, remove_mark, set_mark
+from odits.data.annotation_imports import all_marks
+from odits.data.annotations import change_marks, history, latest, read_marks, remove_mark, set_mark, undo
 from odits.data.backups import back_up, restore
-from odits.data.marks import ImageWord
+from odits.data.marks import Change, ImageWord
+from tests.data.first_schema import write_first_schema
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +59,88 @@ def test_newer_marks_stay_and_the_file_before_is_kept_beside(tmp_path: Path) -> 
     kept.close()
     (again,) = restore(tmp_path / "marks.zip").files
     assert (again.new, again.kept) == (0, None)
+
+
+def changes_of(name: str) -> list[tuple[str, str, str | None, str]]:
+    """Return the changes of an annotator as a history tells them."""
+    return [(entry.batch, entry.about.word, entry.old, entry.mark.verdict) for entry in history(name)]
+
+
+def test_a_back_up_brings_the_history_and_what_can_be_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_marks("Ada", [Change(about("one"), "right"), Change(about("two"), "wrong")], "b1", "s")
+    change_marks("Ada", [Change(about("one"), None)], "b2", "s")
+    change_marks("Ada", [Change(about("two"), "right", "decided", parties=("Bo", "Cy"))], "b3", "s")
+    given, marks = changes_of("Ada"), all_marks("Ada")
+    back_up(tmp_path / "marks.zip")
+    monkeypatch.setenv("ODITS_HOME", str(tmp_path / "elsewhere"))
+    (done,) = restore(tmp_path / "marks.zip").files
+    assert (done.read, done.new, done.kept) == (2, 2, None)
+    assert changes_of("Ada") == given and all_marks("Ada") == marks
+    assert restore(tmp_path / "marks.zip").files[0].new == 0 and changes_of("Ada") == given
+    assert change_marks("Ada", [Change(about("one"), "unsure")], "b1").repeated, "what was sent there counts here"
+    assert undo("Ada", "s") and undo("Ada", "s")
+    assert {key.word: mark.verdict for key, mark in read_marks("Ada").items()} == {"one": "right", "two": "wrong"}
+
+
+def test_histories_of_two_machines_become_one_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(day: int, word: str, verdict: str) -> None:
+        monkeypatch.setattr("odits.data.annotations.now", lambda: f"2026-01-{day:02}T00:00:00.000000+00:00")
+        change_marks("Ada", [Change(about(word), verdict)], f"day {day}")
+
+    at(1, "one", "right")
+    at(4, "one", "wrong")
+    at(2, "two", "right")  # the clock was set back
+    back_up(tmp_path / "marks.zip")
+    monkeypatch.setenv("ODITS_HOME", str(tmp_path / "elsewhere"))
+    at(3, "one", "unsure")
+    at(5, "two", "unsure")
+    before = latest("Ada")
+    (done,) = restore(tmp_path / "marks.zip").files
+    assert (done.new, done.kept is not None) == (1, True)
+    assert [batch for batch, *_ in changes_of("Ada")[:5]] == ["day 1", "day 3", "day 4", "day 2", "day 5"]
+    assert {key.word: mark.verdict for key, mark in read_marks("Ada").items()} == {"one": "wrong", "two": "unsure"}
+    assert latest("Ada") > before, "pages see that there is something new"
+    for word in ("one", "two"):
+        last = history("Ada", about=about(word))[-1]
+        assert last.mark == read_marks("Ada")[about(word)], "the history ends with what is there"
+    assert restore(tmp_path / "marks.zip").files[0].new == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE history SET verdict = 'maybe'",
+        "UPDATE history SET role = 'owner'",
+        "UPDATE history SET note = x'00'",
+        "UPDATE history SET time = 'yesterday'",
+        "UPDATE history SET word = ''",
+        "UPDATE history SET old = 'maybe'",
+        f"UPDATE batches SET session = '{'s' * 101}'",
+    ],
+)
+def test_a_history_that_is_none_is_refused_whole(
+    statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_mark("Ada", about("one"), "right")
+    with sqlite3.connect(annotation_file("Ada")) as connection:
+        connection.execute(statement)
+    back_up(tmp_path / "marks.zip")
+    monkeypatch.setenv("ODITS_HOME", str(tmp_path / "elsewhere"))
+    done = restore(tmp_path / "marks.zip")
+    assert done.files == [] and len(done.problems) == 1
+    assert read_marks("Ada") == {}
+
+
+def test_a_back_up_of_the_first_schema_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = ("SVT", "a.jpg", "CLIP", "c", "v", "one", "right", "", "2026-01-01T00:00:00.000000+00:00")
+    path = write_first_schema("Ada", [row])
+    write_first_schema("ADA", [(*row[:5], "two", *row[6:])])
+    assert list(back_up(tmp_path / "marks.zip").values()) == [2]
+    monkeypatch.setenv("ODITS_HOME", str(tmp_path / "elsewhere"))
+    assert [one.new for one in restore(tmp_path / "marks.zip").files] == [1, 1]
+    assert [key.word for key in read_marks("Ada")] == ["one", "two"]
+    assert read_marks("Ada")[about("one")].shown.model == "CLIP"
+    assert path.exists()
 
 
 def test_a_back_up_while_people_mark_holds_every_mark_acknowledged_before_it(tmp_path: Path) -> None:

@@ -19,12 +19,20 @@ from odits.metrics.inter_annotator import (
     bootstrap,
     cohen_of_parts,
     cohen_parts,
-    fleiss_kappa,
+    fleiss_of_parts,
+    fleiss_parts,
     inter_annotator,
-    krippendorff_alpha,
 )
 
 K = len(JUDGEMENTS)
+
+
+def krippendorff_alpha(table: np.ndarray, k: int) -> float:
+    return float(alpha_of_parts(alpha_parts(table, k).sum(0, keepdims=True))[0])
+
+
+def fleiss_kappa(table: np.ndarray, k: int) -> float:
+    return float(fleiss_of_parts(fleiss_parts(table, k).sum(0, keepdims=True))[0])
 
 
 def tables(raters: int, missing: float) -> list[np.ndarray]:

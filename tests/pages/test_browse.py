@@ -214,7 +214,7 @@ def test_agreement_in_a_sentence(stored: StoredEvaluation) -> None:
     set_mark("Ben", review.image_word("cafe.jpg", words[3]), "wrong", "not there")
     app = browse(part="agreement", first="Anna", second="Ben")
     assert "both marked 4 words and agree on 3 (75.0 %)" in texts(app)
-    table = next(frame.value for frame in app.dataframe if "word" in frame.value)
+    table = next(frame.value for frame in app.dataframe if "note of Ben" in frame.value)
     assert table[["word", "Anna", "Ben", "note of Ben"]].values.tolist() == [[words[3], "right", "wrong", "not there"]]
 
 

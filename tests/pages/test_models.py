@@ -93,7 +93,7 @@ def _chosen() -> None:
     from pages._shared import state
     from pages._shared.word_models import choose_model
 
-    state.adopt_url()
+    state.adopt_url("")
     st.text(choose_model())
 
 

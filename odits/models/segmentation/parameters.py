@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -186,6 +186,34 @@ class Sam3Parameters(SamParameters):
         arguments = super().generator_arguments()
         del arguments["text"], arguments["text_threshold"]
         return arguments
+
+
+class Preset(NamedTuple):
+    """Values of SAM's parameters that belong together: a title, and those that differ from Table 3.2's."""
+
+    title: str
+    values: Mapping[str, Any]
+
+
+PRESETS = {
+    "thesis": Preset("Thesis (Table 3.2)", {}),
+    "default": Preset("SAM's default", {"crop_overlap_ratio": 512 / 1500}),
+    "sooner": Preset("Ours: sooner", {"mode": "approximate"}),
+}
+"""By name: the thesis's values, which are SAM's but for a rounded one; those of SamAutomaticMaskGenerator; and ours."""
+
+
+def changed_against(parameters: SamParameters, preset: str) -> list[tuple[str, Any, Any]]:
+    """Return what differs from a preset: name, the preset's value, and the value.
+
+    Example:
+        >>> changed_against(SamParameters(points_per_side=16), "thesis")
+        [('points_per_side', 32, 16)]
+    """
+    known = {item.name: item.default for item in fields(SamParameters)} | dict(PRESETS[preset].values)
+    return [
+        (name, value, getattr(parameters, name)) for name, value in known.items() if getattr(parameters, name) != value
+    ]
 
 
 def parameters_of(family: str) -> type[SamParameters]:

@@ -37,30 +37,43 @@ class Annotator {
       this.outbox = new Outbox(data.annotator, data.data);
       this.past = new Past(data.annotator, data.data);
       this.base.clear();
-      this.queue.key = "";
+      this.queue = { key: "", names: [], done: [] };
+      this.dirty = true;
     }
     if (data.suggestions.words) this.suggestions = data.suggestions;
     this.#takeQueue(data);
     for (const [name, card] of Object.entries(data.cards)) this.#hold(name, card);
     for (const [name, marks] of Object.entries(data.marks)) this.base.set(name, marks);
+    this.#countDone([...Object.keys(data.marks), ...this.outbox.all().map((entry) => entry.image)]);
     this.outbox.remove(new Set(data.saved));
     for (const id of data.saved) this.refused.delete(id);
     for (const [id, why] of data.refused) this.refused.set(id, why);
     if (data.remarks.length) this.remarks = data.remarks;
-    if (this.flying !== null && data.echo === `${this.past.session}/${this.flying}`) this.flying = null;
+    if (this.flying !== null && data.echo === `${this.past.session}/${this.flying}`) {
+      this.flying = null;
+      this.tries = 0;
+    }
     this.view.draw();
     this.#ask();
   }
 
   #takeQueue({ queue, at }) {
     if (!queue.names) return;
-    const renewed = queue.key !== this.queue.key;
-    this.queue = { key: queue.key, names: queue.names, done: [...queue.done].map((flag) => flag === "1") };
+    // a server that was started again makes the same queue anew: the person stays where they are
+    const renewed = queue.made_for !== this.queue.madeFor;
+    const here = this.name;
+    this.queue = { key: queue.key, madeFor: queue.made_for, names: queue.names, done: [...queue.done].map((flag) => flag === "1") };
     this.places = new Map(queue.names.map((name, place) => [name, place]));
+    this.at = (renewed ? undefined : this.places.get(here)) ?? this.places.get(at) ?? 0;
     if (!renewed) return;
     this.cards.clear();
-    this.at = this.places.get(at) ?? 0;
     this.row = 0;
+  }
+
+  #countDone(names) {
+    for (const name of names) {
+      if (this.places.has(name)) this.queue.done[this.places.get(name)] = this.isDone(name);
+    }
   }
 
   #hold(name, card) {
@@ -92,6 +105,8 @@ class Annotator {
     this.dirty = true;
     if (this.flying !== null && performance.now() - this.sentAt < PATIENCE) return;
     this.dirty = false;
+    this.tries = (this.tries ?? 0) + 1;
+    if (this.tries > 2) window.oditsRunPage?.();
     this.flying = ++this.nonce;
     this.sentAt = performance.now();
     this.post({
@@ -107,13 +122,13 @@ class Annotator {
 
   // Once a second: send again what got no answer, and say so.
   tick() {
-    if (this.outbox.marks && (this.flying === null || performance.now() - this.sentAt >= PATIENCE)) this.send();
-    else if (this.flying !== null && performance.now() - this.sentAt >= PATIENCE) this.send();
+    const late = performance.now() - (this.sentAt ?? 0) >= PATIENCE;
+    if (late && (this.outbox.marks || this.flying !== null)) this.send();
     this.view.drawStatus();
   }
 
   get late() {
-    return this.flying !== null && performance.now() - this.sentAt > 2500;
+    return this.flying !== null && (this.tries > 1 || performance.now() - this.sentAt > 2500);
   }
 
   // What is in view.
@@ -178,7 +193,7 @@ class Annotator {
     delete entry.before;
     this.outbox.add({ ...entry, session: this.past.session, shown: this.data.shown, data: this.data.data });
     const done = this.isDone(entry.image);
-    if (this.places.has(entry.image)) this.queue.done[this.places.get(entry.image)] = done;
+    this.#countDone([entry.image]);
     if (done && !wasDone) this.finished = [...this.finished, Date.now()].slice(-20);
     this.send();
   }

@@ -37,12 +37,19 @@ export default function (component) {
     annotator.outbox.reload();
     annotator.view.draw();
   };
+  // Streamlit covers the page while its server is away; here one goes on, and the line below the picture says it
+  const observer = new MutationObserver(() => {
+    const dialog = document.querySelector('body > [data-testid="stDialog"]');
+    if (dialog?.textContent.startsWith("Connection error")) dialog.querySelector("button")?.click();
+  });
+  observer.observe(document.body, { childList: true });
   document.addEventListener("keydown", onKey, true);
   window.addEventListener("storage", onStorage);
   const timer = setInterval(() => annotator.tick(), 1000);
   return () => {
     document.removeEventListener("keydown", onKey, true);
     window.removeEventListener("storage", onStorage);
+    observer.disconnect();
     clearInterval(timer);
   };
 }

@@ -127,7 +127,10 @@ class View {
       element("span", { className: "text", textContent: about.shown ?? about.word }),
       element("span", { className: "share", textContent: mode === "open" ? (about.share ?? "") : "" }),
     );
-    name.setAttribute("aria-label", `${about.word}: ${said}`);
+    // its name is what stands there and the verdict, which others see by its colour
+    const verdictSaid = element("span", { textContent: `: ${said}` });
+    verdictSaid.style.cssText = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)";
+    name.append(verdictSaid);
     name.onclick = (event) => {
       annotator.row = place;
       this.draw();
