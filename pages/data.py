@@ -11,6 +11,7 @@ import streamlit as st
 from odits.data import Dataset, ImageError
 from odits.data.exports import Files
 from odits.data.facts import dataset_facts, split_facts, word_frequencies
+from odits.data.records import collection_of_dataset
 from odits.figures.dataset import (
     frequent_words_figure,
     image_sizes_figure,
@@ -33,6 +34,7 @@ from pages._shared.layout import (
     page,
     table_download,
 )
+from pages._shared.likeness import offer_duplicates
 
 TABS = {"overview": "Overview", "words": "Words", "images": "Images"}
 
@@ -171,6 +173,7 @@ def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     )
     st.dataframe(table, hide_index=True, height=420, key="images-table")
     table_download(table, f"{name}-images", "images")
+    offer_duplicates(collection_of_dataset(dataset, "all"))
 
 
 def offer_check(dataset: Dataset, key: tuple[str, int]) -> dict[str, str]:

@@ -53,7 +53,7 @@ def main() -> None:
         with guarded():
             draw(references, picture, kind, dataset, large, beneath and not large)
         with guarded():
-            offer_list(picture, listed, references, (kind, dataset))
+            offer_list(picture, shown if listed else [], references, (kind, dataset))
         state.publish(*link)
 
 

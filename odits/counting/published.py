@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from odits.counting.statistics import AndersonDarling, anderson_darling
+from odits.counting.statistics import AndersonDarling
 
 DISTRIBUTION, STATISTIC, CRITICAL, IMAGES = "expon", 20.4421, 1.333, 100
 """Table 3.3: A² against the exponential distribution, its critical value at 5 %, and how many images were counted."""
@@ -22,26 +21,23 @@ class ComparedValue(NamedTuple):
 
 
 def compare_with_thesis(
-    counts: Sequence[int], segmenter: str, as_published: bool
+    test: AndersonDarling, images: int, segmenter: str, as_published: bool
 ) -> tuple[list[ComparedValue], list[str]]:
     """Put the thesis's values beside those of counts, and say what explains the difference.
 
     Args:
-        counts: objects of each image, at least 8, not all equal.
+        test: of the counts against the exponential distribution.
+        images: how many were counted.
         segmenter: what found them, for people.
         as_published: whether it is SAM with the values of Table 3.2.
 
     Returns:
         The values, and a sentence for each thing that explains a difference.
-
-    Raises:
-        StatisticsError: there is no test of these counts.
     """
-    test = anderson_darling(counts, DISTRIBUTION)
     critical = _critical(test)
-    each = 100 * test.statistic / len(counts)
+    each = 100 * test.statistic / images
     rows = [
-        ComparedValue("Images", f"{IMAGES}", f"{len(counts):,}"),
+        ComparedValue("Images", f"{IMAGES}", f"{images:,}"),
         ComparedValue("Objects by", "SAM, Table 3.2", segmenter),
         ComparedValue("A² against exponential", f"{STATISTIC:.4f}", f"{test.statistic:.4f}"),
         ComparedValue("A² for each 100 images", f"{STATISTIC:.4f}", f"{each:.4f}"),
@@ -49,7 +45,7 @@ def compare_with_thesis(
         ComparedValue("Exponential (H₀)", "rejected", "rejected" if test.rejected else "not rejected"),
         ComparedValue("Mean, median, mode, deviation", "in Figs. 3.4 and 3.5 only", "above"),
     ]
-    return rows, _explanations(test, len(counts), segmenter, as_published)
+    return rows, _explanations(test, images, segmenter, as_published)
 
 
 def _critical(test: AndersonDarling) -> float:

@@ -215,12 +215,14 @@ def put_marks(
         How many were written.
 
     Raises:
-        OditsError: the file can't be written.
+        OditsError: a mark is impossible, or the file can't be written; nothing was written.
     """
     written = 0
     with writing(name) as connection:
         batch, _ = _begin(connection, None, "")
         for place, (about, mark) in enumerate(marks):
+            check_word(about)
+            check_mark(mark)
             key = (*astuple(about), mark.role)
             before = _mark_at(connection, key)
             newer = not only_newer or before is None or mark.time > before.time

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from odits.core.errors import OditsError
-from odits.counting.published import compare_with_thesis
+from odits.counting.published import DISTRIBUTION, compare_with_thesis
 from odits.counting.quantiles import quantiles
 from odits.counting.statistics import DISTRIBUTIONS, SUMMARY, AndersonDarling, describe_counts, stored_tests
 from odits.figures.counts import object_counts_figure, quantile_figure
@@ -112,14 +112,17 @@ def show_tests(counts: Sequence[int], chosen: str) -> None:
 
 def show_thesis(counts: Sequence[int], request: ObjectsRequest) -> None:
     """Show the thesis's test beside that of these counts, and what explains the difference. Raises OditsError."""
+    tests, reason = tests_of(tuple(counts))
+    if reason:
+        st.caption(escape_markdown(reason))
+        return
     parameters = request.parameters
     as_published = (
         parameters is not None and request.reference.startswith("sam") and not changed_against(parameters, "thesis")
     )
-    rows, sentences = compare_with_thesis(counts, identity_of(request.reference, parameters).name, as_published)
-    table = pd.DataFrame([one._asdict() for one in rows]).rename(
-        columns={"what": "Value", "thesis": "Thesis", "ours": "Here"}
-    )
+    name = identity_of(request.reference, parameters).name
+    rows, sentences = compare_with_thesis(tests[DISTRIBUTION], len(counts), name, as_published)
+    table = pd.DataFrame([{"Value": row.what, "Thesis": row.thesis, "Here": row.ours} for row in rows])
     st.dataframe(table, hide_index=True, key="thesis-table")
     st.markdown(bullets(sentences))
     table_download(table, "object-counts-thesis", "thesis", "Table")

@@ -9,7 +9,8 @@ from odits.data.records import Collection, ImageRecord
 from odits.search.likeness import Likeness, embed_records, most_alike
 from pages._shared import jobs, state
 from pages._shared.datasets import FILE_TYPES
-from pages._shared.layout import count_of, escape_markdown
+from pages._shared.layout import escape_markdown
+from pages._shared.likeness import offer_embeddings
 from pages._shared.pictures import short_name, thumbnail
 
 MOST = 12
@@ -23,7 +24,7 @@ def offer_likeness(collection: Collection) -> None:
         if asked is None:
             st.caption("Choose one of these images or upload one: the images that look like it are found.")
             return
-        likeness = _looked_at(collection)
+        likeness = offer_embeddings(collection)
         if likeness is not None:
             _show(likeness, asked)
 
@@ -36,37 +37,6 @@ def _choose(collection: Collection) -> ImageRecord | None:
     with right:
         file = st.file_uploader("Or a picture of yours", FILE_TYPES, key="like-upload")
     return ImageRecord(file.name, file.getvalue()) if file is not None else by_name.get(name)
-
-
-@st.cache_resource(show_spinner=False)
-def _known() -> dict[str, tuple[tuple[str, ...], Likeness]]:
-    """Hold the embeddings of the last collections, with the stamps of their images, by the collection's key."""
-    return {}
-
-
-def _looked_at(collection: Collection) -> Likeness | None:
-    """Return the embeddings of a collection's images; None, and an offer to compute them, where there are none."""
-    stamps = tuple(record.stamp for record in collection.records)
-    count = count_of(len(stamps), "image")
-
-    def work(job: jobs.Job) -> None:
-        found = embed_records(collection.records, progress=job.report)
-        known = _known()
-        if len(known) >= 4 and collection.key not in known:
-            known.pop(next(iter(known)))
-        known[collection.key] = (stamps, found)
-
-    known = _known().get(collection.key)
-    current = known is not None and known[0] == stamps
-    task = jobs.Task(
-        key=f"like-{collection.key}",
-        button=f"Look at {count}",
-        title="Looking at images",
-        run=work,
-        note="Some 0.1 seconds an image, once. You can stop at any time and go on later.",
-    )
-    jobs.offer(task, needed=not current)
-    return known[1] if known is not None and current else None
 
 
 def _show(likeness: Likeness, asked: ImageRecord) -> None:

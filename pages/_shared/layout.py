@@ -40,7 +40,7 @@ _STYLE = """
 .st-key-stepper > div:has([data-testid="stSelectbox"]) {flex: 1 1 8rem; max-width: 20rem}
 [data-testid="stMetricValue"] {font-size: 1.6rem}
 .st-key-page-heading {row-gap: 0}
-[class*="st-key-live-"] {position: absolute; height: 1px; overflow: hidden}
+[class*="st-key-live-"] {position: absolute; width: 1px; height: 1px; overflow: hidden}
 /* Streamlit's grey of captions has less contrast than WCAG's level AA asks for, in both themes */
 :is([data-testid="stCaptionContainer"], [data-testid="stImageCaption"]) {opacity: .78}
 [data-testid="stWidgetLabel"] {color: inherit !important}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.text import literal
 from pages._shared.parameters import LONGEST, find, sort_address
@@ -69,7 +70,7 @@ def adopt_url(page: str) -> None:
     acted_at = st.session_state.pop(_ACTED, None)
     published_on, published = st.session_state.get(_PUBLISHED, ("", {}))
     st.session_state[_PAGE] = page
-    if not address or address in (acted_at, published):
+    if not _went_back() and (not address or address in (acted_at, published)):
         return
     for name in published if page == published_on else ():
         if name not in address:
@@ -79,6 +80,11 @@ def adopt_url(page: str) -> None:
         put(name, value)
     st.session_state[_LEFT_OUT], st.session_state[_WAITING] = found.left_out, found.waiting
     st.session_state[_LINKED] = dict(found.shown)
+
+
+def _went_back() -> bool:
+    """Return whether this run is there because the user went back or forward: that goes before a choice until then."""
+    return bool(getattr(get_script_run_ctx(suppress_warning=True), "is_history_navigation", False))
 
 
 def left_out() -> list[str]:

@@ -18,7 +18,7 @@ from odits.data.annotation_imports import NEWER
 from odits.data.annotation_tables import marks_csv
 from odits.data.annotations import change_marks, history, put_marks, read_marks, redo, remove_mark, set_mark, undo
 from odits.data.mark_files import import_file
-from odits.data.marks import MAX_NOTE, VERDICTS, Change, Entry, ImageWord, Mark, fold_name
+from odits.data.marks import MAX_NOTE, NOTHING_SHOWN, VERDICTS, Change, Entry, ImageWord, Mark, Shown, fold_name
 
 NAMES = st.sampled_from(["Anna", "anna", "Ben B.", "Zoë", "李"])
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=12)
@@ -26,7 +26,18 @@ NOTES = st.one_of(st.just(""), TEXTS, st.just("n" * MAX_NOTE), st.sampled_from([
 TIMES = st.integers(0, 10**6).map(
     lambda s: (datetime(2026, 1, 1, tzinfo=UTC) - timedelta(seconds=s)).isoformat(timespec="microseconds")
 )
-MARKS = st.builds(Mark, st.sampled_from(VERDICTS), NOTES.map(str.strip), TIMES)
+SHARES = st.one_of(st.none(), st.floats(0, 1))
+SIDES = st.floats(0.5, 5000)
+MARKS = st.builds(
+    Mark,
+    st.sampled_from(VERDICTS),
+    NOTES.map(str.strip),
+    TIMES,
+    st.builds(Shown, TEXTS, TEXTS, TEXTS, SHARES, st.just("1.2")),
+    st.booleans(),
+    st.one_of(st.none(), st.tuples(SIDES, SIDES, SIDES, SIDES)),
+    st.just(()),
+)
 
 SESSION = "the session"
 Step = list[tuple[ImageWord, Mark | None, Mark | None]]
@@ -115,7 +126,8 @@ class Marking(RuleBasedStateMachine):
                 before = here.get(change.about)
                 if change.verdict is not None:
                     note = (change.note or "").strip()
-                    here[change.about] = (before or Mark("right"))._replace(verdict=change.verdict, note=note)
+                    kept = before or Mark("right")
+                    here[change.about] = kept._replace(verdict=change.verdict, note=note, shown=NOTHING_SHOWN)
                 elif before is not None:
                     del here[change.about]
                 else:
