@@ -61,7 +61,7 @@ def evaluated(page: Page) -> None:
     if button.count():
         button.click()
         button.wait_for(state="detached")
-        page.locator(".st-key-gallery").or_(page.locator(".st-key-pane-opened")).first.wait_for()
+        page.locator('[class*="st-key-stop-"]').wait_for(state="detached")
         settle(page)
 
 
@@ -129,6 +129,7 @@ STATES = {
     "objects": State(f"objects?{DEMO}&vocabulary=demo&object=2"),
     "objects-one": State(f"objects?{DEMO}&vocabulary=demo&do=one"),
     "explain": State(f"explain?{DEMO}&vocabulary=demo"),
+    "stage": State(f"stage?{DEMO}&vocabulary=demo"),
     "counts": State("counts?images=demo", counted),
     "models": State("models"),
     "checkpoints-runs": State("checkpoints?tab=runs"),
