@@ -32,7 +32,7 @@ from odits.core.errors import OditsError
 from odits.core.files import leftovers
 from odits.core.store import JSON, Store, make_key
 from odits.data.annotation_files import annotation_file
-from odits.data.annotations import change_marks, put_marks, read_marks, remove_mark, set_mark
+from odits.data.annotations import change_marks, put_marks, read_marks, redo, remove_mark, set_mark, undo
 from odits.data.marks import JUDGEMENTS, VERDICTS, ImageWord, Mark
 from odits.data.marks import Change as MarkChange
 
@@ -104,6 +104,7 @@ class Change:
     marks: tuple[tuple[ImageWord, Mark], ...]
     undone: ImageWord | None = None
     batch: str = ""
+    session: str = ""
 
     def write(self, name: str) -> None:
         """Do it, in the way that the app and the command line do."""
@@ -112,7 +113,9 @@ class Change:
         elif self.batch:
             sent = [MarkChange(word, mark.verdict, mark.note) for word, mark in self.marks]
             for _ in range(2):  # as a browser does that got no answer
-                change_marks(name, sent, self.batch)
+                change_marks(name, sent, self.batch, self.session)
+            undo(name, self.session)  # and what is there then is what was there before
+            redo(name, self.session)
         elif len(self.marks) == 1:
             ((word, mark),) = self.marks
             set_mark(name, word, mark.verdict, mark.note)
@@ -141,7 +144,7 @@ def changes(seed: str, data: str) -> Iterator[Change]:
             yield Change((), word())
         else:
             marks = tuple((word(), mark()) for _ in range(1 if kind < 0.6 else rng.randint(2, 60)))
-            yield Change(marks, batch=f"{data} {rng.random()}" if kind < 0.8 else "")
+            yield Change(marks, batch=f"{data} {rng.random()}" if kind < 0.8 else "", session=data)
 
 
 def start_marking(name: str, seed: str, data: str) -> Child:

@@ -35,18 +35,6 @@ PAUSE_SECONDS = 300.0
 
 Words = Mapping[str, float]
 """Words of a picture that are put before annotators, with the probability that each is present, in 0..1."""
-Given = Mapping[str, Mapping[str, Mark]]
-"""Marks by picture and word."""
-
-
-def proposal(probability: float, limit: float) -> str:
-    """Propose a verdict: "right" from the limit on, "wrong" below.
-
-    Example:
-        >>> proposal(0.5, 0.5), proposal(0.1, 0.5)
-        ('right', 'wrong')
-    """
-    return "right" if probability >= limit else "wrong"
 
 
 def expected_corrections(words: Words, limit: float) -> float:
@@ -179,23 +167,13 @@ def filtered(images: Iterable[str], only: str, progress: Mapping[str, PicturePro
     """
     if only not in FILTERS:
         raise OditsError(f"There is no filter {only[:40]!r}: choose {', '.join(FILTERS)}.")
-    if only == "all":
-        return list(images)
-    if only == "unfinished":
-        return [name for name in images if not progress[name].done]
-    return [name for name in images if getattr(progress[name], only)]
 
+    def passes(name: str) -> bool:
+        one = progress[name]
+        wanted = {"unfinished": not one.done, "unsure": one.unsure, "skipped": one.skipped, "noted": one.noted}
+        return only == "all" or bool(wanted[only])
 
-def next_unfinished(images: Sequence[str], progress: Mapping[str, PictureProgress], after: str | None) -> str | None:
-    """Return the next picture with a word to judge, going on from the first after the last; None where all are done.
-
-    Args:
-        images: the queue.
-        progress: of each picture.
-        after: the picture in view, which comes last; None begins with the first.
-    """
-    start = images.index(after) + 1 if after in images else 0
-    return next((name for name in (*images[start:], *images[:start]) if not progress[name].done), None)
+    return [name for name in images if passes(name)]
 
 
 def pace(times: Iterable[tuple[str, str]]) -> float | None:

@@ -61,8 +61,20 @@ def evaluated(page: Page) -> None:
     if button.count():
         button.click()
         button.wait_for(state="detached")
-        page.locator(".st-key-gallery").or_(page.locator(".st-key-pane-opened")).first.wait_for()
+        page.locator('[class*="st-key-stop-"]').wait_for(state="detached")
         settle(page)
+
+
+def annotating(page: Page) -> None:
+    """Opens the view for annotating, with the field for a word."""
+    button = page.get_by_role("button", name="Evaluate 6 images")
+    if button.count():
+        button.click()
+    page.locator(".annotate .word").first.wait_for()
+    settle(page)
+    page.keyboard.press("a")
+    page.keyboard.type("ho")
+    page.locator(".annotate .option").first.wait_for()
 
 
 def indexed(page: Page) -> None:
@@ -107,12 +119,17 @@ STATES = {
     "browse-image": State(
         "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=image&opened=cafe.jpg", evaluated
     ),
+    "browse-annotate": State(
+        "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=annotate", annotating
+    ),
+    "browse-adjudication": State("browse?images=demo&part=adjudication&annotator=Anna"),
     "browse-agreement": State("browse?part=agreement"),
     "search": State("search?searched=demo&query=cafe", indexed),
     "search-folder": State("search?searched=folder"),
     "objects": State(f"objects?{DEMO}&vocabulary=demo&object=2"),
     "objects-one": State(f"objects?{DEMO}&vocabulary=demo&do=one"),
     "explain": State(f"explain?{DEMO}&vocabulary=demo"),
+    "stage": State(f"stage?{DEMO}&vocabulary=demo"),
     "counts": State("counts?images=demo", counted),
     "models": State("models"),
     "checkpoints-runs": State("checkpoints?tab=runs"),

@@ -11,7 +11,6 @@ from odits.evaluation.annotation_queue import (
     expected_corrections,
     filtered,
     left_over,
-    next_unfinished,
     ordered,
     pace,
     progress_of,
@@ -57,7 +56,7 @@ def test_an_unknown_order_or_filter_and_missing_checkpoints_are_one_sentence() -
         filtered(SURE, "red", {})
 
 
-def test_progress_filters_and_the_next_unfinished() -> None:
+def test_progress_and_filters() -> None:
     marks = {
         "a.jpg": {"BAR": Mark("right")},
         "b.jpg": {"BAR": Mark("unsure", "dark"), "PUB": Mark("right", added=True)},
@@ -72,14 +71,6 @@ def test_progress_filters_and_the_next_unfinished() -> None:
         "skipped": ["c.jpg"],
         "noted": ["b.jpg"],
     }
-    queue = ["a.jpg", "b.jpg", "c.jpg"]
-    assert [next_unfinished(queue, progress, after) for after in (None, "a.jpg", "b.jpg", "c.jpg", "gone.jpg")] == [
-        "b.jpg"
-    ] * 5
-    done = progress | {"b.jpg": progress["a.jpg"]}
-    assert next_unfinished(queue, done, "a.jpg") is None
-    open_ = {name: progress_of(["BAR"], {}) for name in queue}
-    assert [next_unfinished(queue, open_, after) for after in queue] == ["b.jpg", "c.jpg", "a.jpg"]
 
 
 def test_pauses_do_not_count_for_the_pace() -> None:

@@ -126,8 +126,8 @@ class View {
       element("kbd", { textContent: place < 10 ? (place + 1) % 10 : "" }),
       element("span", { className: "text", textContent: about.shown ?? about.word }),
       element("span", { className: "share", textContent: mode === "open" ? (about.share ?? "") : "" }),
+      element("span", { className: "said", textContent: said }),
     );
-    name.setAttribute("aria-label", `${about.word}: ${said}`);
     name.onclick = (event) => {
       annotator.row = place;
       this.draw();
@@ -239,7 +239,7 @@ class View {
     const input = element("input", { type: "text", maxLength: kind === "add" ? 200 : 1000, "aria-label": label });
     input.placeholder = label;
     input.value = kind === "add" ? "" : (one.mark?.note ?? "");
-    const found = element("div", { className: "suggestions", role: "listbox", id: "suggestions" });
+    const found = element("div", { className: "suggestions", role: "listbox", "aria-label": "Suggestions" });
     let chosen = -1;
     const suggest = () => {
       const start = input.value.trim().toLowerCase();
