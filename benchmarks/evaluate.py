@@ -33,6 +33,7 @@ from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, open_
 from odits.evaluation.evaluate import evaluate
 from odits.models.clip.embedded import ARCHITECTURE, create_untrained, new_model, tokenizer
 from odits.models.clip.model import ClipModel, encode_vocabulary
+from odits.models.prepacked import plainly
 
 WORDS, LARGE = 5363, 100_000
 
@@ -87,9 +88,9 @@ def bare_seconds(clip: ClipModel, records: tuple[ImageRecord, ...], vocabulary: 
         with timed(seconds, "decode"):
             images = [open_image(record.path) for record in records[start : start + BATCH]]
         pixels = torch.stack([clip.transforms["scene"](image) for image in images])
-        with timed(seconds, "encode_images"), torch.inference_mode():
+        with timed(seconds, "encode_images"), torch.inference_mode(), plainly():
             clip.model.encode_image(pixels)
-    with timed(seconds, "encode_words"):
+    with timed(seconds, "encode_words"), plainly():
         encode_vocabulary(clip.model, clip.tokenize, vocabulary.words)
     return seconds
 

@@ -24,6 +24,7 @@ from odits.models.clip.embedded import create_untrained
 from odits.models.clip.model import ClipModel
 from odits.models.fusion.inputs import InputEncoder, ObjectEmbeddings, ObjectEncoder, OditsInput, collate
 from odits.models.fusion.model import OditsModel, untrained
+from odits.models.prepacked import plainly
 from odits.models.registry import load
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
@@ -49,7 +50,8 @@ def main() -> None:
             start = time.perf_counter()
             model.predict_input(encode(clip, image, crops), vocabulary)
             middle = time.perf_counter()
-            encode(clip, image, crops)
+            with plainly():
+                encode(clip, image, crops)
             whole.append(middle - start)
             bare.append(time.perf_counter() - middle)
         figures |= {

@@ -16,7 +16,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.random_sam import make_random
 from benchmarks.report import add_data, parser, report
 from odits.data import find_data_folder, open_image, read_dataset
+from odits.models.prepacked import plainly, prepack
 from odits.models.segmentation.sam_generator import ApproximateGenerator, MaskGenerator, agreement
 from odits.models.segmentation.sam_network import PointDecoder
 from odits.models.segmentation.sam_weights import load_sam
@@ -209,14 +210,16 @@ def main() -> None:
 
 def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
     """Compute all figures."""
-    sam, arguments = model_and_arguments(options, image)
+    with torch.inference_mode(False), torch.no_grad():  # weights that inference made can't be prepacked
+        sam, arguments = model_and_arguments(options, image)
+    prepack(sam.image_encoder)
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     decoder: dict[str, list[float]] = {kind: [] for kind in KINDS}
     masks: dict[str, list[dict[str, Any]]] = {}
     watches: dict[str, Watch] = {}
     for _ in range(options.rounds):
         for kind, generator in KINDS.items():
-            with watched(sam) as watch:
+            with watched(sam) as watch, plainly() if kind == "library" else nullcontext():
                 start = time.perf_counter()
                 masks[kind] = generator(sam, **arguments).generate(image)
                 seconds[kind].append(time.perf_counter() - start)

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.report import add_data, parser, report
 from odits.data import find_data_folder, read_dataset
 from odits.models.clip.model import encode_vocabulary
+from odits.models.prepacked import plainly, prepack
 
 
 def vocabulary_words(data: Path | None) -> list[str]:
@@ -39,7 +40,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     options = arguments.parse_args()
     torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32").eval()
+    model = prepack(open_clip.create_model("ViT-B-32").eval())
     tokenize = open_clip.get_tokenizer("ViT-B-32")
     words = vocabulary_words(options.data)
     chosen = [words[i] for i in np.random.default_rng(0).permutation(len(words))[: options.words]]
@@ -49,7 +50,7 @@ def main() -> None:
         start = time.perf_counter()
         short = encode_vocabulary(model, tokenize, chosen)
         middle = time.perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), plainly():
             batches = [tokenize(chosen[i : i + 256]) for i in range(0, len(chosen), 256)]
             full = torch.cat([model.encode_text(batch, normalize=True) for batch in batches])
         end = time.perf_counter()

@@ -26,6 +26,7 @@ from odits.models.clip.embedded import create_untrained
 from odits.models.clip.model import ClipModel
 from odits.models.fusion.model import OditsModel
 from odits.models.model_ref import STREET
+from odits.models.prepacked import plainly
 from odits.models.reading.read_words import PictureVocabularies
 from odits.models.reading.spotter import WordSpotter
 from odits.models.registry import load
@@ -64,7 +65,7 @@ def clip_times(image: Image.Image, vocabulary: Vocabulary, rounds: int) -> dict[
         start = time.perf_counter()
         model.predict(image, vocabulary).top(10)
         middle = time.perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), plainly():
             network.encode_image(preprocess(image)[None])
         end = time.perf_counter()
         whole.append(middle - start)

@@ -13,6 +13,7 @@ from odits.data import ImageRecord
 from odits.data.adjudication import Dispute, decide, disputes, read_everybody
 from odits.data.annotations import change_marks
 from odits.data.marks import JUDGEMENTS, MAX_NOTE, Box
+from pages._browse.proposals import LIMIT, propose
 from pages._browse.review import ICONS
 from pages._shared import state
 from pages._shared.keyboard import keys
@@ -96,11 +97,23 @@ def _show(annotator: str | None, shown: list[Dispute], place: int, pictures: Map
                 st.info("This picture is no longer in the data set; its marks are kept.", icon=":material/hide_image:")
             else:
                 opened = open_picture(picture)
-                box = next((mark.box for mark in one.marks.values() if mark.box is not None), None)
+                box = _box_of(one, opened)
                 show_picture(opened if box is None else _framed(opened, box), picture, "dispute")
         with row.container(key="pane-verdicts"), guarded():
             _show_verdicts(one)
             _ask(annotator, shown, one)
+
+
+def _box_of(one: Dispute, opened: Opened) -> Box | None:
+    """Return where the word stands: as somebody drew it, else as the chosen model read it; None where nobody knows."""
+    drawn = next((mark.box for mark in one.marks.values() if mark.box is not None), None)
+    if drawn is not None:
+        return drawn
+    (found,) = propose([(one.about.word, 1.0)], LIMIT, str(state.get("model") or ""), opened)
+    if found.outline is None:
+        return None
+    xs, ys = zip(*found.outline, strict=True)
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
 def _framed(opened: Opened, box: Box) -> Opened:

@@ -48,9 +48,7 @@ _STYLE = """
 [data-testid="stMainBlockContainer"] {padding-top: 3.9rem; padding-bottom: 1rem}
 [data-testid="stMainBlockContainer"] > div {gap: .5rem}
 [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem; padding: 0}
-[data-testid="stElementContainer"]:has(h1) + div [data-testid="stCaptionContainer"] {
-  display: none
-}
+div:has(> .st-key-page-heading) + [data-testid="stElementContainer"] {display: none}
 </style>
 """
 _COMPONENT = Path(__file__).parent / "component"

@@ -13,6 +13,7 @@ from odits.evaluation.results import StoredEvaluation
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import stored_reading
 from odits.models.reading.spotter import find_words, place_words
+from odits.models.registry import parse
 from pages._browse.filters import TOP
 from pages._shared.pictures import Opened
 from pages._shared.word_models import reads, spotter_of
@@ -21,6 +22,8 @@ Outline = list[list[float]]
 """Corners, x and y in pixels of the upright picture."""
 LEAST, LIMIT = 0.1, 0.5
 """Presence probabilities from which a word is listed, and from which its proposed verdict is "right"."""
+_READ = 0.05
+"""Probability of a reading from which its place is shown."""
 
 
 class Proposal(NamedTuple):
@@ -99,7 +102,8 @@ def _places(
     if spotter is None or lines is None:
         return {}, None
     reading = spotter.score_lines(lines, Lexicon(tuple(words)))
-    likely = [found for found in place_words(reading, words, spotter.scoring) if found is not None]
+    likely = [found for found in place_words(reading, words, spotter.scoring) if found and found.probability >= _READ]
     standing = find_words(reading, words, min(max(limit, 0.01), 0.99), spotter.scoring)
     outlines = {found.word: found.corners.round(1).tolist() for found in (*likely, *standing)}
-    return outlines, {found.word for found in standing}
+    # other models that read name words that stand nowhere too: objects and neighbours make them likely
+    return outlines, {found.word for found in standing} if parse(reference).kind == "spotting" else None

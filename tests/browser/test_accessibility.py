@@ -65,6 +65,18 @@ def evaluated(page: Page) -> None:
         settle(page)
 
 
+def annotating(page: Page) -> None:
+    """Opens the view for annotating, with the field for a word."""
+    button = page.get_by_role("button", name="Evaluate 6 images")
+    if button.count():
+        button.click()
+    page.locator(".annotate .word").first.wait_for()
+    settle(page)
+    page.keyboard.press("a")
+    page.keyboard.type("ho")
+    page.locator(".annotate .option").first.wait_for()
+
+
 def indexed(page: Page) -> None:
     """Indexes the demo images where that was not done before."""
     button = page.get_by_role("button", name="Index 6 images")
@@ -108,8 +120,9 @@ STATES = {
         "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=image&opened=cafe.jpg", evaluated
     ),
     "browse-annotate": State(
-        "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=annotate&opened=cafe.jpg", evaluated
+        "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=annotate", annotating
     ),
+    "browse-adjudication": State("browse?images=demo&part=adjudication&annotator=Anna"),
     "browse-agreement": State("browse?part=agreement"),
     "search": State("search?searched=demo&query=cafe", indexed),
     "search-folder": State("search?searched=folder"),

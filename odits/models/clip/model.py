@@ -21,6 +21,7 @@ from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.clip.embedded import normalise
 from odits.models.clip.sign_tower import CROP_HEIGHT, CROP_WIDTH, SignTower
+from odits.models.prepacked import prepack
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -96,7 +97,7 @@ class ClipModel:
         name: str,
         checkpoint: str,
     ) -> None:
-        self.model, self.tokenize = model.eval(), tokenize
+        self.model, self.tokenize = prepack(model.eval()), tokenize
         self.name, self.checkpoint = name, checkpoint
         self.transforms = view_transforms(model, preprocess)
         self._lock = threading.RLock()

@@ -66,8 +66,12 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> LoadedSam:
         model.load_state_dict(state, strict=True, assign=True)
     except (KeyError, RuntimeError, IndexError, ZeroDivisionError, ValueError) as error:
         raise OditsError(f"{path.name} does not hold the weights of a Segment Anything Model.") from error
+    from odits.models.prepacked import prepack
+
     model.requires_grad_(False)
-    return LoadedSam(model.float().eval().to(device), architecture, weights_digest(path))
+    model = model.float().eval().to(device)
+    prepack(model.image_encoder)  # the decoder's products are so many and so small that it would lose time there
+    return LoadedSam(model, architecture, weights_digest(path))
 
 
 _HUB_NAMES = (

@@ -126,11 +126,8 @@ class View {
       element("kbd", { textContent: place < 10 ? (place + 1) % 10 : "" }),
       element("span", { className: "text", textContent: about.shown ?? about.word }),
       element("span", { className: "share", textContent: mode === "open" ? (about.share ?? "") : "" }),
+      element("span", { className: "said", textContent: said }),
     );
-    // its name is what stands there and the verdict, which others see by its colour
-    const verdictSaid = element("span", { textContent: `: ${said}` });
-    verdictSaid.style.cssText = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)";
-    name.append(verdictSaid);
     name.onclick = (event) => {
       annotator.row = place;
       this.draw();
@@ -242,7 +239,7 @@ class View {
     const input = element("input", { type: "text", maxLength: kind === "add" ? 200 : 1000, "aria-label": label });
     input.placeholder = label;
     input.value = kind === "add" ? "" : (one.mark?.note ?? "");
-    const found = element("div", { className: "suggestions", role: "listbox", id: "suggestions" });
+    const found = element("div", { className: "suggestions", role: "listbox", "aria-label": "Suggestions" });
     let chosen = -1;
     const suggest = () => {
       const start = input.value.trim().toLowerCase();

@@ -31,6 +31,7 @@ from odits.core.errors import OditsError
 from odits.models.clip.loading import load_clip
 from odits.models.clip.state_dicts import ForeignWeightsError, load_weights, read_state
 from odits.models.layouts import matching_architectures, open_clip_name, plain_names
+from odits.models.prepacked import plainly
 from odits.models.registry import parse
 from odits.training.saving import inherited_metadata
 
@@ -68,7 +69,8 @@ def plain(model: Any) -> dict[str, torch.Tensor]:
 
 
 def largest(mine: Any, theirs: Any) -> float:
-    return max(float((a - b).abs().max()) for a, b in zip(features(mine), features(theirs), strict=True))
+    with plainly():
+        return max(float((a - b).abs().max()) for a, b in zip(features(mine), features(theirs), strict=True))
 
 
 @pytest.mark.slow
