@@ -154,7 +154,7 @@ function build(root, steps) {
     const { title: heading, text: sentence, shows } = steps[place];
     title.textContent = heading;
     text.textContent = sentence;
-    count.textContent = `${place + 1} of ${steps.length}`;
+    count.textContent = `${place + 1} / ${steps.length}`;
     back.disabled = place === 0;
     back.style.visibility = place === 0 ? "hidden" : "";
     next.textContent = place === steps.length - 1 ? "Done" : "Next";

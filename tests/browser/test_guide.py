@@ -7,22 +7,25 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from pages._shared.glossary import TERMS
 from pages._shared.guide import TOUR
-from tests.browser.conftest import mistakes, settle, visit
+from tests.browser.conftest import WAIT, mistakes, settle, visit
 from tests.browser.test_app import PAGES, query
 
 DEMO = "images=demo&image=cafe.jpg&vocabulary=demo&model=embedded"
 
 
-def test_the_tour_has_six_steps_is_skipped_for_good_and_called_again(app: str, page: Page) -> None:
+def test_the_tour_has_six_steps_is_skipped_for_good_and_called_again(app: str, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(WAIT)
+    page = context.new_page()
     page.goto(app)
     tour = page.get_by_role("region", name="Tour")
     for number, step in enumerate(TOUR, start=1):
         expect(tour.get_by_role("heading")).to_have_text(step.title)
-        expect(tour).to_contain_text(f"{number} of 6")
+        expect(tour).to_contain_text(f"{number} / 6")
         if number == 2:
             expect(page.locator(step.shows)).to_have_attribute("style", re.compile("outline"))
         tour.get_by_role("button", name="Done" if number == 6 else "Next").click()
@@ -35,6 +38,7 @@ def test_the_tour_has_six_steps_is_skipped_for_good_and_called_again(app: str, p
     page.keyboard.press("Escape")
     expect(tour).to_be_hidden()
     expect(page.get_by_role("button", name="Tour", exact=True)).to_be_focused()
+    context.close()
 
 
 def test_a_link_opens_what_it_shows_and_no_tour(app: str, page: Page) -> None:
