@@ -168,7 +168,8 @@ class DataSet:
 
     def _draw(self, folder: Path) -> None:
         from odits.training.rendering import SignRenderer, usable_fonts
-        from odits.training.streets import SignTexts, render_dataset
+        from odits.training.sign_texts import SignTexts
+        from odits.training.streets import render_dataset
 
         words = ["hotel", "bank", "cafe", "pizza", "street"]
         render_dataset(SignRenderer(usable_fonts([self._folder / "fonts"]), words), SignTexts(words), folder, (2, 1), 1)

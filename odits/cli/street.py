@@ -24,7 +24,8 @@ def render(
     from odits.data.general_words import general_vocabulary
     from odits.training.neighbourhoods import Law, Neighbourhoods
     from odits.training.rendering import FONT_FOLDERS, SignRenderer, usable_fonts
-    from odits.training.streets import SceneTexts, SignTexts, render_dataset
+    from odits.training.sign_texts import SceneTexts, SignTexts
+    from odits.training.streets import render_dataset
 
     found = usable_fonts(fonts or FONT_FOLDERS)
     if not found:

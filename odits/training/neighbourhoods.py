@@ -17,7 +17,7 @@ import numpy as np
 
 from odits.core.errors import OditsError
 from odits.core.files import write_atomically
-from odits.training.streets import KINDS, invented_name
+from odits.training.sign_texts import KINDS, invented_name
 
 LAW_FILE = "law.json"
 KIND_SHARE, KIND_DECAY = 0.75, 0.55

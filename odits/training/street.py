@@ -39,7 +39,7 @@ from odits.training.machine import Processes, deterministic
 from odits.training.run import RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
 from odits.training.saving import BEST, save_odits
 from odits.training.settings import StreetSettings
-from odits.training.streets import KINDS
+from odits.training.sign_texts import KINDS
 
 NAME = "ODITS Street"
 _CONFIG = OditsConfig(

@@ -172,10 +172,8 @@ def choose(
             _refuse(name, chosen)
             chosen = default if default in options else options[0]
     shown = bind(name, chosen)
-    return (
-        st.selectbox(label, options, format_func=lambda option: literal(title(option)), **shown, **settings)
-        or options[0]
-    )
+    found = st.selectbox(label, options, format_func=lambda option: literal(title(option)), **shown, **settings)
+    return options[0] if found is None else found  # an option may be empty: none of the others
 
 
 def choose_several(

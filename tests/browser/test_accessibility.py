@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import mistakes, settle, visit
+from tests.browser.conftest import WAIT, mistakes, settle, visit
 
 VERSION = "4.14.1"
 DEMO = "images=demo&image=cafe.jpg"
@@ -61,7 +61,7 @@ def evaluated(page: Page) -> None:
     if button.count():
         button.click()
         button.wait_for(state="detached")
-        page.locator('[class*="st-key-stop-"]').wait_for(state="detached")
+        page.locator('[class*="st-key-stop-"]').wait_for(state="detached", timeout=5 * WAIT)
         settle(page)
 
 

@@ -16,7 +16,8 @@ from odits.core.files import asset
 from odits.data import Dataset, read_dataset
 from odits.models.registry import load
 from odits.training.rendering import SignRenderer, usable_fonts
-from odits.training.streets import SignTexts, render_dataset
+from odits.training.sign_texts import SignTexts
+from odits.training.streets import render_dataset
 
 WORDS = ["open", "daily", "pizza", "sale", "garden", "house"]
 

@@ -44,3 +44,20 @@ def test_figures_of_the_demo_images(tmp_path: Path) -> None:
     assert (tmp_path / "d.pdf").read_bytes().startswith(b"%PDF")
     assert "Holm" in run("differences", *pair, "--data", demo, "--slices", "--images", "2").stderr
     assert "two checkpoints or more" in refused("differences", "embedded", "--data", demo)
+
+
+def test_a_report_that_can_not_be_written_ends_before_the_work(tmp_path: Path) -> None:
+    demo = asset("demo")
+    assert ".html or .pdf" in refused("report", "embedded", "--data", demo, "--out", tmp_path / "a.doc")
+    assert "no folder" in refused("report", "embedded", "--data", demo, "--out", tmp_path / "absent" / "a.pdf")
+
+
+@pytest.mark.slow
+def test_a_report_says_the_command_that_makes_it_again(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    options = ("--data", asset("demo"), "--split", "all", "--picture", "cafe.jpg", "--out", out)
+    done = run("report", "embedded", *options)
+    assert done.returncode == 0, done.stderr
+    document = out.read_text(encoding="utf-8")
+    assert "odits report embedded --data" in document and "--picture cafe.jpg" in document
+    assert document.count("data:image/jpeg;base64,") == 1

@@ -23,8 +23,9 @@ from odits.models.reading.spotter import WordSpotter
 from odits.models.registry import read_metadata
 from odits.training.rendering import SignRenderer, usable_fonts
 from odits.training.settings import StreetSettings
+from odits.training.sign_texts import SignTexts
 from odits.training.street import ReadPicture, fit_calibration, read_pictures, train_street
-from odits.training.streets import HEIGHT, WIDTH, SignTexts, draw_street, render_dataset
+from odits.training.streets import HEIGHT, WIDTH, draw_street, render_dataset
 
 FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
 WORDS = ["open", "daily", "pizza", "sale", "garden", "house"]
