@@ -53,6 +53,7 @@ def report(
 
     Evaluations are stored: what was evaluated before is not computed again.
     """
+    from odits import __version__
     from odits.figures.report import make_report, report_format
     from odits.figures.report_files import report_html, report_pdf
     from odits.figures.static import missing_sentence, theme_of
@@ -64,7 +65,7 @@ def report(
     dataset = load_data(data)
     words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
     stored = evaluated(checkpoints, dataset, split, words, chosen_workers(workers, ray, 0), device)
-    made = make_report(stored, dataset, shlex.join(["odits", *sys.argv[1:]]), picture or ())
+    made = make_report(stored, dataset, shlex.join(["odits", *sys.argv[1:]]), picture or (), __version__)
     write_atomically(out, report_html(made) if form == "html" else report_pdf(made, theme))
     missing = missing_sentence(made.texts()) if form == "pdf" else ""
     if missing:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from odits import __version__
 from odits.core.errors import OditsError
 from odits.data import Dataset
 from odits.data.predictions import WordPrediction
@@ -84,7 +83,11 @@ class Report:
 
 
 def make_report(
-    evaluations: Sequence[StoredEvaluation], dataset: Dataset, command: str, pictures: Sequence[str] = ()
+    evaluations: Sequence[StoredEvaluation],
+    dataset: Dataset,
+    command: str,
+    pictures: Sequence[str] = (),
+    version: str = "",
 ) -> Report:
     """Collect a report on evaluated checkpoints; the others are compared with the first.
 
@@ -93,6 +96,7 @@ def make_report(
         dataset: with the images.
         command: makes the report again.
         pictures: names of the chosen ones; by default those that make most of the difference.
+        version: of this program.
 
     Raises:
         OditsError: the evaluations are not of the same, or a chosen picture is none of their images.
@@ -120,7 +124,7 @@ def make_report(
     chosen = list(pictures) or _telling(base, others)
     return Report(
         f"{base.data}: {', '.join(dict.fromkeys(one.model for one in evaluations))}",
-        _facts(evaluations, dataset),
+        _facts(evaluations, dataset, version),
         command,
         tuple(tables),
         tuple(drawings),
@@ -147,7 +151,7 @@ def _baseline(base: StoredEvaluation, name: str) -> dict[str, float | None]:
     return found
 
 
-def _facts(evaluations: Sequence[StoredEvaluation], dataset: Dataset) -> tuple[tuple[str, str], ...]:
+def _facts(evaluations: Sequence[StoredEvaluation], dataset: Dataset, version: str) -> tuple[tuple[str, str], ...]:
     base = evaluations[0]
     models = [(f"checkpoint {number}", f"{one.model}, {one.checkpoint}") for number, one in enumerate(evaluations, 1)]
     return (
@@ -157,7 +161,7 @@ def _facts(evaluations: Sequence[StoredEvaluation], dataset: Dataset) -> tuple[t
         ("question", f"images, words and lexicons together: digest {base.question[:16]}"),
         *models,
         ("intervals", "95 %, paired bootstrap over images, 10,000 draws, seed 0; p two-sided, corrected by Holm"),
-        ("made by", f"ODITS Explorer {__version__}"),
+        ("made by", f"ODITS Explorer {version}".strip()),
     )
 
 

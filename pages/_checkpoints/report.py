@@ -33,11 +33,12 @@ def offer_report(found: Sequence[StoredEvaluation]) -> None:
         key = f"report-{sha256_of(' '.join((command, *(one.key for one in found))))[:12]}"
 
         def work(job: jobs.Job) -> bytes:
+            from odits import __version__
             from odits.figures.report import make_report
             from odits.figures.report_files import report_html, report_pdf
 
             job.report(0, 2)
-            made = make_report(found, dataset, command, pictures)
+            made = make_report(found, dataset, command, pictures, __version__)
             job.report(1, 2)
             return report_html(made) if form == "html" else report_pdf(made)
 
