@@ -21,6 +21,7 @@ _STYLE = """
 [data-testid="stApp"]:has(.st-key-strip) [data-testid="stHeader"] {background: transparent}
 body:has(.st-key-strip):has([data-testid="stExpandSidebarButton"]) .st-key-page-heading {padding-left: 1.5rem}
 body:has(.st-key-strip) .st-key-page-guide {margin-block: -.65rem}
+body:has(.st-key-strip) .st-key-page-heading {margin-bottom: -.5rem}
 body:has(.st-key-strip) :is([data-testid="stHeader"], [data-testid="stHeader"] *) {pointer-events: none}
 [data-testid="stApp"]:has(.st-key-strip) [data-testid="stHeader"] button {pointer-events: auto}
 [data-testid="stMainBlockContainer"]:has(.st-key-strip) h1 {font-size: 1.4rem; padding: 0 0 .1rem}
