@@ -20,13 +20,15 @@ from odits.core.progress import Progress, no_progress
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.models.fusion.initializers import initialise
 from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, OditsInput, collate, lexicon_table
-from odits.models.fusion.network import ObjectText, Odits
+from odits.models.fusion.layers import Recall
+from odits.models.fusion.network import ObjectText, Odits, OditsOutput
 from odits.models.fusion.settings import OditsConfig
 from odits.models.registry import load
 from odits.training.clip_parts import LiveClip
 from odits.training.data import data_digest, require_two, usable_records
 from odits.training.losses import best_sharpness, confidence_f1, draw_words, multi_positive_loss, word_weights
 from odits.training.machine import Processes, deterministic
+from odits.training.recall import choose_recall
 from odits.training.run import Listener, RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
 from odits.training.saving import BEST, INITIAL, inherited_metadata, save_odits
 from odits.training.settings import ABLATIONS, OditsSettings
@@ -34,6 +36,7 @@ from odits.training.settings import ABLATIONS, OditsSettings
 _AVERAGED = "averaged "  # before the name of a weight, the name of its moving average in a run's state
 _FEW = 8  # numbers; matrices have more
 _IN_MEMORY = 1 << 30  # bytes
+_RULE = "recall chosen"  # changes with how a run of the same settings ends
 _TOGETHER = 8  # images in a batch of held-out ones
 
 
@@ -84,7 +87,7 @@ def run_folder(
         settings: of the training.
         root: the folder of such runs under ODITS_HOME.
     """
-    key = settings.digest(input_encoder.key, data_digest(usable_records(dataset, "train")))
+    key = settings.digest(input_encoder.key, data_digest(usable_records(dataset, "train")), _RULE)
     return cache_home() / root / f"odits-{key}"
 
 
@@ -174,8 +177,8 @@ def train_odits(
     """Train a fusion network; the run is taken up where it stopped if `folder` holds its beginning.
 
     The network after the epoch with the lowest loss on held-out training images is saved as best.safetensors, its
-    sharpness chosen on those images too (`best_sharpness`); initial.safetensors is the network before. An image's own
-    lexicon is hidden from it, in training and in validation.
+    sharpness chosen on those images too (`best_sharpness`), and how it recalls lexicons on all training images
+    (`choose_recall`); initial.safetensors is the network before. An image's own lexicon is hidden from it everywhere.
 
     Args:
         input_encoder: makes the inputs; CLIP's weights stay as they are, or are changed in place.
@@ -373,6 +376,9 @@ class OditsTask(Task[np.ndarray]):
         require_numbers(line, ("held_out",))
         if line["held_out"] >= state.lowest:
             return []
+        if network.recall is not None and network.recall.attends:
+            self._choose_recall(network, network.recall)
+            logits = self.held_out_logits(network)
         true = self._data.lexicons[self._data.held_out]
         sharpness = best_sharpness(logits, true, confidence_f1(self._untrained, true))
         with torch.no_grad():
@@ -397,22 +403,48 @@ class OditsTask(Task[np.ndarray]):
     @torch.no_grad()
     def held_out_logits(self, network: Odits) -> Tensor:
         """Return logits (B, n) of the held-out images, their own lexicons hidden from them."""
+        return torch.cat([one.logits for _, one in self._outputs(network, self._data.held_out)]).clone()
+
+    @torch.no_grad()
+    def _outputs(
+        self, network: Odits, chosen: np.ndarray, recalls: bool = True
+    ) -> Iterator[tuple[np.ndarray, OditsOutput]]:
+        """Yield some of the images and the network's output for them, their own lexicons hidden from them.
+
+        Args:
+            network: in evaluation mode.
+            chosen: places of images.
+            recalls: whether the prior is part of it.
+        """
         data, live = self._data, self._live
         text = data.text if live is None else live.text(data.text)
         enhanced = None if network.enhancer is None else network.enhancer.enhance_text(text)
-        rows = []
-        for images in np.array_split(data.held_out, -(-len(data.held_out) // _TOGETHER)):
+        for images in np.array_split(chosen, -(-len(chosen) // _TOGETHER)):
             batch = collate([data.inputs[i] for i in images])
-            output = network(
-                batch if live is None else live.embed(images.tolist(), batch),
-                text,
-                data.lexicons,
-                torch.from_numpy(images),
-                matrix=None if live else self._matrix(images),
-                enhanced_text=enhanced,
+            yield (
+                images,
+                network(
+                    batch if live is None else live.embed(images.tolist(), batch),
+                    text,
+                    data.lexicons if recalls else None,
+                    torch.from_numpy(images),
+                    matrix=None if live else self._matrix(images),
+                    enhanced_text=enhanced,
+                ),
             )
-            rows.append(output.logits)
-        return torch.cat(rows).clone()
+
+    @torch.no_grad()
+    def _choose_recall(self, network: Odits, recall: Recall) -> None:
+        """Choose how sharply lexicons are recalled (`odits.training.recall`), on all images."""
+        assert network.evidence is not None
+        everything = np.sort(np.concatenate([self._data.train, self._data.held_out]))
+        others, support = [], []
+        for _, output in self._outputs(network, everything, recalls=False):
+            assert output.object_weights is not None
+            others.append(output.logits / network.sharpness.exp())
+            support.append(network.evidence(output.similarity, output.object_weights)[1])
+        own = torch.from_numpy(everything)
+        choose_recall(recall, torch.cat(others), torch.cat(support), self._data.lexicons, own)
 
     def held_out_loss(self, logits: Tensor) -> float:
         """Return the loss of the held-out images' logits (B, n), over all words."""
