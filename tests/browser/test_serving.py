@@ -21,7 +21,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from benchmarks._reliability.kills import store_evaluation
 from benchmarks._serving import free_port, wait_until_served
 from benchmarks.report import home_at
-from odits.data.annotations import annotators, read_marks
+from odits.data.annotation_files import annotators
+from odits.data.annotations import read_marks
 from tests.browser.conftest import REPOSITORY, WAIT, mistakes, settle, visit
 
 pytestmark = pytest.mark.skipif(
