@@ -41,6 +41,8 @@ MODULES = (
     "odits/core/files.py",
     "odits/core/store.py",
     "odits/core/tables.py",
+    "odits/data/annotation_files.py",
+    "odits/data/annotation_tables.py",
     "odits/data/annotations.py",
     "odits/data/folder.py",
     "odits/data/images.py",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home, sha256_of, write_atomically
+from odits.core.files import cache_home, move_into_place, sha256_of, write_atomically
 from odits.data.annotation_tables import marks_csv
 from odits.data.damaged import first_value, is_sound, readable_rows
 from odits.data.marks import (
@@ -165,7 +165,7 @@ def writing(name: str) -> Iterator[sqlite3.Connection]:
         _note_sound(path)
         for old in merged:
             if not Path(f"{old}-wal").exists():
-                old.replace(old.with_name(f"{old.name}.merged"))
+                move_into_place(old, old.with_name(f"{old.name}.merged"))
 
 
 def _connect(path: Path, options: str = "") -> sqlite3.Connection:

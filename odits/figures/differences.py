@@ -102,7 +102,7 @@ def forest_figure(rows: Sequence[ForestRow], axis: str = "difference") -> go.Fig
         tickfont={"size": SMALL_SIZE},
     )
     figure.update_xaxes(showgrid=True, nticks=4, tickformat="+.3~g")
-    figure.update_xaxes(title=axis, row=lines)
+    figure.update_xaxes(title=escape_html(axis), row=lines)
     height = lines * (ROW_HEIGHT * len(names) + GAP) - GAP + TOP + BOTTOM
     styled(figure, max(height, 220), legend=True)
     figure.update_annotations(font={"size": FONT_SIZE})

@@ -207,7 +207,8 @@ def keep_alive() -> None:
     A server that was started again knows no fragment of a page that was open before: its messages go unanswered.
     """
     with st.container(key="lifeline", height=1, border=False):
-        st.html("<style>.st-key-lifeline {position: absolute; height: 1px; overflow: hidden}</style>")
+        place = "position: absolute; left: 0; width: 1px !important; height: 1px; overflow: hidden"
+        st.html(f"<style>.st-key-lifeline {{{place}}}</style>")
         _lifeline()(key="annotate-lifeline", on_called_change=lambda: None)
 
 

@@ -29,11 +29,11 @@ def read_guidelines(folder: Path) -> str:
         return ""
 
 
-def show_guidelines(text: str) -> None:
+def show_guidelines(guidelines: str) -> None:
     """Draw the guidelines in a menu above the picture, where there are any."""
-    if text.strip():
+    if guidelines.strip():
         with st.popover("Guidelines", icon=":material/menu_book:", width="content"):
-            st.markdown(text)
+            st.markdown(guidelines)  # the owner wrote them as Markdown
 
 
 def show_history(annotator: str, data: str, image: str, blind: bool) -> None:

@@ -177,8 +177,14 @@ def test_clicking_the_picture_selects_an_object(app: str, page: Page) -> None:
 
 def test_counts_come_with_a_sentence_where_there_are_too_few_images(app: str, page: Page) -> None:
     visit(page, f"{app}/counts?images=demo")
-    page.get_by_role("button", name=re.compile("^(Count objects|Go on)")).click()
-    expect(page.get_by_text("Standard deviation", exact=True)).to_be_visible()
+    count, counted = (
+        page.get_by_role("button", name=re.compile("^(Count objects|Go on)")),
+        page.get_by_text("Standard deviation", exact=True),
+    )
+    expect(count.or_(counted).first).to_be_visible()
+    if count.count():  # another test may have done it already
+        count.click()
+    expect(counted).to_be_visible()
     settle(page)
     expect(page.get_by_text("needs at least 8 images")).to_be_visible()
     assert mistakes(page) == []

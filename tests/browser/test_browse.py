@@ -20,9 +20,12 @@ def evaluated(app: str, browser: Browser) -> str:
     """The address of the page with the demo images evaluated: by its own button, the first time."""
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     visit(page, f"{app}/{DEMO}")
-    expect(page.get_by_text("has not been evaluated on these 6 images")).to_be_visible()
-    page.get_by_role("button", name="Evaluate 6 images").click()
-    expect(names(page)).to_have_count(6)
+    evaluate = page.get_by_role("button", name="Evaluate 6 images")
+    expect(evaluate.or_(names(page).first)).to_be_visible()
+    if evaluate.count():  # another test may have done it already
+        expect(page.get_by_text("has not been evaluated on these 6 images")).to_be_visible()
+        evaluate.click()
+    expect(names(page)).to_have_count(6, timeout=600_000)
     assert mistakes(page) == []
     page.close()
     return f"{app}/{DEMO}"

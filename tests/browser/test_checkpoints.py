@@ -103,7 +103,7 @@ def test_evaluate_stop_go_on_compare_and_look_at_images(site: Site, page: Page) 
     stopped_and_evaluated(page, site)
     expect(page.get_by_text(re.compile("Best checkpoint: ODITS Signs|No best checkpoint yet"))).to_be_visible()
     expect(page.get_by_text("unmodified ODITS Signs")).to_be_visible()
-    expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
     labels = page.locator(".js-plotly-plot .ytick text").all_text_contents()
     assert any("chance (uniform)" in label for label in labels)
     assert not any("ViT-B/32" in label for label in labels), "six demo images are not what the thesis measured on"

@@ -64,7 +64,7 @@ def test_filters_of_a_link_and_the_coco_export_of_what_is_shown(app: str, page: 
 def test_sam_works_beside_the_page_and_can_be_stopped(app: str, page: Page, weights: Path) -> None:
     address = f"{app}/objects?images=demo&image=market.jpg&vocabulary=demo&segmenter=sam:file&weights={weights}"
     visit(page, f"{address}&sam-points_per_side=96&sam-pred_iou_thresh=0.3&sam-stability_score_thresh=0.0")
-    expect(page.get_by_text(re.compile("Finding objects in market.jpg"))).to_be_visible()
+    expect(page.get_by_test_id("stProgress").get_by_text("Finding objects in market.jpg")).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("Stopped.")).to_be_visible()
     expect(page.get_by_role("button", name="Find the objects")).to_be_visible()

@@ -20,9 +20,13 @@ def search(app: str, browser: Browser) -> Iterator[str]:
     context.set_default_timeout(WAIT)
     page = context.new_page()
     visit(page, f"{app}/search?searched=demo")
-    expect(page.get_by_text("Nothing is indexed yet")).to_be_visible()
-    page.get_by_role("button", name="Index 6 images").click()
-    expect(page.get_by_role("progressbar")).to_be_visible()
+    index = page.get_by_role("button", name="Index 6 images")
+    indexed = page.get_by_text("Type a word to look for in the 6 images")
+    expect(index.or_(indexed)).to_be_visible()
+    if index.count():  # another test may have done it already
+        expect(page.get_by_text("Nothing is indexed yet")).to_be_visible()
+        index.click()
+        expect(page.get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_text("Type a word to look for in the 6 images")).to_be_visible()
     assert mistakes(page) == []
     context.close()
