@@ -79,7 +79,7 @@ def test_words_of_a_demo_image_with_model_checkpoint_and_vocabulary_named(app: s
 
 def test_arrow_keys_go_to_the_next_and_the_previous_image(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=demo&vocabulary=demo&model=embedded")
-    expect(page.get_by_text("1 of 6")).to_be_visible()
+    expect(page.get_by_text("1 of 6").first).to_be_visible()
     press(page, "ArrowRight", "2 of 6")
     settle(page)
     assert query(page)["image"] == "hotel.jpg"
@@ -120,17 +120,17 @@ def test_going_back_in_the_browser_goes_back_to_the_image(app: str, page: Page) 
     press(page, "ArrowRight", "2 of 6")
     settle(page)
     page.go_back()
-    expect(page.get_by_text("1 of 6")).to_be_visible()
+    expect(page.get_by_text("1 of 6").first).to_be_visible()
 
 
 def test_an_upload_gives_words_and_masks(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=upload&vocabulary=demo&model=embedded")
-    expect(page.get_by_text("Add one or several images")).to_be_visible()
+    expect(page.get_by_text("Add one or several images").first).to_be_visible()
     upload(page, ("mine.png", demo_image()))
-    expect(page.get_by_text("1 of 1")).to_be_visible()
+    expect(page.get_by_text("1 of 1").first).to_be_visible()
     expect(page.locator(".js-plotly-plot .ytick text")).to_have_count(10)
     page.get_by_role("link", name="Objects", exact=True).click()
-    expect(page.get_by_text(re.compile(r"^\d+ objects"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^\d+ objects")).first).to_be_visible()
     settle(page)
     expect(page.locator(".js-plotly-plot .scatterlayer .trace").nth(1)).to_be_attached()
     assert mistakes(page) == []
@@ -143,18 +143,18 @@ def test_a_broken_upload_gives_one_sentence_and_the_others_stay(app: str, page: 
     assert len(told) == 1
     assert "broken.png" in told[0]
     assert "Traceback" not in page.content()
-    expect(page.get_by_text("1 of 1")).to_be_visible()
+    expect(page.get_by_text("1 of 1").first).to_be_visible()
 
 
 def test_forty_pictures_at_once_and_some_of_odd_sizes(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=upload&model=spotting")
     files = [("dot.png", plain(1, 1)), ("wide.png", plain(20_000, 300))]
     upload(page, *files, *((f"plain-{number}.png", plain(60 + number, 40)) for number in range(38)))
-    expect(page.get_by_text("40 images of yours")).to_be_visible()
-    expect(page.get_by_text("No readable words")).to_be_visible()
+    expect(page.get_by_text("40 images of yours").first).to_be_visible()
+    expect(page.get_by_text("No readable words").first).to_be_visible()
     page.get_by_role("button", name="Next").click()
-    expect(page.get_by_text("2 of 40")).to_be_visible()
-    expect(page.get_by_text("No readable words")).to_be_visible()
+    expect(page.get_by_text("2 of 40").first).to_be_visible()
+    expect(page.get_by_text("No readable words").first).to_be_visible()
     assert mistakes(page) == []
 
 
@@ -186,15 +186,15 @@ def test_counts_come_with_a_sentence_where_there_are_too_few_images(app: str, pa
         count.click()
     expect(counted).to_be_visible()
     settle(page)
-    expect(page.get_by_text("needs at least 8 images")).to_be_visible()
+    expect(page.get_by_text("needs at least 8 images").first).to_be_visible()
     assert mistakes(page) == []
 
 
 def test_svt_facts(app: str, page: Page, svt: Path) -> None:
     visit(page, f"{app}/data")
-    expect(page.get_by_text("5,363", exact=True)).to_be_visible()
-    expect(page.get_by_text("1,464", exact=True)).to_be_visible()
-    expect(page.get_by_text("5,265 of the 5,363 words occur at most 20 times")).to_be_visible()
+    expect(page.get_by_text("5,363", exact=True).first).to_be_visible()
+    expect(page.get_by_text("1,464", exact=True).first).to_be_visible()
+    expect(page.get_by_text("5,265 of the 5,363 words occur at most 20 times").first).to_be_visible()
 
 
 def test_a_link_to_a_page_without_svt_on_a_fresh_server(
@@ -210,6 +210,6 @@ def test_a_link_to_a_page_without_svt_on_a_fresh_server(
     expect(page.get_by_role("link", name="Object counts")).to_be_visible()
     expect(page.get_by_test_id("stAlertContentInfo").get_by_text("Get the archive svt.zip")).to_be_visible()
     page.get_by_role("link", name="Words", exact=True).click()
-    expect(page.get_by_text("1 of 6")).to_be_visible()
+    expect(page.get_by_text("1 of 6").first).to_be_visible()
     settle(page)
     assert mistakes(page) == []

@@ -23,7 +23,7 @@ def evaluated(app: str, browser: Browser) -> str:
     evaluate = page.get_by_role("button", name="Evaluate 6 images")
     expect(evaluate.or_(names(page).first)).to_be_visible()
     if evaluate.count():  # another test may have done it already
-        expect(page.get_by_text("has not been evaluated on these 6 images")).to_be_visible()
+        expect(page.get_by_text("has not been evaluated on these 6 images").first).to_be_visible()
         evaluate.click()
     expect(names(page)).to_have_count(6, timeout=600_000)
     assert mistakes(page) == []
@@ -38,7 +38,7 @@ def names(page: Page):  # type: ignore[no-untyped-def]
 
 def marked(page: Page, count: int) -> None:
     """Waits until so many words are marked."""
-    expect(page.get_by_text(f"{count} of 60 words marked")).to_be_visible()
+    expect(page.get_by_text(f"{count} of 60 words marked").first).to_be_visible()
 
 
 def chosen(page: Page) -> list[str]:
@@ -61,7 +61,7 @@ def test_the_gallery_sorts_filters_and_opens(evaluated: str, page: Page) -> None
     expect(names(page)).to_have_text(["hotel.jpg"])
     settle(page)
     page.locator(".st-key-card-0").click(position={"x": 60, "y": 60})  # anywhere on the card
-    expect(page.get_by_text("hotel.jpg 1 of 1")).to_be_visible()
+    expect(page.get_by_text("hotel.jpg 1 of 1").first).to_be_visible()
     assert mistakes(page) == []
     settle(page)  # the address is written at the end of a run
     page.go_back()
@@ -71,12 +71,12 @@ def test_the_gallery_sorts_filters_and_opens(evaluated: str, page: Page) -> None
 def test_marks_by_key_survive_a_reload_and_are_saved_as_csv(evaluated: str, page: Page) -> None:
     visit(page, f"{evaluated}&annotator=Anna")
     names(page).nth(1).click()
-    expect(page.get_by_text("hotel.jpg 2 of 6")).to_be_visible()
+    expect(page.get_by_text("hotel.jpg 2 of 6").first).to_be_visible()
     settle(page)
     for key in ("r", "w", "ArrowDown", "j", "k", "u", "ArrowRight", "r", "ArrowLeft"):
         page.keyboard.press(key)  # as fast as they come: none is lost, and they count in this order
     marked(page, 4)
-    expect(page.get_by_text("hotel.jpg 2 of 6")).to_be_visible()
+    expect(page.get_by_text("hotel.jpg 2 of 6").first).to_be_visible()
     settle(page)
     assert chosen(page) == ["Right", "Wrong", "Unsure"]
     field = page.get_by_label(re.compile("^Note on"))
@@ -110,14 +110,14 @@ def second_annotator(page: Page, evaluated: str, annas: str) -> None:
         page.locator(f".st-key-{verdict}-{row} button").click()
         marked(page, row + 1)
     page.get_by_text("Agreement", exact=True).click()
-    expect(page.get_by_text(re.compile(r"both marked 2 words and agree on 1 .50\.0 %."))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"both marked 2 words and agree on 1 .50\.0 %.")).first).to_be_visible()
     expect(page.get_by_test_id("stMetric").filter(has_text="kappa")).to_contain_text("0.00")
     files = {"name": "anna.csv", "mimeType": "text/csv", "buffer": annas.replace("Anna", "Carla").encode()}
     page.locator('input[type="file"]').first.set_input_files(files)
-    expect(page.get_by_text("anna.csv holds 4 marks of Carla; 4 of them are new here.")).to_be_visible()
+    expect(page.get_by_text("anna.csv holds 4 marks of Carla; 4 of them are new here.").first).to_be_visible()
     files |= {"name": "bad.csv", "buffer": annas.replace("right", "maybe").encode()}
     page.locator('input[type="file"]').first.set_input_files(files)
-    expect(page.get_by_text("There is no verdict 'maybe'")).to_be_visible()
+    expect(page.get_by_text("There is no verdict 'maybe'").first).to_be_visible()
     assert len(mistakes(page)) == 1
 
 

@@ -35,7 +35,7 @@ def address(browser: Browser, serve: Serve, hub: HubStandIn, tmp_path: Path) -> 
 def test_weights_are_downloaded_stopped_gone_on_with_and_used(address: str, hub: HubStandIn, page: Page) -> None:
     visit(page, f"{address}/models?get={TINY}&weights-other={TINY}")
     for name in ("CLIP ViT-B/32 (OpenAI)", "SAM ViT-B", "GroundingDINO"):
-        expect(page.get_by_text(name, exact=True)).to_be_visible()
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
     assert hub.asked == [], "an address alone asks nobody"
     page.get_by_text("Other weights").click()
     page.get_by_label("Reference", exact=True).fill(TINY)

@@ -29,7 +29,7 @@ def headline(page: Page) -> str:
 
 def test_one_key_hides_the_objects_and_shows_them_again(app: str, page: Page) -> None:
     visit(page, f"{app}/{CAFE}")
-    expect(page.get_by_text("Press H to hide the objects.")).to_be_visible()
+    expect(page.get_by_text("Press H to hide the objects.").first).to_be_visible()
     press(page, "h", "Press H to show them again.")
     press(page, "h", "Press H to hide the objects.")
     assert mistakes(page) == []
@@ -37,8 +37,8 @@ def test_one_key_hides_the_objects_and_shows_them_again(app: str, page: Page) ->
 
 def test_original_and_objects_side_by_side(app: str, page: Page) -> None:
     visit(page, f"{app}/{CAFE}&look=pair")
-    expect(page.get_by_text("Original", exact=True)).to_be_visible()
-    expect(page.get_by_text("With objects", exact=True)).to_be_visible()
+    expect(page.get_by_text("Original", exact=True).first).to_be_visible()
+    expect(page.get_by_text("With objects", exact=True).first).to_be_visible()
     left = page.locator(".st-key-pane-original").bounding_box()
     right = page.locator(".st-key-pane-segmented").bounding_box()
     assert left is not None and right is not None
@@ -66,7 +66,7 @@ def test_sam_works_beside_the_page_and_can_be_stopped(app: str, page: Page, weig
     visit(page, f"{address}&sam-points_per_side=96&sam-pred_iou_thresh=0.3&sam-stability_score_thresh=0.0")
     expect(page.get_by_test_id("stProgress").get_by_text("Finding objects in market.jpg")).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.get_by_text("Stopped.")).to_be_visible()
+    expect(page.get_by_text("Stopped.").first).to_be_visible()
     expect(page.get_by_role("button", name="Find the objects")).to_be_visible()
     visit(page, f"{address}&sam-points_per_side=2&sam-pred_iou_thresh=0.3&sam-stability_score_thresh=0.0")
     expect(page.get_by_text(re.compile("SAM with 2 layers of width 32")).first).to_be_visible()

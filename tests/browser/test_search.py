@@ -24,10 +24,10 @@ def search(app: str, browser: Browser) -> Iterator[str]:
     indexed = page.get_by_text("Type a word to look for in the 6 images")
     expect(index.or_(indexed)).to_be_visible()
     if index.count():  # another test may have done it already
-        expect(page.get_by_text("Nothing is indexed yet")).to_be_visible()
+        expect(page.get_by_text("Nothing is indexed yet").first).to_be_visible()
         index.click()
         expect(page.get_by_role("progressbar")).to_be_visible()
-    expect(page.get_by_text("Type a word to look for in the 6 images")).to_be_visible()
+    expect(page.get_by_text("Type a word to look for in the 6 images").first).to_be_visible()
     assert mistakes(page) == []
     context.close()
     yield f"{app}/search?searched=demo"
@@ -58,7 +58,7 @@ def test_wrong_letters_and_no_result(search: str, page: Page) -> None:
     assert cards(page)[0] == "1. pharmacy.jpg"
     expect(page.locator(".odits-hit").first).to_contain_text("1 letter differs")
     visit(page, f"{search}&query=zzxqj")
-    expect(page.get_by_text("No image shows zzxqj")).to_be_visible()
+    expect(page.get_by_text("No image shows zzxqj").first).to_be_visible()
     assert cards(page) == []
 
 
