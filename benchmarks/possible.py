@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, needed_data, parser, report
 from odits.data import Dataset, ImageRecord, Vocabulary
+from odits.metrics.paired import RESAMPLES, mean_interval
 from odits.metrics.probabilities import rank_metrics
 from odits.metrics.scoring import Lexicons
 from odits.training.neighbourhoods import LAW_FILE, Law
@@ -26,7 +27,7 @@ METRICS = ("precision_at_10", "average_precision")
 SHARPNESS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 FIRST = 1e3
 """What a word that is known to be shown has more than others."""
-RESAMPLES, QUICK_RESAMPLES = 10_000, 1_000
+QUICK_RESAMPLES = 1_000
 
 
 def main() -> None:
@@ -38,8 +39,7 @@ def main() -> None:
     dataset = needed_data(options)
     vocabulary = dataset.vocabulary()
     relevant = lexicons(dataset.split("eval"), vocabulary)
-    rng = np.random.default_rng(0)
-    draws = rng.integers(0, len(relevant), (QUICK_RESAMPLES if options.quick else RESAMPLES, len(relevant)))
+    resamples = QUICK_RESAMPLES if options.quick else RESAMPLES
     sharpness = choose_sharpness(dataset, vocabulary)
     figures: dict[str, object] = {
         "images": len(relevant),
@@ -53,9 +53,8 @@ def main() -> None:
     for name, scores in known.items():
         found = rank_metrics(scores, relevant)
         for metric in METRICS:
-            low, high = np.quantile(np.nanmean(found[metric][draws], axis=1), (0.025, 0.975)).tolist()
             figures[f"{name}: {metric}"] = float(np.nanmean(found[metric]))
-            figures[f"{name}: {metric}, interval"] = [low, high]
+            figures[f"{name}: {metric}, interval"] = mean_interval(found[metric], resamples)
     report(figures, options.json)
 
 

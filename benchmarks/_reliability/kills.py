@@ -75,12 +75,16 @@ def units(quick: bool, seed: int, folder: Path) -> Iterator[Unit]:
 
 def kill_command(name: str, rounds: int, seed: int, folder: Path, tally: Tally) -> None:
     """Kill a command, and look at what the next start makes of it."""
-    found = commands.kill_all(folder, (name,), rounds, random.Random(seed))[name]
+    add_command(tally, name, commands.kill_all(folder, (name,), rounds, random.Random(seed))[name], seed)
+
+
+def add_command(tally: Tally, name: str, found: commands.Tally, seed: int) -> None:
+    """Add what came of the kills of a command, and how to see again what was wrong."""
     tally.tried += found.rounds
     tally.lost += found.different + found.repeated + found.left
     tally.crashed += found.failed
     if found.wrong:
-        again = f"python benchmarks/kills.py --commands {name} --rounds {rounds} --seed {seed}"
+        again = f"python benchmarks/kills.py --commands {name} --rounds {found.rounds} --seed {seed}"
         tally.notes.append(f"{name}: {found.wrong} wrong, killed at {found.moments} s; {again}")
 
 

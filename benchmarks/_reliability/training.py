@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import kills
+from benchmarks._reliability.kills import add_command
 from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks._reliability.spread import spread
 
@@ -34,11 +35,6 @@ def run(quick: bool, seed: int, progress: PartProgress) -> Part:
 def kill_training(name: str, rounds: int, seed: int, folder: Path, tally: Tally) -> None:
     """Train undisturbed once; then kill a training and start it again, some rounds."""
     found = kills.kill_all(folder, (name,), rounds, random.Random(seed))[name]
-    tally.tried += found.rounds
-    tally.lost += found.different + found.repeated + found.left
-    tally.crashed += found.failed
     tally.worst_seconds = max(tally.worst_seconds, found.seconds)
     tally.notes.append(f"{name}: {found.killed} of {found.rounds} killed before they ended")
-    if found.wrong:
-        again = f"python benchmarks/kills.py --commands {name} --rounds {rounds} --seed {seed}"
-        tally.notes.append(f"{name}: {found.wrong} wrong, killed at {found.moments} s; {again}")
+    add_command(tally, name, found, seed)

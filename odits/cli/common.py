@@ -358,6 +358,15 @@ def load_vocabulary(reference: str, data: Path | None) -> Vocabulary:
     return load_data(data).vocabulary()
 
 
+def vocabulary_for(dataset: Dataset, reference: str) -> Vocabulary:
+    """Return the words to choose from for a data set that is read already; the references are `load_vocabulary`'s.
+
+    Raises:
+        OditsError: there is no such file, or no word.
+    """
+    return dataset.vocabulary() if reference == "svt" else load_vocabulary(reference, None)
+
+
 def say(message: str) -> None:
     """Write a line for people, on stderr."""
     sys.stderr.write(harmless(message) + "\n")

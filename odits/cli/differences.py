@@ -18,11 +18,11 @@ from odits.cli.common import (
     chosen_workers,
     exit_after,
     load_data,
-    load_vocabulary,
     print_json,
     print_table,
     report_problems,
     say,
+    vocabulary_for,
 )
 from odits.cli.evaluations import evaluated
 from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
@@ -72,7 +72,7 @@ def differences(
         raise OditsError("Name two checkpoints or more: the others are compared with the first.")
     check_figure(figure, figure_theme)
     dataset = load_data(data)
-    words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
+    words = vocabulary_for(dataset, vocabulary)
     from odits.evaluation import differences as comparing
 
     metric = metric or comparing.DEFAULT_METRIC

@@ -17,20 +17,20 @@ from odits.cli.common import (
     Words,
     Workers,
     chosen_workers,
-    download_progress,
     exit_after,
-    find_model,
     load_data,
-    load_vocabulary,
     print_json,
     print_table,
     report_problems,
     say,
+    vocabulary_for,
 )
+from odits.cli.evaluations import evaluate_reference
 from odits.cli.exporting import Export, Format, Pictures, check_export, write_export
 from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.cli.options import Track
 from odits.core.errors import OditsError
+from odits.core.files import require_folder
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL
 from odits.tracking.sources import make_tracker
@@ -68,20 +68,14 @@ def evaluate(
     form = check_export(export, export_format)
     check_figure(figure, figure_theme)
     dataset = load_data(data)
-    words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
-    from odits.evaluation.evaluate import require_folder, save_probabilities
-    from odits.evaluation.results import evaluate_and_store
-    from odits.models.registry import WORD_MODELS, load
+    words = vocabulary_for(dataset, vocabulary)
+    from odits.evaluation.evaluate import save_probabilities
 
     if save_probabilities_to is not None:
         require_folder(save_probabilities_to)
     with open_reporter() as report:
-        ref = find_model(checkpoint, report, *WORD_MODELS)
-        model = load(ref, device, download_progress(report))
-        progress = report.phase("evaluating", len(dataset.split(split)))
-        stored = evaluate_and_store(
-            model, ref.reference, dataset, split, words, progress, chosen_workers(workers, ray, 0), device
-        )
+        where = chosen_workers(workers, ray, 0)
+        model, stored = evaluate_reference(checkpoint, dataset, split, words, where, device, report)
     problems = report_problems(stored.problems)
     if save_probabilities_to is not None:
         save_probabilities(save_probabilities_to, stored.probabilities(), stored.vocabulary.words, stored.images)

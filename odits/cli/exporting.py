@@ -54,8 +54,8 @@ def check_export(export: Path | None, named: str | None, allowed: tuple[str, ...
     """
     if export is None:
         return None
+    from odits.core.files import require_folder
     from odits.data.exports import ENDINGS, format_of
-    from odits.evaluation.evaluate import require_folder
 
     require_folder(export)
     return format_of(export, named, allowed or tuple(ENDINGS))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from odits.cli.common import say
-from odits.core.errors import OditsError
-from odits.core.files import write_atomically
+from odits.core.files import require_folder, write_atomically
 
 if TYPE_CHECKING:
     from odits.figures.static import Draw
@@ -34,8 +33,7 @@ def check_figure(path: Path | None, theme: str) -> None:
 
     format_of(path)
     theme_of(theme)
-    if not path.parent.is_dir():
-        raise OditsError(f"{path} can't be written: there is no folder {path.parent}.")
+    require_folder(path)
 
 
 def write_figure(path: Path | None, draw: Draw, theme: str, texts: Iterable[str] = ()) -> None:

@@ -17,16 +17,15 @@ from odits.cli.common import (
     Words,
     Workers,
     chosen_workers,
-    download_progress,
     exit_after,
-    find_model,
     load_data,
-    load_vocabulary,
     print_json,
     print_table,
     report_problems,
     say,
+    vocabulary_for,
 )
+from odits.cli.evaluations import evaluate_reference
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL
@@ -210,19 +209,13 @@ def evaluate(
     resolved = _resolved(loaded.name, annotator)
     if not resolved.verdicts:
         raise OditsError(f"There are no marks in {loaded.name} here.")
-    words = loaded.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
+    words = vocabulary_for(loaded, vocabulary)
     from odits.core.files import write_atomically
     from odits.evaluation.marks import Limits, against_marks, judged_words, limits_document, recalibrate
-    from odits.evaluation.results import evaluate_and_store
-    from odits.models.registry import WORD_MODELS, load
 
     with open_reporter() as report:
-        ref = find_model(checkpoint, report, *WORD_MODELS)
-        model = load(ref, device, download_progress(report))
-        progress = report.phase("evaluating", len(loaded.split(split)))
-        stored = evaluate_and_store(
-            model, ref.reference, loaded, split, words, progress, chosen_workers(workers, ray, 0), device
-        )
+        where = chosen_workers(workers, ray, 0)
+        _, stored = evaluate_reference(checkpoint, loaded, split, words, where, device, report)
     problems = report_problems(stored.problems)
     judged = judged_words(stored, {about: one.mark.verdict for about, one in resolved.verdicts.items()})
     before = Limits(limit)

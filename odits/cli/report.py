@@ -20,14 +20,13 @@ from odits.cli.common import (
     chosen_workers,
     exit_after,
     load_data,
-    load_vocabulary,
     print_json,
     report_problems,
     say,
+    vocabulary_for,
 )
 from odits.cli.evaluations import evaluated
-from odits.core.errors import OditsError
-from odits.core.files import write_atomically
+from odits.core.files import require_folder, write_atomically
 from odits.models.reference import MODEL_FORMS
 
 
@@ -60,10 +59,9 @@ def report(
 
     form = report_format(out)
     theme_of(theme)
-    if not out.parent.is_dir():
-        raise OditsError(f"{out} can't be written: there is no folder {out.parent}.")
+    require_folder(out)
     dataset = load_data(data)
-    words = dataset.vocabulary() if vocabulary == "svt" else load_vocabulary(vocabulary, data)
+    words = vocabulary_for(dataset, vocabulary)
     stored = evaluated(checkpoints, dataset, split, words, chosen_workers(workers, ray, 0), device)
     made = make_report(stored, dataset, shlex.join(["odits", *sys.argv[1:]]), picture or (), __version__)
     write_atomically(out, report_html(made) if form == "html" else report_pdf(made, theme))

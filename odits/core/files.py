@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Event, Thread
 
-from odits.core.errors import WriteError
+from odits.core.errors import OditsError, WriteError
 from odits.core.locks import hold_new, remove_unheld
 from odits.core.progress import Progress
 
@@ -99,6 +99,16 @@ def _file_digest(path: Path, _size: int, _modified: int) -> str:
 
 
 # Writing.
+
+
+def require_folder(path: Path) -> None:
+    """Raise where a file can't be written because its folder is missing: asked before the work.
+
+    Raises:
+        OditsError: there is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise OditsError(f"{path} can't be written: there is no folder {path.parent}.")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.core.files import clear_interrupted, replacing, temporary_folder
+from odits.core.files import clear_interrupted, replacing, require_folder, temporary_folder
 from odits.core.pool import HERE, Function, Item, Problem, Task, Workers, in_order, map_images, per_batch
 from odits.core.progress import Progress, no_progress
 from odits.core.tables import BATCH, fill_table
@@ -268,16 +268,6 @@ def report(
         "baselines": baselines,
     }
     return groups, values
-
-
-def require_folder(path: Path) -> None:
-    """Raise where a file can't be written because its folder is missing: asked before the work.
-
-    Raises:
-        OditsError: there is no such folder.
-    """
-    if not path.parent.is_dir():
-        raise OditsError(f"{path} can't be written: there is no folder {path.parent}.")
 
 
 def save_probabilities(path: Path, table: np.ndarray, words: Sequence[str], images: Sequence[str]) -> None:

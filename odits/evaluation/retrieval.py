@@ -24,6 +24,7 @@ from odits.data.predictions import WordModel
 from odits.data.vocabulary import fold_word
 from odits.evaluation.evaluate import items_of, prediction_task
 from odits.evaluation.reading_tasks import read_records
+from odits.metrics.paired import mean_interval
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.spotter import WordSpotter
 
@@ -159,17 +160,15 @@ def mean_average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
     return float(average_precisions(scores, relevant).mean())
 
 
-def map_interval(precisions: np.ndarray, seed: int = 0, resamples: int = 10_000) -> tuple[float, float]:
-    """Return the 95 % interval of MAP: queries are drawn again with replacement (Efron and Tibshirani 1993, ch. 13).
+def map_interval(precisions: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of MAP over queries (`odits.metrics.paired.mean_interval`).
 
     Args:
-        precisions: of the Q queries (`average_precisions`).
-        seed: of the draws.
-        resamples: how often they are drawn.
+        precisions: of the Q queries (`average_precisions`), at least one.
     """
-    drawn = np.random.default_rng(seed).integers(0, len(precisions), (resamples, len(precisions)))
-    low, high = np.quantile(precisions[drawn].mean(1), (0.025, 0.975)).tolist()
-    return low, high
+    interval = mean_interval(precisions)
+    assert interval is not None
+    return interval
 
 
 def readable_part(task: RetrievalTask, unreadable: Sequence[int]) -> tuple[RetrievalTask, np.ndarray, np.ndarray]:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from odits.figures.theme import BLUE, FONT_SIZE, GREY, SMALL_SIZE, VERMILION, escape_html, styled
+from odits.figures.evaluations import LONGEST_NAME, START
+from odits.figures.panels import Panels, shortened
+from odits.figures.theme import BLUE, GREY, VERMILION, escape_html
 from odits.metrics.paired import Change
 
 ALPHA = 0.05
 """A corrected p-value below it counts as a difference beyond chance."""
-COLUMNS = 3
-LONGEST = 34
-ROW_HEIGHT = 30
-GAP, TOP, BOTTOM = 62, 28, 84
-"""Pixels between rows of plots, above the first and below the last."""
+ROW_HEIGHT, LEAST_HEIGHT = 30, 220
+"""Pixels of a line, and of a figure with few of them."""
 KINDS = (
     ("better beyond chance", BLUE, "circle"),
     ("worse beyond chance", VERMILION, "diamond"),
@@ -71,48 +69,27 @@ def forest_figure(rows: Sequence[ForestRow], axis: str = "difference") -> go.Fig
     """
     panels = list(dict.fromkeys(row.panel for row in rows))
     names = list(dict.fromkeys(row.name for row in rows))
-    columns = min(len(panels), COLUMNS)
-    lines = -(-len(panels) // columns)
-    figure = make_subplots(
-        lines,
-        columns,
-        shared_yaxes=True,
-        horizontal_spacing=0.05,
-        vertical_spacing=GAP / (lines * (ROW_HEIGHT * len(names) + GAP) - GAP) if lines > 1 else 0,
-        subplot_titles=[f"<b>{escape_html(panel)}</b>" for panel in panels],
-    )
+    plots = Panels(panels, [_label(name) for name in names], ROW_HEIGHT)
     in_legend: set[str] = set()
-    for place, panel in enumerate(panels):
-        line, column = place // columns + 1, place % columns + 1
-        figure.add_vline(
-            x=0, row=line, col=column, line={"color": GREY, "width": 1.5, "dash": "dot"}, exclude_empty_subplots=False
+    for panel, place in plots.places():
+        plots.figure.add_vline(
+            x=0, **place, line={"color": GREY, "width": 1.5, "dash": "dot"}, exclude_empty_subplots=False
         )
         for title, color, symbol in KINDS:
             found = [row for row in rows if row.panel == panel and row.change is not None and kind_of(row) == title]
             if not found:
                 continue
-            _add_changes(figure, found, (line, column), (title, color, symbol), title not in in_legend)
+            _add_changes(plots.figure, found, place, (title, color, symbol), title not in in_legend)
             in_legend.add(title)
-    figure.update_yaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=[_label(name) for name in names][::-1],
-        range=[-0.6, len(names) - 0.4],
-        showgrid=True,
-        tickfont={"size": SMALL_SIZE},
-    )
-    figure.update_xaxes(showgrid=True, nticks=4, tickformat="+.3~g")
-    figure.update_xaxes(title=escape_html(axis), row=lines)
-    height = lines * (ROW_HEIGHT * len(names) + GAP) - GAP + TOP + BOTTOM
-    styled(figure, max(height, 220), legend=True)
-    figure.update_annotations(font={"size": FONT_SIZE})
-    return figure.update_layout(margin={"t": TOP, "b": BOTTOM, "r": 20})
+    plots.figure.update_xaxes(tickformat="+.3~g")
+    plots.figure.update_xaxes(title=escape_html(axis), row=plots.lines)
+    return plots.finished(legend=True, least=LEAST_HEIGHT)
 
 
 def _add_changes(
     figure: go.Figure,
     found: Sequence[ForestRow],
-    place: tuple[int, int],
+    place: dict[str, int],
     kind: tuple[str, str, str],
     in_legend: bool,
 ) -> None:
@@ -120,8 +97,7 @@ def _add_changes(
     title, color, symbol = kind
     changes = [row.change for row in found if row.change is not None]
     figure.add_scatter(
-        row=place[0],
-        col=place[1],
+        **place,
         x=[change.difference for change in changes],
         y=[_label(row.name) for row in found],
         error_x={
@@ -149,4 +125,4 @@ def _add_changes(
 
 
 def _label(name: str) -> str:
-    return escape_html(name if len(name) <= LONGEST else f"{name[:14]}…{name[15 - LONGEST :]}")
+    return escape_html(shortened(name, LONGEST_NAME, START))

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from odits.figures.theme import BLUE, FONT_SIZE, GREY, SMALL_SIZE, VERMILION, escape_html, styled
+from odits.figures.panels import Panels, shortened
+from odits.figures.theme import BLUE, GREY, VERMILION, escape_html
 
 ROW_HEIGHT = 26
 LONGEST_NAME, START = 34, 14
 """Characters of a name beside an axis, and of its beginning where it is longer."""
-COLUMNS = 3
-GAP, TOP, BOTTOM = 62, 28, 84
-"""Pixels between rows of plots, above the first and below the last: ticks, titles and the legend stand there."""
 
 
 class Origin(NamedTuple):
@@ -50,20 +47,10 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
         metrics: which metrics are shown, a column each; those of which no row has a value are left out.
     """
     shown = [name for name in metrics if any(_known(row.values.get(name)) for row in rows)] or list(metrics[:1])
-    columns = min(len(shown), COLUMNS)
-    lines = -(-len(shown) // columns)
-    figure = make_subplots(
-        lines,
-        columns,
-        shared_yaxes=True,
-        horizontal_spacing=0.05,
-        vertical_spacing=GAP / (lines * (ROW_HEIGHT * len(rows) + GAP) - GAP) if lines > 1 else 0,
-        subplot_titles=[f"<b>{escape_html(name)}</b>" for name in shown],
-    )
-    in_legend: set[str] = set()
     labels = [_label(row) for row in rows]
-    for place, name in enumerate(shown):
-        line, column = place // columns + 1, place % columns + 1
+    panels = Panels(shown, labels, ROW_HEIGHT)
+    in_legend: set[str] = set()
+    for name, place in panels.places():
         for origin in ORIGINS:
             found = [
                 (label, row)
@@ -72,9 +59,8 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
             ]
             if not found:
                 continue
-            figure.add_scatter(
-                row=line,
-                col=column,
+            panels.figure.add_scatter(
+                **place,
                 x=[row.values[name] for _, row in found],
                 y=[label for label, _ in found],
                 mode="markers",
@@ -93,19 +79,8 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
                 f"<br>{origin.title}<extra></extra>",
             )
             in_legend.add(origin.title)
-    figure.update_yaxes(
-        type="category",  # names that look like numbers or dates are names
-        categoryorder="array",
-        categoryarray=labels[::-1],
-        range=[-0.6, len(rows) - 0.4],
-        showgrid=True,
-        tickfont={"size": SMALL_SIZE},
-    )
-    figure.update_xaxes(showgrid=True, nticks=4, rangemode="tozero", tickformat=".3~g")
-    height = lines * (ROW_HEIGHT * len(rows) + GAP) - GAP + TOP + BOTTOM
-    styled(figure, height, legend=len(in_legend) > 1)
-    figure.update_annotations(font={"size": FONT_SIZE})
-    return figure.update_layout(margin={"t": TOP, "b": BOTTOM, "r": 20})
+    panels.figure.update_xaxes(rangemode="tozero", tickformat=".3~g")
+    return panels.finished(legend=len(in_legend) > 1)
 
 
 def _known(value: float | None) -> bool:
@@ -113,7 +88,4 @@ def _known(value: float | None) -> bool:
 
 
 def _label(row: Row) -> str:
-    """Shorten the name beside the axis in its middle: its beginning tells the model, its end the epoch."""
-    name = row.name
-    short = name if len(name) <= LONGEST_NAME else f"{name[:START]}…{name[START + 1 - LONGEST_NAME :]}"
-    return ("★ " if row.origin is BEST else "") + escape_html(short)
+    return ("★ " if row.origin is BEST else "") + escape_html(shortened(row.name, LONGEST_NAME, START))

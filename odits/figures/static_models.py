@@ -10,10 +10,11 @@ from matplotlib.ticker import MaxNLocator
 
 from odits.figures.differences import KINDS, ForestRow, kind_of
 from odits.figures.evaluations import ORIGINS, Row
+from odits.figures.panels import COLUMNS, shortened
 from odits.figures.static import Theme, canvas, legend, literal_label
 
-COLUMNS, ROW, COLUMN = 3, 26, 250
-"""Plots side by side, and pixels of a line and of a plot."""
+ROW, COLUMN = 26, 250
+"""Pixels of a line and of a plot."""
 _MARKERS = {"circle": "o", "circle-open": "o", "diamond": "D", "diamond-open": "D", "star": "*", "line-ns": "|"}
 _NAMES = 210
 
@@ -101,7 +102,7 @@ def _panels(
         if place >= len(panels) - columns:
             axes.set_xlabel(literal_label(axis))
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_yticks(range(len(names)), [literal_label(_short(name)) for name in names])
+        axes.set_yticks(range(len(names)), [literal_label(shortened(name, 30, 12)) for name in names])
         axes.tick_params(axis="y", labelleft=place % columns == 0)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.grid(color=theme.grid, linewidth=0.8)
@@ -125,7 +126,3 @@ def _legend_of_all(figure: Figure, plots: Sequence[Axes], theme: Theme) -> None:
 def _color_of(handle: object) -> object:
     line = handle[0] if isinstance(handle, tuple) else handle
     return line.get_color() if hasattr(line, "get_color") else "grey"
-
-
-def _short(name: str, longest: int = 30) -> str:
-    return name if len(name) <= longest else f"{name[:12]}…{name[13 - longest :]}"

@@ -82,6 +82,21 @@ def paired_bootstrap(
     return found
 
 
+def mean_interval(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float] | None:
+    """Return the 95 % percentile interval of a mean over images, or over whatever was drawn; None without a value.
+
+    Args:
+        values: float (m,); NaN where there is none.
+        resamples: how often they are drawn again.
+
+    Example:
+        >>> mean_interval(np.array([0.5, 0.5])), mean_interval(np.array([np.nan]))
+        ((0.5, 0.5), None)
+    """
+    (found,) = paired_bootstrap(values, resamples=resamples)
+    return None if found is None else (found.low, found.high)
+
+
 def _draws(images: int, seed: int, resamples: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Draw the images `resamples` times, some at a time: how often each was drawn, float64 (part, m)."""
     rng = np.random.default_rng(seed)
