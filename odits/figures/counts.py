@@ -35,6 +35,24 @@ class Label(NamedTuple):
     side: str
 
 
+class Histogram(NamedTuple):
+    """Object counts in bins.
+
+    Attributes:
+        summary: of the counts.
+        edges: of the bins, float (b + 1,).
+        numbers: images of each bin, int64 (b,).
+        scale: of the bars, from numbers of images to what is drawn.
+        of_curve: of the density curve, likewise.
+    """
+
+    summary: CountStatistics
+    edges: np.ndarray
+    numbers: np.ndarray
+    scale: float
+    of_curve: float
+
+
 def object_counts_figure(counts: Sequence[int], density: bool = False) -> go.Figure:
     """Draw Fig. 3.4 (frequency) or 3.5 (density): object counts as a histogram with KDE, mean, median, mode and sd.
 
@@ -45,20 +63,15 @@ def object_counts_figure(counts: Sequence[int], density: bool = False) -> go.Fig
     Raises:
         StatisticsError: there are no counts, or one is negative or not a whole number.
     """
-    summary = describe_counts(counts)
-    values = np.asarray(summary.counts)
-    edges = bin_edges(values)
-    width = float(edges[1] - edges[0])
-    numbers, _ = np.histogram(values, edges)
-    scale = 1 / (len(values) * width) if density else 1.0
+    summary, edges, numbers, scale, of_curve = histogram(counts, density)
     figure = go.Figure()
-    _add_bars(figure, numbers, edges, scale, len(values))
+    _add_bars(figure, numbers, edges, scale, len(summary.counts))
     span = [edges[0], edges[-1]]
     try:
         x, y = density_curve(summary.counts)
         figure.add_scatter(
             x=x,
-            y=y if density else y * len(values) * width,
+            y=y * of_curve,
             mode="lines",
             name="density curve (KDE)",
             line={"color": VERMILION, "width": 2.5},
@@ -169,6 +182,16 @@ def _mark_deviation(figure: go.Figure, summary: CountStatistics, span: tuple[flo
         showarrow=False,
         font={"size": SMALL_SIZE},
     )
+
+
+def histogram(counts: Sequence[int], density: bool) -> Histogram:
+    """Count the images of each bin; the arguments and what it raises are `object_counts_figure`'s."""
+    summary = describe_counts(counts)
+    values = np.asarray(summary.counts)
+    edges = bin_edges(values)
+    numbers, _ = np.histogram(values, edges)
+    area = len(values) * float(edges[1] - edges[0])
+    return Histogram(summary, edges, numbers, 1 / area if density else 1.0, 1.0 if density else area)
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:

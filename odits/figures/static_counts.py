@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from odits.counting.quantiles import BAND, quantiles
-from odits.counting.statistics import DISTRIBUTIONS, StatisticsError, density_curve, describe_counts
-from odits.figures.counts import bin_edges
+from odits.counting.statistics import DISTRIBUTIONS, StatisticsError, density_curve
+from odits.figures.counts import histogram
 from odits.figures.static import Theme, canvas, legend
 from odits.figures.theme import AMBER, BLUE, GREEN, GREY, PURPLE, VERMILION
 
@@ -29,12 +29,7 @@ def counts_figure(counts: Sequence[int], theme: Theme, density: bool = False) ->
     Raises:
         StatisticsError: there are no counts, or one is negative or not a whole number.
     """
-    summary = describe_counts(counts)
-    values = np.asarray(summary.counts)
-    edges = bin_edges(values)
-    width = float(edges[1] - edges[0])
-    numbers, _ = np.histogram(values, edges)
-    scale = 1 / (len(values) * width) if density else 1.0
+    summary, edges, numbers, scale, of_curve = histogram(counts, density)
     figure, (axes,) = canvas(WIDTH, HEIGHT, theme)
     if math.isfinite(summary.std) and summary.std > 0:
         low, high = summary.mean - summary.std, summary.mean + summary.std
@@ -45,8 +40,7 @@ def counts_figure(counts: Sequence[int], theme: Theme, density: bool = False) ->
     )
     with suppress(StatisticsError):  # all counts are equal: the one bar says all there is
         x, y = density_curve(summary.counts)
-        curve = y if density else y * len(values) * width
-        axes.plot(x, curve, color=VERMILION, linewidth=2, label="density curve (KDE)")
+        axes.plot(x, y * of_curve, color=VERMILION, linewidth=2, label="density curve (KDE)")
     for title, value, color, dash in (
         ("mean", summary.mean, GREEN, "-"),
         ("median", summary.median, PURPLE, "--"),
