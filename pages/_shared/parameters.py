@@ -133,6 +133,7 @@ PARAMETERS = {
     **dict.fromkeys(("mode", "queue", "only", "decided", "people"), LINE),
     **dict.fromkeys(("least", "limit"), NUMBER),
     **dict.fromkeys(("seed", "dispute"), COUNT),
+    "once": SWITCH,
     # checkpoints
     **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut", "report-form"), LINE),
     # the stage
