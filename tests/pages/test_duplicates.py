@@ -14,8 +14,8 @@ from odits.data import Dataset, read_dataset
 from odits.evaluation.results import evaluate_and_store
 from odits.models.registry import parse
 from odits.search.likeness import embed_records
-from tests.pages.test_annotating import Dice
 from tests.pages.running import REPOSITORY, open_page
+from tests.pages.test_annotating import Dice
 
 pytestmark = pytest.mark.slow
 DEMO = REPOSITORY / "assets" / "demo"
