@@ -29,6 +29,7 @@ from odits.evaluation.annotation_queue import FILTERS, ORDERS, PictureProgress, 
 from odits.evaluation.results import StoredEvaluation
 from odits.figures.theme import data_uri
 from pages._browse.batches import Outcome, save_outbox
+from pages._browse.division import choose_division
 from pages._browse.duplicates import choose_left_out
 from pages._browse.proposals import LEAST, LIMIT, listed_words, propose
 from pages._shared import state
@@ -42,7 +43,7 @@ MODES = {
 }
 AHEAD, BEHIND = 4, 1
 """Pictures after and before the one in view that the browser holds."""
-LINK = ("mode", "least", "limit", "queue", "only", "once", "seed", "opened")
+LINK = ("mode", "least", "limit", "queue", "only", "once", "among", "twice", "seed", "opened")
 _KEY, _QUEUE, _OUTCOME = "annotate", "odits-annotate-queue", "odits-annotate-outcome"
 _STYLE = """
 <style>
@@ -71,7 +72,7 @@ class Settings:
         only: a key of `FILTERS`.
         seed: of an order by chance.
         other: an evaluation of another checkpoint, for the order by dispute.
-        left_out: names of pictures that do not come: they look like one that does.
+        left_out: names of pictures that do not come: near-duplicates, and what others mark.
         remarks: sentences on what these settings mean here; they make no difference.
     """
 
@@ -159,24 +160,27 @@ def is_done(task: Task, name: str, marks: Marks) -> bool:
     return progress(task, name, marks).done
 
 
-def choose_settings(compare: Callable[[], StoredEvaluation | None], collection: Collection) -> Settings:
+def choose_settings(compare: Callable[[], StoredEvaluation | None], collection: Collection, annotator: str) -> Settings:
     """Ask, in menus above the picture, how words are put before the annotator, and in which order pictures come.
 
     Args:
         compare: draws a box for another checkpoint's evaluation, and returns it.
         collection: the pictures.
+        annotator: who marks.
     """
     with st.popover("Queue", icon=":material/format_list_numbered:"):
         order = state.choose("Order", list(ORDERS), "queue", ORDERS.__getitem__)
         seed, other = state.number("seed", 999_999), None
-        if order == "chance":
+        if order == "chance" or state.get("among"):
             seed = int(
                 st.number_input("Seed", 1, 999_999, help="The same seed, the same order.", **state.bind("seed", seed))
             )
         if order == "disagreement":
             other = compare()
         only = state.choose("Pictures", list(FILTERS), "only", FILTERS.__getitem__)
-        left_out, remark = choose_left_out(collection)
+        repeats, on_repeats = choose_left_out(collection)
+        names = [record.name for record in collection.records if record.name not in repeats]
+        mine, on_division = choose_division(names, annotator)
     with st.popover("Words and mode", icon=":material/tune:"):
         mode = state.choose("What I see", list(MODES), "mode", MODES.__getitem__)
         least = st.slider(
@@ -194,7 +198,9 @@ def choose_settings(compare: Callable[[], StoredEvaluation | None], collection: 
             help="Word spotting is calibrated: at 50 % a word is as likely there as not.",
             **state.bind("limit", state.fraction("limit", LIMIT, 0.05, 0.95)),
         )
-    return Settings(mode, float(least), float(limit), order, only, seed, other, left_out, (remark,) if remark else ())
+    left_out = tuple(sorted(repeats | (set(names) - mine)))
+    remarks = tuple(filter(None, (on_division, on_repeats)))
+    return Settings(mode, float(least), float(limit), order, only, seed, other, left_out, remarks)
 
 
 def show_annotate(task: Task) -> None:

@@ -28,18 +28,18 @@ def show_near_duplicates(collection: Collection) -> None:
         show_duplicates(found)
 
 
-def choose_left_out(collection: Collection) -> tuple[tuple[str, ...], str]:
+def choose_left_out(collection: Collection) -> tuple[set[str], str]:
     """Ask whether near-duplicates come up for marking.
 
     Returns:
         The names of the pictures that do not come, and a remark about them.
     """
     if not _switch():
-        return (), ""
+        return set(), ""
     found = offer_embeddings(collection)
     if found is None:
-        return (), "Nobody has looked for near-duplicates yet: all pictures come."
-    left_out = tuple(sorted(found.repeated))
+        return set(), "Nobody has looked for near-duplicates yet: all pictures come."
+    left_out = set(found.repeated)
     return left_out, f"{count_of(len(left_out), 'near-duplicate')} left out." if left_out else "No near-duplicates."
 
 
