@@ -173,7 +173,9 @@ def choose_settings(compare: Callable[[], StoredEvaluation | None], collection: 
         seed, other = state.number("seed", 999_999), None
         if order == "chance" or state.get("among"):
             seed = int(
-                st.number_input("Seed", 1, 999_999, help="The same seed, the same order.", **state.bind("seed", seed))
+                st.number_input(
+                    "Seed", 1, 999_999, help="The same seed, the same order and division.", **state.bind("seed", seed)
+                )
             )
         if order == "disagreement":
             other = compare()

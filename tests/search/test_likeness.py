@@ -122,6 +122,10 @@ def test_the_commands(home: Path, folder: Path) -> None:
     assert done.exit_code == 0, done.output
     (pair,) = json.loads(done.stdout)["duplicates"]
     assert {pair["first"], pair["second"]} == {"again.jpg", "cafe.jpg"} and pair["similarity"] > DUPLICATE
+    queue = ["annotations", "queue", "--data", str(folder), "--annotator", "Anna", "--json"]
+    for more, names in (([], ["again.jpg", "cafe.jpg", "hotel.jpg"]), (["--once"], ["again.jpg", "hotel.jpg"])):
+        done = CliRunner().invoke(app, [*queue, *more])
+        assert sorted(json.loads(done.stdout)[0]["pictures"]) == names
     for wrong in ([], ["cafe", "--like", str(DEMO / "cafe.jpg")]):
         done = CliRunner().invoke(app, ["search", *wrong, "--folder", str(folder)])
         assert isinstance(done.exception, OditsError) and "--like" in str(done.exception)
