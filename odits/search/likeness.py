@@ -15,7 +15,7 @@ from odits.core.errors import OditsError
 from odits.core.pool import HERE, Item, Problem, Workers
 from odits.core.progress import Progress, no_progress
 from odits.data.records import ImageRecord
-from odits.models.classification.batch import embed_images
+from odits.models.classification.batch import embed_images, stored_embedding
 from odits.models.classification.eye import DIMENSION
 
 DUPLICATE = 0.85
@@ -87,6 +87,20 @@ def embed_records(
     return Likeness(tuple(records[place] for place in sorted(rows)), table, named)
 
 
+def stored_likeness(records: Sequence[ImageRecord]) -> Likeness | None:
+    """Return the embeddings of pictures from the store alone; None where one of them is not there."""
+    rows = []
+    for record in records:
+        try:
+            found = stored_embedding(record.digest)
+        except OditsError:  # it can't be read: `embed_records` names it
+            found = None
+        if found is None:
+            return None
+        rows.append(found)
+    return Likeness(tuple(records), np.array(rows, np.float32).reshape(-1, DIMENSION), ())
+
+
 def most_alike(likeness: Likeness, embedding: np.ndarray, count: int = 20) -> list[Alike]:
     """Return the pictures most like the one with this embedding float32 (1280,), the most alike first."""
     similarities = likeness.table @ embedding
@@ -106,3 +120,29 @@ def duplicates(likeness: Likeness, limit: float = DUPLICATE) -> list[Pair]:
         ]
     found.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     return [Pair(likeness.records[first], likeness.records[second], similarity) for similarity, first, second in found]
+
+
+def repeated(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Choose which pictures stay where several look alike, the same ones for everybody.
+
+    By file name, a picture stays unless it looks like one that stays already: of two that do not look alike both may
+    stay, even where a third looks like either.
+
+    Returns:
+        The names of the pictures that need not be marked, each with the one that stays in its place.
+
+    Example:
+        >>> one, two, three = (ImageRecord(name, b"") for name in ("a.jpg", "b.jpg", "c.jpg"))
+        >>> repeated([Pair(one, two, 0.9), Pair(two, three, 0.9)])
+        {'b.jpg': 'a.jpg'}
+    """
+    like: dict[str, set[str]] = {}
+    for pair in pairs:
+        like.setdefault(pair.first.name, set()).add(pair.second.name)
+        like.setdefault(pair.second.name, set()).add(pair.first.name)
+    found: dict[str, str] = {}
+    for name in sorted(like):
+        staying = min((other for other in like[name] if other < name and other not in found), default=None)
+        if staying is not None:
+            found[name] = staying
+    return found

@@ -24,9 +24,9 @@ def offer_likeness(collection: Collection) -> None:
         if asked is None:
             st.caption("Choose one of these images or upload one: the images that look like it are found.")
             return
-        likeness = offer_embeddings(collection)
-        if likeness is not None:
-            _show(likeness, asked)
+        found = offer_embeddings(collection)
+        if found is not None:
+            _show(found.likeness, asked)
 
 
 def _choose(collection: Collection) -> ImageRecord | None:

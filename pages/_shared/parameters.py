@@ -130,9 +130,10 @@ PARAMETERS = {
     "show": LINE,
     # browsing
     **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
-    **dict.fromkeys(("mode", "queue", "only", "decided", "people"), LINE),
-    **dict.fromkeys(("least", "limit"), NUMBER),
+    **dict.fromkeys(("mode", "queue", "only", "decided", "people", "among"), LINE),
+    **dict.fromkeys(("least", "limit", "twice"), NUMBER),
     **dict.fromkeys(("seed", "dispute"), COUNT),
+    "once": SWITCH,
     # checkpoints
     **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut", "report-form"), LINE),
     # the stage

@@ -18,7 +18,16 @@ from odits.models.classification import batch
 from odits.models.classification.batch import PHOTO_EMBEDDINGS, embed_images, embedding_key
 from odits.models.classification.eye import DIMENSION
 from odits.search import likeness as module
-from odits.search.likeness import DUPLICATE, Likeness, duplicates, embed_records, most_alike
+from odits.search.likeness import (
+    DUPLICATE,
+    Likeness,
+    Pair,
+    duplicates,
+    embed_records,
+    most_alike,
+    repeated,
+    stored_likeness,
+)
 from tests.search.conftest import DEMO
 
 
@@ -60,6 +69,24 @@ def test_pictures_are_found_by_a_picture_and_embedded_once(
     assert (embed_records(records(folder)).table == found.table).all()
 
 
+def test_of_pictures_that_look_alike_the_first_stays() -> None:
+    a, b, c, d = (ImageRecord(f"{name}.jpg", b"") for name in "abcd")
+    assert repeated([]) == {}
+    assert repeated([Pair(b, a, 0.99), Pair(a, c, 0.9), Pair(c, b, 0.9)]) == {"b.jpg": "a.jpg", "c.jpg": "a.jpg"}
+    # c looks like b, which is left out: c stays, so that each picture, or one like it, is marked
+    assert repeated([Pair(a, b, 0.9), Pair(b, c, 0.9), Pair(d, c, 0.9)]) == {"b.jpg": "a.jpg", "d.jpg": "c.jpg"}
+
+
+@pytest.mark.slow
+def test_embeddings_come_from_the_store_alone(home: Path, folder: Path) -> None:
+    whole = [record for record in records(folder) if record.name != "broken.jpg"]
+    assert stored_likeness(whole) is None
+    found = embed_records(whole)
+    again = stored_likeness(whole)
+    assert again is not None and again.records == found.records and (again.table == found.table).all()
+    assert stored_likeness(records(folder)) is None  # of a broken picture there is none
+
+
 def test_a_damaged_embedding_is_computed_again(home: Path, folder: Path) -> None:
     record = ImageRecord("cafe.jpg", folder / "cafe.jpg")
     PHOTO_EMBEDDINGS.put(embedding_key(record.digest), np.zeros(3, np.float32))
@@ -95,6 +122,10 @@ def test_the_commands(home: Path, folder: Path) -> None:
     assert done.exit_code == 0, done.output
     (pair,) = json.loads(done.stdout)["duplicates"]
     assert {pair["first"], pair["second"]} == {"again.jpg", "cafe.jpg"} and pair["similarity"] > DUPLICATE
+    queue = ["annotations", "queue", "--data", str(folder), "--annotator", "Anna", "--json"]
+    for more, names in (([], ["again.jpg", "cafe.jpg", "hotel.jpg"]), (["--once"], ["again.jpg", "hotel.jpg"])):
+        done = CliRunner().invoke(app, [*queue, *more])
+        assert sorted(json.loads(done.stdout)[0]["pictures"]) == names
     for wrong in ([], ["cafe", "--like", str(DEMO / "cafe.jpg")]):
         done = CliRunner().invoke(app, ["search", *wrong, "--folder", str(folder)])
         assert isinstance(done.exception, OditsError) and "--like" in str(done.exception)

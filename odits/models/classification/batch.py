@@ -50,7 +50,7 @@ def embedding_function(
 
     def opened(item: Item) -> _Opened:
         record = ImageRecord(item.name, item.source)
-        embedding = _stored(record.digest)
+        embedding = stored_embedding(record.digest)
         return _Opened(record.digest, embedding, record.open() if embedding is None else None)
 
     def embedded(batch: list[_Opened]) -> list[np.ndarray]:
@@ -67,7 +67,8 @@ def embedding_function(
     return per_batch(opened, embedded)
 
 
-def _stored(digest: str) -> np.ndarray | None:
+def stored_embedding(digest: str) -> np.ndarray | None:
+    """Return the embedding of a picture whose file has this digest, float32 (1280,); None where it is not stored."""
     found = PHOTO_EMBEDDINGS.get(embedding_key(digest))
     return found if found is not None and found.shape == (DIMENSION,) and found.dtype == np.float32 else None
 
