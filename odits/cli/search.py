@@ -45,7 +45,7 @@ def search(
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"With --like, whose embeddings are compared: a CLIP model ({CLIP_FORMS}). Default: EfficientNet-Lite2.",
+            help=f"With --like: compare embeddings of a CLIP model ({CLIP_FORMS}); EfficientNet-Lite2's by default.",
             show_default=False,
         ),
     ] = None,

@@ -1,7 +1,7 @@
 """Embeddings of many pictures, by `odits.core.pool` and stored: an interrupted run goes on where it was.
 
-They are stored one by one, by what a picture holds and which weights embedded it: a collection that changes, and another
-one with the same pictures, costs what is new in it.
+They are stored one by one, by what a picture holds and which weights embedded it: a collection that changes, or another
+one with some of the same pictures, costs what is new in it.
 """
 
 from __future__ import annotations

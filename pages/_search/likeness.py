@@ -60,7 +60,9 @@ def _show(likeness: Likeness, asked: ImageRecord, model: ClipModel | None) -> No
     found = [one for one in most_alike(likeness, embedding, MOST + 1) if one.record.digest != asked.digest][:MOST]
     name = "EfficientNet-Lite2" if embedder is None else embedder.name
     if not found:
-        st.info("There is no other image here to compare it with: choose more on the left.", icon=":material/image_search:")
+        st.info(
+            "There is no other image here to compare it with: choose more on the left.", icon=":material/image_search:"
+        )
     else:
         st.caption(f"The most alike first, by the cosine of the embeddings of {escape_markdown(name)}.")
     for start in range(0, len(found), _COLUMNS):

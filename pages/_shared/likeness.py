@@ -108,7 +108,9 @@ def offer_embeddings(collection: Collection, model: ClipModel | None = None) -> 
         button=f"Look at {count_of(len(collection.records), 'image')}",
         title="Looking at images" if embedder is None else f"Looking at images with {embedder.name}",
         run=work,
-        note=f"Some 0.1 seconds an image, {once}" if embedder is None else f"With {escape_markdown(embedder.name)}, {once}",
+        note=f"Some 0.1 seconds an image, {once}"
+        if embedder is None
+        else f"With {escape_markdown(embedder.name)}, {once}",
         refresh=_look_again,
     )
     jobs.offer(task, needed=found is None)
