@@ -270,15 +270,17 @@ def _axis(axes: Axes, side: str, axis: Any, theme: Theme, ticks: MaxNLocator) ->
 
 def _share(figure: go.Figure, plots: Mapping[tuple[str, str], Axes]) -> None:
     """Give axes that belong together the same range."""
-    for place, (get, put) in enumerate(((Axes.get_xlim, Axes.set_xlim), (Axes.get_ylim, Axes.set_ylim))):
+    for place in (0, 1):
         groups: dict[str, list[Axes]] = {}
         for pair, axes in plots.items():
             groups.setdefault(_of(figure, pair[place]).matches or pair[place], []).append(axes)
         for together in groups.values():
-            ends = [get(axes) for axes in together]
-            if ends[0][0] <= ends[0][1]:
-                for axes in together:
-                    put(axes, min(low for low, _ in ends), max(high for _, high in ends))
+            ends = [axes.get_ylim() if place else axes.get_xlim() for axes in together]
+            low, high = min(one[0] for one in ends), max(one[1] for one in ends)
+            if low > high:  # an axis that runs backwards
+                continue
+            for axes in together:
+                axes.set_ylim(low, high) if place else axes.set_xlim(low, high)
 
 
 def _legend(drawn: Figure, plots: Sequence[Axes], theme: Theme, columns: int) -> None:
