@@ -10,6 +10,7 @@ every question at its next step, and whoever asks for just that waits for it wit
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
@@ -31,6 +32,8 @@ _LOOK_S = 0.25
 """Seconds after which one who waits looks whether they have been sent somewhere else."""
 _CORES_EACH = 4
 """A model uses several cores by itself: so many of them for each answer that is computed at the same time."""
+_LAST_STEP_S = 20.0
+"""Seconds that a step of what is computed ahead may take when the process ends."""
 _PLANS = 32
 """Sessions for which answers are computed ahead, those that asked last."""
 
@@ -86,7 +89,10 @@ class Answers:
         self._ahead: list[Asked] = []  # what the thread that computes ahead is at, each part of the one before
         for number in range(at_once):
             threading.Thread(target=self._serve, name=f"answers-{number}", daemon=True).start()
-        threading.Thread(target=self._compute_ahead, name="answers-ahead", daemon=True).start()
+        self._closed = False
+        self._ahead_thread = threading.Thread(target=self._compute_ahead, name="answers-ahead", daemon=True)
+        self._ahead_thread.start()
+        atexit.register(self.close)
 
     def kept(self, kind: Kind, key: Hashable) -> tuple[Any] | None:
         """Return what was computed before, in a tuple; None where it was not, or not lately."""
@@ -161,6 +167,14 @@ class Answers:
             for kind in [kind for kind in self._kept if kind.holds_model]:
                 del self._kept[kind]
 
+    def close(self) -> None:
+        """Compute nothing ahead any more, and wait until it has stopped: a process must not end amid a network."""
+        with self._changed:
+            self._closed = True
+            self._plans.clear()
+            self._changed.notify_all()
+        self._ahead_thread.join(_LAST_STEP_S)
+
     def _serve(self) -> None:
         self._workers.here = True
         while True:
@@ -194,8 +208,10 @@ class Answers:
         self._workers.here = self._workers.ahead = True
         while True:
             with self._changed:
-                while not self._plans or self._queue or self._at_work:
+                while not self._closed and (not self._plans or self._queue or self._at_work):
                     self._changed.wait()
+                if self._closed:
+                    return
                 who, plan = next(iter(self._plans.items()))
                 work = plan.popleft()
             done = self._try_ahead(work, who, plan)

@@ -214,6 +214,15 @@ def test_a_new_plan_ends_the_one_before() -> None:
     assert before.times == [1, 0] and answers.kept(KIND, "before") is None
 
 
+def test_nothing_is_computed_ahead_once_the_process_ends() -> None:
+    answers = Answers(1)
+    slow = Slow(answers, "next")
+    answers.plan("Anna", [slow.ahead])
+    assert slow.began.wait(20)
+    answers.close()
+    assert not answers._ahead_thread.is_alive() and slow.times == [1, 0]
+
+
 def page() -> None:
     """A page with an answer."""
     import streamlit
