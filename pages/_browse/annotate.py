@@ -334,7 +334,7 @@ def card_of(task: Task, name: str) -> dict[str, Any]:
         opened = open_picture(picture)
         source = data_uri(preview(opened.digest, opened.image))
         width, height = opened.image.size
-        found = propose(task.words(name), settings.limit, task.reference, opened)
+        found = propose(task.words(name), settings.limit, task.reference, opened, task.evaluation.vocabulary)
     except OditsError as error:
         words = [{"word": word, "probability": share, "proposed": "wrong"} for word, share in task.words(name)]
         return {"source": "", "width": 1, "height": 1, "shown": shown, "words": words, "problem": str(error)}
