@@ -1,4 +1,4 @@
-"""Where Annotate shows a word: for ODITS in the object that carries it, known from the evaluation and never computed."""
+"""Where Annotate shows a word: for ODITS in the object that carries it, as the evaluation left it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def reference(home: Path) -> str:
     network = untrained(encoder).network
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
-        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+        parameter.data += 0.5 * torch.randn(parameter.shape, generator=generator)
     header = {"name": "mine", "epoch": "2", "architecture": ARCHITECTURE, "parent_digest": clip.checkpoint}
     save_odits(folder / "odits.safetensors", network, encoder, [["CAFE"]], header)
     return str(folder / "odits.safetensors")
