@@ -13,8 +13,8 @@ from odits.data import ImageRecord
 from odits.data.adjudication import Dispute, decide, disputes, read_everybody
 from odits.data.annotations import change_marks
 from odits.data.marks import JUDGEMENTS, MAX_NOTE, Box
+from odits.evaluation.limits import LIMIT
 from pages._browse.places import read_places
-from pages._browse.proposals import LIMIT
 from pages._browse.review import ICONS
 from pages._shared import state
 from pages._shared.keyboard import keys

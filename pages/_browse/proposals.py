@@ -8,14 +8,15 @@ import numpy as np
 import streamlit as st
 
 from odits.data import Vocabulary
+from odits.evaluation.limits import Limits
 from odits.evaluation.marks import presence
 from odits.evaluation.results import StoredEvaluation
 from pages._browse.filters import TOP
 from pages._browse.places import Outline, object_places, read_places
 from pages._shared.pictures import Opened
 
-LEAST, LIMIT = 0.1, 0.5
-"""Presence probabilities from which a word is listed, and from which its proposed verdict is "right"."""
+LEAST = 0.1
+"""Presence probability from which a word is listed."""
 
 
 class Proposal(NamedTuple):
@@ -62,26 +63,27 @@ def _listed(key: str, _evaluation: StoredEvaluation, _least: float) -> list[list
 
 
 def propose(
-    words: list[tuple[str, float]], limit: float, reference: str, opened: Opened, vocabulary: Vocabulary
+    words: list[tuple[str, float]], limits: Limits, reference: str, opened: Opened, vocabulary: Vocabulary
 ) -> list[Proposal]:
-    """Propose a verdict for each listed word of a picture: "right" from the limit on, and one word to a place.
+    """Propose a verdict for each listed word of a picture: "right" from its limit on, and one word to a place.
 
     Args:
         words: with their presence probabilities, by `listed_words`.
-        limit: from which a word is proposed right.
+        limits: from which a word is proposed right.
         reference: of the model.
         opened: the picture.
         vocabulary: that the model chose from.
     """
     listed = [word for word, _ in words]
-    places, standing = read_places(listed, limit, reference, opened)
+    lowest = min(map(limits.of, listed), default=limits.general)
+    places, standing = read_places(listed, lowest, reference, opened)
     if missing := [word for word in listed if word not in places]:
         places |= object_places(missing, reference, opened, vocabulary)
     return [
         Proposal(
             word,
             probability,
-            "right" if probability >= limit and (standing is None or word in standing) else "wrong",
+            "right" if probability >= limits.of(word) and (standing is None or word in standing) else "wrong",
             places.get(word),
         )
         for word, probability in words

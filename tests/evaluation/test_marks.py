@@ -12,13 +12,12 @@ from PIL import Image
 from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary, read_dataset
 from odits.data.marks import ImageWord
+from odits.evaluation.limits import Limits, limits_document
 from odits.evaluation.marks import (
     JudgedWords,
-    Limits,
     against_marks,
     best_limit,
     judged_words,
-    limits_document,
     presence,
     recalibrate,
     write_dataset,
