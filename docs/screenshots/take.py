@@ -93,14 +93,15 @@ def small(picture: Image.Image, name: str) -> None:
 
 
 def take_report(python: str) -> None:
-    """Write the first pages of the demo's report, side by side."""
+    """Write pages of the demo's report, side by side: metrics, differences, and the last picture."""
     odits = [python, "-m", "odits"]
     demo = ["--data", str(REPOSITORY / "assets" / "demo"), "--split", "all"]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.pdf"
         subprocess.run([*odits, "report", *COMPARED, *demo, "--out", str(file)], check=True, cwd=REPOSITORY)
-        subprocess.run(["pdftoppm", "-r", "60", "-l", "3", "-png", str(file), str(file.with_suffix(""))], check=True)
+        subprocess.run(["pdftoppm", "-r", "60", "-png", str(file), str(file.with_suffix(""))], check=True)
         sides = [Image.open(one).convert("RGB") for one in sorted(Path(folder).glob("report-*.png"))]
+        sides = [*sides[1:3], sides[-1]]
         joined = Image.new("RGB", (sum(one.width + 12 for one in sides), max(one.height for one in sides)), "#888888")
         place = 6
         for one in sides:
