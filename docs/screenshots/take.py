@@ -68,6 +68,9 @@ def take_window(browser: Browser, address: str, name: str) -> None:
         page.add_init_script("localStorage.setItem('odits-tour', 'seen')")
         page.goto(f"{address}/{path}")
         settle(page)
+        if page.locator(".st-key-link-open button").count():
+            page.locator(".st-key-link-open button").click()
+            settle(page)
         evaluate(page)
         if name == "annotate":
             page.locator(".annotate .word").first.wait_for()
