@@ -1,6 +1,4 @@
-"""Every page in its main states: nothing scrolls sideways or is cut in any window, and axe-core finds no serious and no
-critical violation in either theme.
-"""
+"""What axe-core finds on every page in its main states, in both themes: no serious and no critical violation."""
 
 from __future__ import annotations
 
@@ -9,16 +7,14 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import WAIT, mistakes, settle, visit
-from tests.browser.test_app import PAGES
-from tests.browser.test_sizes import misfits
 
 VERSION = "4.14.1"
 DEMO = "images=demo&image=cafe.jpg"
@@ -144,45 +140,18 @@ STATES = {
 }
 
 
-FITTED = {
-    *("words", "browse-gallery", "browse-annotate", "search", "objects", "explain", "stage"),
-    *("counts", "models", "checkpoints-runs", "checkpoints-compare", "data-images"),
-}
-"""States that are looked at in windows of all sizes, at least one of every page."""
-
-
-@pytest.fixture(scope="module")
-def tab(browser: Browser) -> Iterator[Page]:
-    """One tab for all states: what the app is made of is fetched once."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(WAIT)
-    context.add_init_script("try { localStorage.setItem('odits-tour', 'seen') } catch { /* about:blank has none */ }")
-    yield context.new_page()
-    context.close()
-
-
-def test_every_page_is_among_the_states_that_are_looked_at_in_all_windows() -> None:
-    assert {STATES[name].address.partition("?")[0] for name in FITTED} >= {*PAGES, "stage"}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STATES)
-def test_a_state_fits_and_has_no_serious_or_critical_violation(
-    app: str, tab: Page, name: str, request: pytest.FixtureRequest
-) -> None:
-    tab.set_viewport_size({"width": 1280, "height": 720})
-    visit(tab, f"{app}/{STATES[name].address}")
-    STATES[name].prepare(tab)
-    if name in FITTED:
-        assert misfits(tab) == []
-        tab.set_viewport_size({"width": 1280, "height": 720})
-    assert mistakes(tab) == [] or name == "browse-nothing-yet"
-    axe: str = request.getfixturevalue("axe")  # where it can't be had, the windows were looked at before
+def test_no_serious_or_critical_violation_in_either_theme(app: str, page: Page, axe: str, name: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    visit(page, f"{app}/{STATES[name].address}")
+    STATES[name].prepare(page)
     for scheme in ("light", "dark"):
-        tab.emulate_media(color_scheme=scheme)
-        expect(tab.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
-        tab.wait_for_timeout(500)  # colours change by and by
-        assert violations(tab, axe) == []
+        page.emulate_media(color_scheme=scheme)
+        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
+        page.wait_for_timeout(500)  # colours change by and by
+        assert violations(page, axe) == []
+    assert mistakes(page) == [] or name == "browse-nothing-yet"
 
 
 def test_a_violation_is_found(page: Page, axe: str) -> None:
