@@ -231,6 +231,7 @@ def test_a_perfect_annotator_needs_about_three_keys_a_picture(
             per_picture.append(keys - before)
         saved(page)
         expect(page.locator(".annotate .status")).to_contain_text(f"{PICTURES} of {PICTURES} pictures")
+        expect(page.locator(".annotate .news")).to_contain_text("Every picture here is finished")
         took = page.evaluate("performance.getEntriesByName('odits-next-picture').map(entry => entry.duration)")
         record_testsuite_property("keys a picture", keys / PICTURES)
         record_testsuite_property("milliseconds to the next picture", [float(np.median(took)), max(took)])
