@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
+from odits.core.files import sha256_of
 from odits.core.text import literal
 from odits.data.records import Collection, ImageRecord
+from odits.search.embeddings import PHOTO_KEY, ClipEmbedder, Embedder
 from odits.search.likeness import Likeness, Pair, duplicates, embed_records, repeated, stored_likeness
 from pages._shared import jobs
 from pages._shared.glossary import help_on
 from pages._shared.layout import count_of, escape_markdown
 from pages._shared.pictures import short_name, thumbnail
+
+if TYPE_CHECKING:
+    from odits.models.clip.model import ClipModel
 
 _SHOWN = 20  # pairs at first, and with each press of the button below them
 _COLLECTIONS = 4  # held in memory
@@ -25,7 +30,7 @@ class Near(NamedTuple):
     Attributes:
         stamps: of its images, when they were looked at.
         likeness: their embeddings.
-        pairs: near-duplicates, the most alike first.
+        pairs: near-duplicates, the most alike first; none where a CLIP model embedded the images.
     """
 
     stamps: tuple[str, ...]
@@ -39,16 +44,16 @@ class Near(NamedTuple):
 
 
 @st.cache_resource(show_spinner=False)
-def _held() -> dict[str, Near]:
-    """Hold what is known of the last collections, by their keys."""
+def _held() -> dict[tuple[str, str], Near]:
+    """Hold what is known of the last collections, by their keys and those of what embedded their images."""
     return {}
 
 
-def _hold(collection: Collection, stamps: tuple[str, ...], likeness: Likeness) -> Near:
-    held = _held()
-    if len(held) >= _COLLECTIONS and collection.key not in held:
+def _hold(collection: Collection, by: str, stamps: tuple[str, ...], likeness: Likeness) -> Near:
+    held, key = _held(), (collection.key, by)
+    if len(held) >= _COLLECTIONS and key not in held:
         held.pop(next(iter(held)), None)
-    held[collection.key] = found = Near(stamps, likeness, duplicates(likeness))
+    held[key] = found = Near(stamps, likeness, duplicates(likeness) if by == PHOTO_KEY else [])
     return found
 
 
@@ -58,8 +63,8 @@ def _stamps(key: str, names: int, _collection: Collection) -> tuple[str, ...]:
 
 
 @st.cache_resource(ttl=_FRESH, max_entries=_COLLECTIONS, show_spinner="Looking up what is stored …")
-def _stored(key: str, stamps: tuple[str, ...], _collection: Collection) -> Likeness | None:
-    return stored_likeness(_collection.records)
+def _stored(key: str, by: str, stamps: tuple[str, ...], _collection: Collection) -> Likeness | None:
+    return stored_likeness(_collection.records, by)
 
 
 def _look_again() -> None:
@@ -67,30 +72,45 @@ def _look_again() -> None:
     _stored.clear()
 
 
-def known(collection: Collection) -> Near | None:
-    """Return what is known of a collection without looking at its images; None where they have to be looked at."""
+def known(collection: Collection, by: str = PHOTO_KEY) -> Near | None:
+    """Return what is known of a collection without looking at its images; None where they have to be looked at.
+
+    Args:
+        collection: the images.
+        by: the key of what embeds them.
+    """
     stamps = _stamps(collection.key, len(collection.records), collection)
-    found = _held().get(collection.key)
+    found = _held().get((collection.key, by))
     if found is not None and found.stamps == stamps:
         return found
-    likeness = _stored(collection.key, stamps, collection)
-    return None if likeness is None else _hold(collection, stamps, likeness)
+    likeness = _stored(collection.key, by, stamps, collection)
+    return None if likeness is None else _hold(collection, by, stamps, likeness)
 
 
-def offer_embeddings(collection: Collection) -> Near | None:
-    """Return what is known of a collection; None, and an offer to look at its images, where that is nothing."""
-    found = known(collection)
+def offer_embeddings(collection: Collection, model: ClipModel | None = None) -> Near | None:
+    """Return what is known of a collection; None, and an offer to look at its images, where that is nothing.
+
+    Args:
+        collection: the images.
+        model: embeds them; None: EfficientNet-Lite2.
+    """
+    embedder: Embedder | None = None if model is None else ClipEmbedder(model)
+    by = PHOTO_KEY if embedder is None else embedder.key
+    found = known(collection, by)
 
     def work(job: jobs.Job) -> None:
         stamps = tuple(record.stamp for record in collection.records)
-        _hold(collection, stamps, embed_records(collection.records, progress=job.report))
+        _hold(collection, by, stamps, embed_records(collection.records, progress=job.report, embedder=embedder))
 
+    once = "once. You can stop at any time and go on later."
     task = jobs.Task(
-        key=f"like-{collection.key}",
+        key=f"like-{collection.key}-{sha256_of(by)[:16]}",
         button=f"Look at {count_of(len(collection.records), 'image')}",
-        title="Looking at images",
+        title="Looking at images" if embedder is None else f"Looking at images with {embedder.name}",
         run=work,
-        note="Some 0.1 seconds an image, once. You can stop at any time and go on later.",
+        note=f"Some 0.1 seconds an image, {once}"
+        if embedder is None
+        else f"With {escape_markdown(embedder.name)}, {once}",
         refresh=_look_again,
     )
     jobs.offer(task, needed=found is None)

@@ -106,7 +106,7 @@ PARAMETERS = {
     **dict.fromkeys(("images", "image", "searched", "like", "on", "object-of"), LINE),
     "folder": _path("read the images in the folder"),
     # who answers, from which words
-    **dict.fromkeys(("model", "model2", "model3", "model4", "crop-model", "clip", "odits"), MODEL),
+    **dict.fromkeys(("model", "model2", "model3", "model4", "crop-model", "like-model", "clip", "odits"), MODEL),
     **dict.fromkeys(("checkpoint", "crop-checkpoint", "checkpoint2", "checkpoint3"), MODEL),  # links of before
     "compare": SWITCH,
     "vocabulary": LINE,
