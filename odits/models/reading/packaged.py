@@ -96,7 +96,7 @@ def published_network(detector: Detector, part: Part) -> Path | None:
 
 
 def is_installed(detector: Detector) -> bool:
-    """Return whether a detector and what belongs to it are there as they were published; PP-OCRv6's always counts so."""
+    """Return whether a detector and what belongs to it are there as they were published; v6's always counts so."""
     return all(published_network(*which) is not None for which in PUBLISHED if which[0] == detector)
 
 
