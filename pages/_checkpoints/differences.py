@@ -15,6 +15,7 @@ from odits.evaluation.differences import differences as compare
 from odits.evaluation.results import StoredEvaluation
 from odits.evaluation.slices import SLICINGS, Slice, reversals, slice_difference
 from odits.figures.differences import ForestRow, forest_figure, kind_of
+from odits.figures.panels import shortened
 from odits.metrics.paired import Change, paired_bootstrap
 from pages._checkpoints.rows import Family
 from pages._shared import state
@@ -70,7 +71,8 @@ def view(found: Sequence[StoredEvaluation], names: Mapping[str, str], family: Fa
     metrics = {" ".join(path): title for title, path in family.metrics.items()}
     rows = _differences(base.key, tuple(one.key for one in others), tuple(metrics), base, others)
     shown = forest_rows(rows, metrics, [names[one.key] for one in others])
-    figure = forest_figure(shown, f"difference to {names[base.key]}"[:60])
+    axis = f"difference to {shortened(names[base.key], 18, 14)}"
+    figure = forest_figure(shown, axis)
     says = [f"{row.name}: {row.panel} {kind_of(row)}" for row in shown if row.change is not None]
     chart(figure, "forest", "Differences with their 95 % intervals. " + "; ".join(says[:20]))
     st.caption(
@@ -81,7 +83,6 @@ def view(found: Sequence[StoredEvaluation], names: Mapping[str, str], family: Fa
     with st.expander("The numbers"):
         st.dataframe(table, hide_index=True, key="differences-table", column_config=_columns())
     with st.container(horizontal=True, key="differences-downloads"):
-        axis = f"difference to {names[base.key]}"
         figure_menu(
             "differences", "differences", figure, lambda theme: _paper(shown, axis, theme), table, names.values()
         )
