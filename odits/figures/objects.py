@@ -13,7 +13,8 @@ from PIL import Image
 from plotly.colors import sample_colorscale
 
 from odits.core.errors import OditsError
-from odits.figures.theme import SHOWN_SIDE, escape_html, escaped_percent, faded, lay_out_picture, note
+from odits.core.percent import percent
+from odits.figures.theme import SHOWN_SIDE, escape_html, faded, lay_out_picture, note
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
@@ -188,16 +189,40 @@ def _add_hit_points(
         )
 
 
-def _hover(detections: sv.Detections, index: int, name: str) -> str:
-    """Write what hovering says of an object."""
+def hover_lines(detections: sv.Detections, index: int, name: str) -> list[str]:
+    """Return the lines that hovering says of an object: its name if it has one, number and kind, area, confidence."""
     title = KINDS.get(kinds_of(detections)[index], OTHER_KIND).title
     area, pixels = areas_of(detections)[index], max(1, masks_of(detections)[index].size)
-    confidence = None if detections.confidence is None else detections.confidence[index]
-    # plotly reads what stands in %{} of a template
-    called = f"<b>{escape_html(name)}</b><br>" if name else ""
-    sure = "" if confidence is None else f"<br>confidence {confidence:.3f}"
-    size = f"area {area:,} px ({escaped_percent(area / pixels)})"
-    return f"{called}<b>Object {index + 1}</b> · {title}<br>{size}{sure}<extra></extra>"
+    size = f"area {area:,} px ({percent(area / pixels)})"
+    sure = [] if detections.confidence is None else [f"confidence {detections.confidence[index]:.3f}"]
+    return [*([name] if name else []), f"Object {index + 1} · {title}", size, *sure]
+
+
+def _hover(detections: sv.Detections, index: int, name: str) -> str:
+    """Write what hovering says of an object, as plotly reads it: it looks for what stands in %{}."""
+    bold = 2 if name else 1
+    lines = [escape_html(line) for line in hover_lines(detections, index, name)]
+    return "<br>".join([*(f"<b>{line}</b>" for line in lines[:bold]), *lines[bold:]]) + "<extra></extra>"
+
+
+class ColorScale(NamedTuple):
+    """A scale of colours: what they stand for, colours from low to high, and what both ends are called."""
+
+    title: str
+    colors: list[str]
+    low: str
+    high: str
+
+
+def color_scale(detections: sv.Detections, color_by: ColorBy) -> ColorScale | None:
+    """Return the scale of what objects are coloured by; None where colours do not stand for a number."""
+    if color_by not in ("area", "confidence") or not len(detections):
+        return None
+    _, (low, high) = _values(detections, color_by)
+    colors = [_hex(color) for color in sample_colorscale(SCALE, np.linspace(0, 1, 12).tolist(), colortype="tuple")]
+    if color_by == "area":
+        return ColorScale("Area (px), by its logarithm", colors, f"{10**low:,.0f}", f"{10**high:,.0f}")
+    return ColorScale("Confidence", colors, f"{low:g}", f"{high:g}")
 
 
 def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: ColorBy) -> None:
