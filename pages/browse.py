@@ -9,12 +9,14 @@ from odits.core.errors import OditsError
 from odits.data import Dataset, ImageRecord
 from odits.data.exports import Files
 from odits.data.marks import Mark, clean_name
+from odits.data.records import Collection, collection_of_dataset
 from odits.evaluation.exports import exported_evaluation
 from odits.evaluation.results import StoredEvaluation
 from pages._browse import adjudicate, filters
 from pages._browse.adjudicate import show_adjudication
 from pages._browse.agreement import download_marks, show_agreement
 from pages._browse.annotate import LINK, Task, choose_settings, forget_queue, keep_alive, show_annotate
+from pages._browse.duplicates import show_near_duplicates
 from pages._browse.filters import TOP, Filter, ImageFacts, choose_filter, filter_images, score_of
 from pages._browse.gallery import PER_PAGE, Card, page_of, pager, show_cards, style
 from pages._browse.notebook import read_guidelines, show_guidelines, show_history
@@ -23,7 +25,7 @@ from pages._shared import jobs, serving, state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of, split_of
 from pages._shared.evaluations import disagreement_of, evaluation_task, find_evaluation, others, title_of
 from pages._shared.exports import export_menu
-from pages._shared.layout import complain, file_stem, guarded, page
+from pages._shared.layout import complain, escape_markdown, file_stem, guarded, page
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model, need_weights
 from pages._shared.words import STYLE, legend_with_verdicts
@@ -127,7 +129,8 @@ def browse(
         keep_alive()
         by_name = {picture.name: picture for picture in pictures}
         shown = [by_name[name] for name in evaluation.images]
-        explore(evaluation, shown, annotator, tuple(link), read_guidelines(dataset.root))
+        pool = collection_of_dataset(dataset, split)
+        explore(evaluation, shown, annotator, tuple(link), read_guidelines(dataset.root), pool)
 
 
 @st.fragment
@@ -137,15 +140,16 @@ def explore(
     annotator: str | None,
     link: tuple[str, ...],
     guidelines: str,
+    collection: Collection,
 ) -> None:
     """Show the gallery, or one image of it: what changes while one looks through the images."""
     with guarded():
         if state.get("view") == "annotate" and annotator is not None:
-            annotate(evaluation, pictures, annotator, link, guidelines)
+            annotate(evaluation, pictures, annotator, link, guidelines, collection)
         elif state.get("view") == "image":
             show_one(evaluation, pictures, annotator, link)
         else:
-            show_gallery(evaluation, pictures, annotator, link)
+            show_gallery(evaluation, pictures, annotator, link, collection)
 
 
 def annotate(
@@ -154,12 +158,15 @@ def annotate(
     annotator: str,
     link: tuple[str, ...],
     guidelines: str,
+    collection: Collection,
 ) -> None:
     """Show one picture after the other, to be judged by keys."""
     with st.container(horizontal=True, vertical_alignment="center", key="annotate-menu", gap="small"):
         st.button("All images", icon=":material/grid_view:", key="close", on_click=state.act, args=("view", "gallery"))
-        settings = choose_settings(lambda: choose_other(evaluation))
+        settings = choose_settings(lambda: choose_other(evaluation), collection, annotator)
         show_guidelines(guidelines)
+        if settings.remarks:
+            st.caption(escape_markdown(" ".join(settings.remarks)), width="stretch")
     by_name = {picture.name: picture for picture in pictures}
     show_annotate(Task(evaluation, by_name, annotator, evaluation.reference, settings))
     show_history(annotator, evaluation.data, str(state.get("opened") or ""), blind=settings.mode != "open")
@@ -174,7 +181,11 @@ def begin_annotating() -> None:
 
 
 def show_gallery(
-    evaluation: StoredEvaluation, pictures: list[ImageRecord], annotator: str | None, link: tuple[str, ...]
+    evaluation: StoredEvaluation,
+    pictures: list[ImageRecord],
+    annotator: str | None,
+    link: tuple[str, ...],
+    collection: Collection,
 ) -> None:
     """Show thumbnails, sorted and filtered, page by page."""
     state.put("view", "gallery")
@@ -189,7 +200,8 @@ def show_gallery(
     save_words(evaluation, pictures)
     st.session_state[_ORDER] = (evaluation.key, tuple(evaluation.images[index] for index in found))
     sheet, pages = page_of(len(found))
-    state.publish(*link, "view", "against", *filters.LINK, "sheet")
+    show_near_duplicates(collection)
+    state.publish(*link, "view", "against", *filters.LINK, "sheet", "once")
     if chosen.sort == "disagreement" and other is None:
         st.info("Choose another model under “Compare with” to sort by how much the two disagree.")
     if not found:

@@ -12,8 +12,8 @@ from odits.data.records import Collection
 from odits.models.registry import EMBEDDED
 from odits.search.query import Query, parse_query
 from odits.search.ranking import Hit, Searcher, search
+from pages._search import likeness
 from pages._search.index import FOLDER, choose_images, clip_of, offer_embeddings, offer_index
-from pages._search.likeness import offer_likeness
 from pages._search.results import MOST, Result, show_caption, show_list, show_none, style
 from pages._shared import state
 from pages._shared.datasets import choose_dataset
@@ -43,13 +43,13 @@ def main() -> None:
             query, ranking = choose_query()
         except OditsError as error:
             st.warning(escape_markdown(str(error)), icon=":material/edit:")
-        link = ["searched", "folder", "query", "part-of", "wrong", "ranking", "show", "like"]
+        link = ["searched", "folder", "query", "part-of", "wrong", "ranking", "show", *likeness.LINK]
         state.publish(*link, *(["clip"] if reference else []))
         if collection is None:
             st.info("Name a folder of images on the left, or choose others.", icon=":material/folder_open:")
             return
         with guarded():
-            offer_likeness(collection)
+            likeness.offer_likeness(collection)
         with guarded():
             show(collection, query, ranking, reference)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,7 @@ from odits.core.progress import open_reporter
 from odits.models.reference import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from odits.data import ImageRecord
     from odits.data.adjudication import Resolved
     from odits.evaluation.marks import AgainstMarks, Rate, Recalibrated
     from odits.metrics.inter_annotator import Interval
@@ -141,6 +143,10 @@ def queue(
     ] = None,
     share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the pictures that two people mark.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the division and of the order.")] = 0,
+    once: Annotated[
+        bool, typer.Option("--once", help="Leave near-duplicates out: of pictures that look alike the first stays.")
+    ] = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Divide pictures among annotators, a share of them to two, each list in an order by chance.
@@ -154,7 +160,8 @@ def queue(
     dataset = load_data(data)
     if not annotator:
         raise OditsError("Name who marks, with --annotator.")
-    names = [record.name for record in records_of(dataset, split)]
+    records = records_of(dataset, split)
+    names = _without_duplicates(records, device) if once else [record.name for record in records]
     everything = [record.name for record in dataset.split("all")]
     rows: list[dict[str, Any]] = []
     for person, theirs in assigned(names, annotator, share, seed).items():
@@ -183,6 +190,19 @@ def queue(
         )
         for name in row["removed_pictures"]:
             say(f"{row['annotator']} marked {name}, which is no longer in {dataset.name}; the marks are kept.")
+
+
+def _without_duplicates(records: Sequence[ImageRecord], device: str) -> list[str]:
+    """Return the names of pictures, of those that look alike only the first; one that can't be read stays."""
+    from odits.search.likeness import duplicates, embed_records, repeated
+
+    with open_reporter() as report:
+        likeness = embed_records(records, progress=report.phase("looking at images", len(records)), device=device)
+    report_problems(likeness.problems)
+    left_out = repeated(duplicates(likeness))
+    for name, staying in left_out.items():
+        say(f"{name} is left out: it looks like {staying}.")
+    return [record.name for record in records if record.name not in left_out]
 
 
 def evaluate(

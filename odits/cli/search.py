@@ -14,7 +14,9 @@ from odits.cli.common import (
     Ray,
     Workers,
     chosen_workers,
+    download_progress,
     exit_after,
+    find_model,
     load_data,
     print_json,
     print_table,
@@ -23,6 +25,7 @@ from odits.cli.common import (
 )
 from odits.core.errors import OditsError
 from odits.core.progress import Phase, open_reporter
+from odits.models.reference import CLIP_FORMS
 
 if TYPE_CHECKING:
     from odits.core.pool import Workers as PoolWorkers
@@ -37,7 +40,14 @@ def search(
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(help="A picture, in place of words: the images most like it, by EfficientNet-Lite2."),
+        typer.Option(help="A picture, in place of words: the images most like it."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"With --like: compare embeddings of a CLIP model ({CLIP_FORMS}); EfficientNet-Lite2's by default.",
+            show_default=False,
+        ),
     ] = None,
     data: Data = None,
     folder: Annotated[
@@ -58,8 +68,11 @@ def search(
     if bool(words) == (like is not None):
         raise OditsError("Name words to look for, or a picture with --like.")
     if like is not None:
-        _search_like(like, _collection(data, folder, split), top, chosen_workers(workers, ray, 0), device, as_json)
+        where = chosen_workers(workers, ray, 0)
+        _search_like(like, _collection(data, folder, split), top, model, where, device, as_json)
         return
+    if model is not None:
+        raise OditsError("--model says which embeddings are compared with --like; words are read.")
     from odits.search.query import parse_query
     from odits.search.ranking import Searcher
     from odits.search.ranking import search as search_images
@@ -88,16 +101,32 @@ def search(
 
 
 def _search_like(
-    picture: Path, collection: Collection, top: int, workers: PoolWorkers, device: str, as_json: bool
+    picture: Path,
+    collection: Collection,
+    top: int,
+    model: str | None,
+    workers: PoolWorkers,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Print the images of a collection that are most like a picture."""
     from odits.data.records import ImageRecord
+    from odits.models.classification.eye import PhotoNetwork
+    from odits.search.embeddings import ClipEmbedder, Embedder
     from odits.search.likeness import embed_records, most_alike
 
-    asked = embed_records([ImageRecord(picture.name, picture)], device=device)
     with open_reporter() as report:
+        embedder: Embedder = PhotoNetwork(device)
+        reference = ""
+        if model is not None:
+            from odits.models.registry import load
+
+            ref = find_model(model, report, "clip")
+            reference = ref.reference
+            embedder = ClipEmbedder(load(ref, device, download_progress(report), kind="clip"))
+        asked = embed_records([ImageRecord(picture.name, picture)], embedder=embedder)
         phase = report.phase("looking at images", len(collection.records))
-        likeness = embed_records(collection.records, workers, phase, device)
+        likeness = embed_records(collection.records, workers, phase, device, embedder, reference)
     problems = report_problems(likeness.problems)
     found = most_alike(likeness, asked.table[0], top)
     if as_json:
@@ -107,6 +136,7 @@ def _search_like(
                 "images": len(likeness.records),
                 "problems": problems,
                 "like": str(picture),
+                "model": embedder.name,
                 "results": [
                     {"image": one.record.name, "path": str(one.record.path), "similarity": one.similarity}
                     for one in found
@@ -115,7 +145,8 @@ def _search_like(
         )
     else:
         rows = [(rank, one.record.name, one.similarity) for rank, one in enumerate(found, start=1)]
-        print_table(("rank", "image", "similarity"), rows, f"{collection.title}: {len(likeness.records):,} images")
+        title = f"{collection.title}: {len(likeness.records):,} images, by {embedder.name}"
+        print_table(("rank", "image", "similarity"), rows, title)
     exit_after(problems)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
-from odits.data.marks import SKIPPED, ImageWord, Mark
+from odits.data.marks import SKIPPED, ImageWord, Mark, fold_name
 
 ORDERS = {
     "file": "By file name",
@@ -219,17 +219,18 @@ def assigned(
 
     Args:
         images: their names.
-        annotators: who marks.
+        annotators: who marks; in whichever order they are named, the division is the same.
         share: of the pictures that two people mark, in 0..1.
         seed: of the division.
 
     Returns:
-        For each annotator the pictures, by file name. With one annotator all are theirs.
+        For each annotator, as named, the pictures, by file name. With one annotator all are theirs.
 
     Raises:
         OditsError: nobody is named, or somebody twice.
     """
-    if not annotators or len(set(annotators)) < len(annotators):
+    people = sorted(annotators, key=fold_name)
+    if not people or len(set(map(fold_name, people))) < len(people):
         raise OditsError("Name each annotator once.")
     names = sorted(images)
     random.Random(f"assigned {seed}").shuffle(names)
@@ -239,7 +240,7 @@ def assigned(
     turn = 0
     for name in sorted(names, key=lambda name: name not in double):
         for _ in range(2 if name in double else 1):
-            found[annotators[turn % len(annotators)]].append(name)
+            found[people[turn % len(people)]].append(name)
             turn += 1
     return {annotator: sorted(theirs) for annotator, theirs in found.items()}
 

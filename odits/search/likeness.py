@@ -1,6 +1,6 @@
-"""Pictures that look like a picture: the cosine of EfficientNet-Lite2's embeddings, compared with every picture.
+"""Pictures that look like a picture: the cosine of two embeddings, compared with every picture.
 
-Near-duplicates are pairs above `DUPLICATE`.
+EfficientNet-Lite2 embeds them, or a CLIP model. Near-duplicates are pairs that the former finds above `DUPLICATE`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from odits.core.errors import OditsError
 from odits.core.pool import HERE, Item, Problem, Workers
 from odits.core.progress import Progress, no_progress
 from odits.data.records import ImageRecord
-from odits.models.classification.batch import embed_images
-from odits.models.classification.eye import DIMENSION
+from odits.search.embeddings import PHOTO_KEY, Embedder, embed_items, stored_embedding
 
 DUPLICATE = 0.85
-"""Cosine from which on two pictures count as one.
+"""Cosine of EfficientNet-Lite2's embeddings from which on two pictures count as one.
 
 Of the 60,726 pairs of different images of SVT one reaches it (a place that is there twice). Of 50 images all reach it
 as a JPEG of quality 30, at half and a fifth of their size, and brighter; 94 % do when nine tenths of their sides are
@@ -33,7 +32,7 @@ class Likeness(NamedTuple):
 
     Attributes:
         records: the n pictures.
-        table: float32 (n, 1280), their embeddings, of length 1.
+        table: float32 (n, d), their embeddings, of length 1.
         problems: the pictures that could not be read.
     """
 
@@ -58,7 +57,12 @@ class Pair(NamedTuple):
 
 
 def embed_records(
-    records: Sequence[ImageRecord], workers: Workers = HERE, progress: Progress = no_progress, device: str = "auto"
+    records: Sequence[ImageRecord],
+    workers: Workers = HERE,
+    progress: Progress = no_progress,
+    device: str = "auto",
+    embedder: Embedder | None = None,
+    reference: str = "",
 ) -> Likeness:
     """Embed pictures, those that are stored excepted.
 
@@ -67,6 +71,8 @@ def embed_records(
         workers: where they are embedded.
         progress: called with (pictures done, pictures in all); what it raises ends the work.
         device: of the network.
+        embedder: embeds them; None: EfficientNet-Lite2.
+        reference: what other processes load the embedder's CLIP model by.
 
     Raises:
         OditsError: the package with the weights is missing, or none of the pictures can be read.
@@ -74,7 +80,7 @@ def embed_records(
     rows: dict[int, np.ndarray] = {}
     problems: dict[int, str] = {}
     items = [Item(record.name, record.source) for record in records]
-    with closing(embed_images(items, workers, progress, device)) as outcomes:
+    with closing(embed_items(items, workers, progress, device, embedder, reference)) as outcomes:
         for place, embedding, problem in outcomes:
             if problem is None:
                 rows[place] = embedding
@@ -82,13 +88,36 @@ def embed_records(
                 problems[place] = problem
     if problems and not rows:
         raise OditsError(f"None of the {len(records)} images can be read: {problems[min(problems)]}")
-    table = np.array([rows[place] for place in sorted(rows)], np.float32).reshape(-1, DIMENSION)
+    table = _table([rows[place] for place in sorted(rows)])
     named = tuple(Problem(records[place].name, problems[place]) for place in sorted(problems))
     return Likeness(tuple(records[place] for place in sorted(rows)), table, named)
 
 
+def stored_likeness(records: Sequence[ImageRecord], embedder: str = PHOTO_KEY) -> Likeness | None:
+    """Return the embeddings of pictures from the store alone; None where one of them is not there.
+
+    Args:
+        records: the pictures.
+        embedder: the key of what embedded them.
+    """
+    rows = []
+    for record in records:
+        try:
+            found = stored_embedding(record.digest, embedder)
+        except OditsError:  # it can't be read: `embed_records` names it
+            found = None
+        if found is None:
+            return None
+        rows.append(found)
+    return Likeness(tuple(records), _table(rows), ())
+
+
+def _table(rows: Sequence[np.ndarray]) -> np.ndarray:
+    return np.stack(rows).astype(np.float32, copy=False) if rows else np.empty((0, 0), np.float32)
+
+
 def most_alike(likeness: Likeness, embedding: np.ndarray, count: int = 20) -> list[Alike]:
-    """Return the pictures most like the one with this embedding float32 (1280,), the most alike first."""
+    """Return the pictures most like the one with this embedding float32 (d,), the most alike first."""
     similarities = likeness.table @ embedding
     order = np.argsort(-similarities, kind="stable")[:count]
     return [Alike(likeness.records[place], float(similarities[place])) for place in order]
@@ -106,3 +135,29 @@ def duplicates(likeness: Likeness, limit: float = DUPLICATE) -> list[Pair]:
         ]
     found.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     return [Pair(likeness.records[first], likeness.records[second], similarity) for similarity, first, second in found]
+
+
+def repeated(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Choose which pictures stay where several look alike, the same ones for everybody.
+
+    By file name, a picture stays unless it looks like one that stays already: of two that do not look alike both may
+    stay, even where a third looks like either.
+
+    Returns:
+        The names of the pictures that need not be marked, each with the one that stays in its place.
+
+    Example:
+        >>> one, two, three = (ImageRecord(name, b"") for name in ("a.jpg", "b.jpg", "c.jpg"))
+        >>> repeated([Pair(one, two, 0.9), Pair(two, three, 0.9)])
+        {'b.jpg': 'a.jpg'}
+    """
+    like: dict[str, set[str]] = {}
+    for pair in pairs:
+        like.setdefault(pair.first.name, set()).add(pair.second.name)
+        like.setdefault(pair.second.name, set()).add(pair.first.name)
+    found: dict[str, str] = {}
+    for name in sorted(like):
+        staying = min((other for other in like[name] if other < name and other not in found), default=None)
+        if staying is not None:
+            found[name] = staying
+    return found

@@ -24,10 +24,13 @@ from odits.data import ImageRecord
 from odits.data.annotation_files import annotation_file
 from odits.data.annotations import latest, read_marks
 from odits.data.marks import Mark
+from odits.data.records import Collection
 from odits.evaluation.annotation_queue import FILTERS, ORDERS, PictureProgress, filtered, ordered, progress_of
 from odits.evaluation.results import StoredEvaluation
 from odits.figures.theme import data_uri
 from pages._browse.batches import Outcome, save_outbox
+from pages._browse.division import choose_division
+from pages._browse.duplicates import choose_left_out
 from pages._browse.proposals import LEAST, LIMIT, listed_words, propose
 from pages._shared import state
 from pages._shared.layout import NeededError
@@ -40,7 +43,7 @@ MODES = {
 }
 AHEAD, BEHIND = 4, 1
 """Pictures after and before the one in view that the browser holds."""
-LINK = ("mode", "least", "limit", "queue", "only", "seed", "opened")
+LINK = ("mode", "least", "limit", "queue", "only", "once", "among", "twice", "seed", "opened")
 _KEY, _QUEUE, _OUTCOME = "annotate", "odits-annotate-queue", "odits-annotate-outcome"
 _STYLE = """
 <style>
@@ -69,6 +72,8 @@ class Settings:
         only: a key of `FILTERS`.
         seed: of an order by chance.
         other: an evaluation of another checkpoint, for the order by dispute.
+        left_out: names of pictures that do not come: near-duplicates, and what others mark.
+        remarks: sentences on what these settings mean here; they make no difference.
     """
 
     mode: str = "open"
@@ -78,12 +83,14 @@ class Settings:
     only: str = "all"
     seed: int = 1
     other: StoredEvaluation | None = None
+    left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def distinct(self) -> tuple[Any, ...]:
         """What tells these settings from others."""
         other = self.other.key if self.other is not None else ""
-        return self.mode, self.least, self.limit, self.order, self.only, self.seed, other
+        return self.mode, self.least, self.limit, self.order, self.only, self.seed, other, self.left_out
 
 
 class Queue(NamedTuple):
@@ -153,22 +160,29 @@ def is_done(task: Task, name: str, marks: Marks) -> bool:
     return progress(task, name, marks).done
 
 
-def choose_settings(compare: Callable[[], StoredEvaluation | None]) -> Settings:
+def choose_settings(compare: Callable[[], StoredEvaluation | None], collection: Collection, annotator: str) -> Settings:
     """Ask, in menus above the picture, how words are put before the annotator, and in which order pictures come.
 
     Args:
         compare: draws a box for another checkpoint's evaluation, and returns it.
+        collection: the pictures.
+        annotator: who marks.
     """
     with st.popover("Queue", icon=":material/format_list_numbered:"):
         order = state.choose("Order", list(ORDERS), "queue", ORDERS.__getitem__)
         seed, other = state.number("seed", 999_999), None
-        if order == "chance":
+        if order == "chance" or state.get("among"):
             seed = int(
-                st.number_input("Seed", 1, 999_999, help="The same seed, the same order.", **state.bind("seed", seed))
+                st.number_input(
+                    "Seed", 1, 999_999, help="The same seed, the same order and division.", **state.bind("seed", seed)
+                )
             )
         if order == "disagreement":
             other = compare()
         only = state.choose("Pictures", list(FILTERS), "only", FILTERS.__getitem__)
+        repeats, on_repeats = choose_left_out(collection)
+        names = [record.name for record in collection.records if record.name not in repeats]
+        mine, on_division = choose_division(names, annotator)
     with st.popover("Words and mode", icon=":material/tune:"):
         mode = state.choose("What I see", list(MODES), "mode", MODES.__getitem__)
         least = st.slider(
@@ -186,7 +200,9 @@ def choose_settings(compare: Callable[[], StoredEvaluation | None]) -> Settings:
             help="Word spotting is calibrated: at 50 % a word is as likely there as not.",
             **state.bind("limit", state.fraction("limit", LIMIT, 0.05, 0.95)),
         )
-    return Settings(mode, float(least), float(limit), order, only, seed, other)
+    left_out = tuple(sorted(repeats | (set(names) - mine)))
+    remarks = tuple(filter(None, (on_division, on_repeats)))
+    return Settings(mode, float(least), float(limit), order, only, seed, other, left_out, remarks)
 
 
 def show_annotate(task: Task) -> None:
@@ -240,7 +256,7 @@ def queue_of(task: Task, marks: Marks) -> Queue:
 
 def _in_order(task: Task, marks: Marks) -> tuple[str, ...]:
     """Return the names of the pictures that are asked for, in their order."""
-    settings, images = task.settings, task.evaluation.images
+    settings = task.settings
     if settings.order == "disagreement" and settings.other is None:
         raise NeededError("Choose another model under “Queue” to begin with what two checkpoints differ on.")
     evaluations = [one for one in (task.evaluation, settings.other) if one is not None]
@@ -248,6 +264,8 @@ def _in_order(task: Task, marks: Marks) -> tuple[str, ...]:
         {name: dict(words) for name, words in zip(one.images, listed_words(one, settings.least), strict=True)}
         for one in evaluations
     ]
+    left_out = set(settings.left_out)
+    images = [name for name in task.evaluation.images if name not in left_out]
     names = ordered(images, settings.order, checkpoints, settings.limit, settings.seed)
     return tuple(filtered(names, settings.only, {name: progress(task, name, marks) for name in names}))
 

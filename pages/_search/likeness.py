@@ -1,18 +1,27 @@
-"""Search by picture: one of the collection, or an upload; the images that look like it."""
+"""Search by picture: one of the collection, or an upload; the images that look like it, to the model one chooses."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from odits.core.text import literal
 from odits.data.records import Collection, ImageRecord
+from odits.search.embeddings import ClipEmbedder
 from odits.search.likeness import Likeness, embed_records, most_alike
+from pages._search.index import clip_of
 from pages._shared import jobs, state
 from pages._shared.datasets import FILE_TYPES
 from pages._shared.layout import escape_markdown
 from pages._shared.likeness import offer_embeddings
 from pages._shared.pictures import short_name, thumbnail
+from pages._shared.word_models import choose_model
 
+if TYPE_CHECKING:
+    from odits.models.clip.model import ClipModel
+
+LINK = ("like", "like-model")
 MOST = 12
 _COLUMNS = 4
 
@@ -24,9 +33,15 @@ def offer_likeness(collection: Collection) -> None:
         if asked is None:
             st.caption("Choose one of these images or upload one: the images that look like it are found.")
             return
-        likeness = offer_embeddings(collection)
-        if likeness is not None:
-            _show(likeness, asked)
+        reference = choose_model(
+            LINK[1], "", ("clip",), "Looked at by", "EfficientNet-Lite2: what photographs look like"
+        )
+        model = clip_of(reference) if reference else None
+        found = offer_embeddings(collection, model)
+        if found is None:
+            st.caption("These images have not been looked at by it yet: press the button, once.")
+        else:
+            _show(found.likeness, asked, model)
 
 
 def _choose(collection: Collection) -> ImageRecord | None:
@@ -39,10 +54,17 @@ def _choose(collection: Collection) -> ImageRecord | None:
     return ImageRecord(file.name, file.getvalue()) if file is not None else by_name.get(name)
 
 
-def _show(likeness: Likeness, asked: ImageRecord) -> None:
-    embedding = embed_records([asked]).table[0]
+def _show(likeness: Likeness, asked: ImageRecord, model: ClipModel | None) -> None:
+    embedder = None if model is None else ClipEmbedder(model)
+    embedding = embed_records([asked], embedder=embedder).table[0]
     found = [one for one in most_alike(likeness, embedding, MOST + 1) if one.record.digest != asked.digest][:MOST]
-    st.caption("The most alike first, by the cosine of EfficientNet-Lite2's embeddings.")
+    name = "EfficientNet-Lite2" if embedder is None else embedder.name
+    if not found:
+        st.info(
+            "There is no other image here to compare it with: choose more on the left.", icon=":material/image_search:"
+        )
+    else:
+        st.caption(f"The most alike first, by the cosine of the embeddings of {escape_markdown(name)}.")
     for start in range(0, len(found), _COLUMNS):
         for column, one in zip(st.columns(_COLUMNS), found[start : start + _COLUMNS], strict=False):
             name = short_name(one.record.name)

@@ -2,73 +2,167 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import streamlit as st
 
+from odits.core.files import sha256_of
 from odits.core.text import literal
 from odits.data.records import Collection, ImageRecord
-from odits.search.likeness import Likeness, Pair, duplicates, embed_records
+from odits.search.embeddings import PHOTO_KEY, ClipEmbedder, Embedder
+from odits.search.likeness import Likeness, Pair, duplicates, embed_records, repeated, stored_likeness
 from pages._shared import jobs
 from pages._shared.glossary import help_on
 from pages._shared.layout import count_of, escape_markdown
 from pages._shared.pictures import short_name, thumbnail
 
-_SHOWN = 20  # pairs
+if TYPE_CHECKING:
+    from odits.models.clip.model import ClipModel
+
+_SHOWN = 20  # pairs at first, and with each press of the button below them
+_COLLECTIONS = 4  # held in memory
+_FRESH = 20  # seconds that a look at the files of a collection is good for
+
+
+class Near(NamedTuple):
+    """What is known of a collection.
+
+    Attributes:
+        stamps: of its images, when they were looked at.
+        likeness: their embeddings.
+        pairs: near-duplicates, the most alike first; none where a CLIP model embedded the images.
+    """
+
+    stamps: tuple[str, ...]
+    likeness: Likeness
+    pairs: list[Pair]
+
+    @property
+    def repeated(self) -> dict[str, str]:
+        """The images that need not be marked, each with the one that stays in its place."""
+        return repeated(self.pairs)
 
 
 @st.cache_resource(show_spinner=False)
-def _known() -> dict[str, tuple[tuple[str, ...], Likeness]]:
-    """Hold the embeddings of the last collections, with the stamps of their images, by the collection's key."""
+def _held() -> dict[tuple[str, str], Near]:
+    """Hold what is known of the last collections, by their keys and those of what embedded their images."""
     return {}
 
 
-def offer_embeddings(collection: Collection) -> Likeness | None:
-    """Return the embeddings of a collection's images; None, and an offer to compute them, where there are none."""
-    stamps = tuple(record.stamp for record in collection.records)
-    count = count_of(len(stamps), "image")
+def _hold(collection: Collection, by: str, stamps: tuple[str, ...], likeness: Likeness) -> Near:
+    held, key = _held(), (collection.key, by)
+    if len(held) >= _COLLECTIONS and key not in held:
+        held.pop(next(iter(held)), None)
+    held[key] = found = Near(stamps, likeness, duplicates(likeness) if by == PHOTO_KEY else [])
+    return found
+
+
+@st.cache_resource(ttl=_FRESH, max_entries=_COLLECTIONS, show_spinner=False)
+def _stamps(key: str, names: int, _collection: Collection) -> tuple[str, ...]:
+    return tuple(record.stamp for record in _collection.records)
+
+
+@st.cache_resource(ttl=_FRESH, max_entries=_COLLECTIONS, show_spinner="Looking up what is stored …")
+def _stored(key: str, by: str, stamps: tuple[str, ...], _collection: Collection) -> Likeness | None:
+    return stored_likeness(_collection.records, by)
+
+
+def _look_again() -> None:
+    _stamps.clear()
+    _stored.clear()
+
+
+def known(collection: Collection, by: str = PHOTO_KEY) -> Near | None:
+    """Return what is known of a collection without looking at its images; None where they have to be looked at.
+
+    Args:
+        collection: the images.
+        by: the key of what embeds them.
+    """
+    stamps = _stamps(collection.key, len(collection.records), collection)
+    found = _held().get((collection.key, by))
+    if found is not None and found.stamps == stamps:
+        return found
+    likeness = _stored(collection.key, by, stamps, collection)
+    return None if likeness is None else _hold(collection, by, stamps, likeness)
+
+
+def offer_embeddings(collection: Collection, model: ClipModel | None = None) -> Near | None:
+    """Return what is known of a collection; None, and an offer to look at its images, where that is nothing.
+
+    Args:
+        collection: the images.
+        model: embeds them; None: EfficientNet-Lite2.
+    """
+    embedder: Embedder | None = None if model is None else ClipEmbedder(model)
+    by = PHOTO_KEY if embedder is None else embedder.key
+    found = known(collection, by)
 
     def work(job: jobs.Job) -> None:
-        found = embed_records(collection.records, progress=job.report)
-        known = _known()
-        if len(known) >= 4 and collection.key not in known:
-            known.pop(next(iter(known)))
-        known[collection.key] = (stamps, found)
+        stamps = tuple(record.stamp for record in collection.records)
+        _hold(collection, by, stamps, embed_records(collection.records, progress=job.report, embedder=embedder))
 
-    known = _known().get(collection.key)
-    current = known is not None and known[0] == stamps
+    once = "once. You can stop at any time and go on later."
     task = jobs.Task(
-        key=f"like-{collection.key}",
-        button=f"Look at {count}",
-        title="Looking at images",
+        key=f"like-{collection.key}-{sha256_of(by)[:16]}",
+        button=f"Look at {count_of(len(collection.records), 'image')}",
+        title="Looking at images" if embedder is None else f"Looking at images with {embedder.name}",
         run=work,
-        note="Some 0.1 seconds an image, once. You can stop at any time and go on later.",
+        note=f"Some 0.1 seconds an image, {once}"
+        if embedder is None
+        else f"With {escape_markdown(embedder.name)}, {once}",
+        refresh=_look_again,
     )
-    jobs.offer(task, needed=not current)
-    return known[1] if known is not None and current else None
+    jobs.offer(task, needed=found is None)
+    return found
 
 
 def offer_duplicates(collection: Collection) -> None:
     """Name the images of a collection that look like another one of it, or offer to look for them."""
     st.subheader("Near-duplicates", anchor=False, help=help_on("near-duplicates"))
-    likeness = offer_embeddings(collection)
-    if likeness is None:
+    found = offer_embeddings(collection)
+    if found is None:
         st.caption("Look for them before annotation starts: a picture that is there twice is marked twice.")
-        return
-    pairs = duplicates(likeness)
-    if not pairs:
+    else:
+        show_duplicates(found)
+
+
+def show_duplicates(found: Near) -> None:
+    """Say how many images look like another one, and show each pair."""
+    if not found.pairs:
         st.success(
-            f"No two of the {count_of(len(likeness.records), 'image')} look like the same one.",
+            f"No two of the {count_of(len(found.likeness.records), 'image')} look like the same one.",
             icon=":material/check_circle:",
         )
     else:
         st.warning(
-            f"{count_of(len(pairs), 'pair')} of images look like the same one: whoever marks both marks one twice.",
+            f"{sentence_on(found)}: whoever marks both of a pair marks one picture twice.",
             icon=":material/filter_none:",
         )
-        for pair in pairs[:_SHOWN]:
-            _show_pair(pair)
-        if len(pairs) > _SHOWN:
-            st.caption(f"… and {len(pairs) - _SHOWN:,} more: odits dataset --duplicates lists all of them.")
-    jobs.show_problems([problem.problem for problem in likeness.problems])
+        _show_pairs(found.pairs)
+    jobs.show_problems([problem.problem for problem in found.likeness.problems])
+
+
+def sentence_on(found: Near) -> str:
+    """Say how many images are near-duplicates, without a full stop."""
+    count = len(found.repeated)
+    if not count:
+        return "No picture is a near-duplicate of another"
+    return f"{count_of(count, 'picture')} {'is a near-duplicate' if count == 1 else 'are near-duplicates'} of another"
+
+
+def _show_pairs(pairs: list[Pair]) -> None:
+    """Show pairs, some at first and more by a button."""
+    shown = st.session_state.setdefault("odits-pairs-shown", _SHOWN)
+    for pair in pairs[:shown]:
+        _show_pair(pair)
+    if len(pairs) > shown:
+        more = min(_SHOWN, len(pairs) - shown)
+        st.button(f"Show {more} more of {len(pairs):,} pairs", on_click=_show_more, key="more-pairs")
+
+
+def _show_more() -> None:
+    st.session_state["odits-pairs-shown"] += _SHOWN
 
 
 def _show_pair(pair: Pair) -> None:

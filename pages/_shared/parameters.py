@@ -106,7 +106,7 @@ PARAMETERS = {
     **dict.fromkeys(("images", "image", "searched", "like", "on", "object-of"), LINE),
     "folder": _path("read the images in the folder"),
     # who answers, from which words
-    **dict.fromkeys(("model", "model2", "model3", "model4", "crop-model", "clip", "odits"), MODEL),
+    **dict.fromkeys(("model", "model2", "model3", "model4", "crop-model", "like-model", "clip", "odits"), MODEL),
     **dict.fromkeys(("checkpoint", "crop-checkpoint", "checkpoint2", "checkpoint3"), MODEL),  # links of before
     "compare": SWITCH,
     "vocabulary": LINE,
@@ -130,9 +130,10 @@ PARAMETERS = {
     "show": LINE,
     # browsing
     **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
-    **dict.fromkeys(("mode", "queue", "only", "decided", "people"), LINE),
-    **dict.fromkeys(("least", "limit"), NUMBER),
+    **dict.fromkeys(("mode", "queue", "only", "decided", "people", "among"), LINE),
+    **dict.fromkeys(("least", "limit", "twice"), NUMBER),
     **dict.fromkeys(("seed", "dispute"), COUNT),
+    "once": SWITCH,
     # checkpoints
     **dict.fromkeys(("tab", "question", "family", "shown", "base", "other", "by-metric", "cut", "report-form"), LINE),
     # the stage

@@ -95,6 +95,7 @@ def test_a_share_is_marked_by_two_and_all_have_about_as_many() -> None:
     assert {name for name, count in times.items() if count == 2} == set(twice)
     assert set(times.values()) == {1, 2}
     assert assigned(names, ["Anna"], 0.5) == {"Anna": names}
+    assert assigned(names, ["Cleo", "Anna", "Ben"], 0.25, seed=3) == division, "the order of names makes no difference"
     for nobody in ([], ["Anna", "Anna"]):
         with pytest.raises(OditsError, match="each annotator once"):
             assigned(names, nobody)

@@ -11,13 +11,16 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary, read_dataset
 from odits.data.annotations import change_marks, history, read_marks
 from odits.data.marks import ADJUDICATION, Change, ImageWord
+from odits.evaluation.annotation_queue import assigned
 from odits.evaluation.results import StoredEvaluation, evaluate_and_store
 from odits.models.registry import parse
 from pages._browse.annotate import Queue, Settings, Task, answer, marks_now
 from pages._browse.batches import Outcome, save_outbox
+from pages._browse.division import read_people
 from pages._browse.notebook import MAX_BYTES, read_guidelines
 from pages._browse.proposals import listed_words, presence
 from tests.pages.running import REPOSITORY, open_page, run
@@ -197,6 +200,31 @@ def test_the_page_in_every_order_and_with_an_empty_filter(stored: StoredEvaluati
     assert "No picture passes this filter" in "".join(box.value for box in app.info)
     app = open_page("browse", **address, queue="disagreement")
     assert "Choose another model under “Queue”" in "".join(box.value for box in app.info)
+
+
+def test_pictures_are_divided_among_people_and_a_share_is_marked_twice(stored: StoredEvaluation, demo: Dataset) -> None:
+    address = {"images": "demo", "vocabulary": "demo", "model": "embedded", "view": "annotate", "seed": "3"}
+    division = assigned([record.name for record in demo.records], ["Anna", "Ben"], 0.35, 3)
+    both = set(division["Anna"]) & set(division["Ben"])
+    assert len(both) == 2
+    for name in ("Anna", "ben"):
+        app = open_page("browse", **address, annotator=name, among="Ben, Anna", twice="0.35")
+        assert app.session_state["odits-annotate-queue"].names == tuple(division[name.title()])
+        assert "- Ben: 4, 2 of them with somebody else" in texts(app)
+        assert "6 pictures, 2 of them (33.3 %) for two people" in texts(app)
+        assert "You have 4 of 6 pictures, 2 of them with somebody else." in texts(app)
+    app = open_page("browse", **address, annotator="Carla", among="Ben, Anna")
+    assert "divided among Ben, Anna: add your name under “Queue”" in texts(app)
+    app = open_page("browse", **address, annotator="Carla", among="Carla,, carla ,")
+    assert len(app.session_state["odits-annotate-queue"].names) == 6
+
+
+def test_who_marks_is_read_from_text() -> None:
+    assert read_people(" Anna , ben,, BEN, Zoë") == ["Anna", "ben", "Zoë"]
+    assert read_people("") == []
+    for bad in (",".join(f"p{number}" for number in range(21)), "x" * 100, "a\x00b"):
+        with pytest.raises(OditsError):
+            read_people(bad)
 
 
 def test_guidelines_of_the_owner(tmp_path: Path) -> None:

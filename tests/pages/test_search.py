@@ -9,11 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from odits.data import read_dataset
+from odits.models.registry import load
+from odits.search.embeddings import ClipEmbedder
+from odits.search.likeness import embed_records
 from pages._search.results import CROP, place_of
 from tests.pages.running import opened_by_hand
+from tests.training import tiny
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = ("torch", "open_clip", "rapidocr", "onnxruntime", "transformers", "mlflow", "sklearn")
@@ -71,3 +77,23 @@ def test_images_are_found_by_a_picture(home: Path) -> None:
         page.run()
     assert not page.exception and any("cosine" in caption.value for caption in page.caption)
     assert len(page.get("image")) == 5 and page.query_params["like"] == "cafe.jpg"
+
+
+def test_a_picture_finds_what_looks_like_it_to_the_model_one_chooses(home: Path, tmp_path: Path) -> None:
+    clip = tiny.write_weights(tmp_path / "weights.safetensors")
+    address = {"searched": "demo", "like": "cafe.jpg", "like-model": clip}
+    page = opened(**address)
+    assert not page.exception
+    assert "Look at 6 images" in [button.label for button in page.button]
+    demo = read_dataset(REPOSITORY / "assets" / "demo")
+    embed_records(demo.records, embedder=ClipEmbedder(load(clip, "cpu", kind="clip")))
+    st.cache_resource.clear()  # as another server, or this one a while later
+    page = opened(**address)
+    assert any(tiny.ARCHITECTURE in caption.value and "most alike first" in caption.value for caption in page.caption)
+    assert "Look at 6 images" not in [button.label for button in page.button]
+    shown = [one.proto.imgs[0].caption for one in page.get("imgs") or page.get("image")]
+    assert len(shown) == 5 and not any("cafe" in caption for caption in shown)
+    closest = [float(caption.rpartition("·")[2]) for caption in shown]
+    assert closest == sorted(closest, reverse=True)
+    page = opened(searched="demo", like="cafe.jpg")  # another model has its own look
+    assert "Look at 6 images" in [button.label for button in page.button]

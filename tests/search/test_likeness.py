@@ -1,4 +1,4 @@
-"""Pictures that look alike: the real network, on drawn pictures."""
+"""Pictures that look alike: the real network on drawn pictures, and a small CLIP model of random weights."""
 
 from __future__ import annotations
 
@@ -13,13 +13,24 @@ from typer.testing import CliRunner
 
 from odits.cli import app
 from odits.core.errors import OditsError
+from odits.core.pool import Workers
 from odits.data.records import ImageRecord
-from odits.models.classification import batch
-from odits.models.classification.batch import PHOTO_EMBEDDINGS, embed_images, embedding_key
-from odits.models.classification.eye import DIMENSION
+from odits.models.classification.eye import DIMENSION, PhotoNetwork
+from odits.models.registry import EMBEDDED, load
 from odits.search import likeness as module
-from odits.search.likeness import DUPLICATE, Likeness, duplicates, embed_records, most_alike
+from odits.search.embeddings import PHOTO_KEY, PICTURE_EMBEDDINGS, ClipEmbedder, embed_items, embedding_key
+from odits.search.likeness import (
+    DUPLICATE,
+    Likeness,
+    Pair,
+    duplicates,
+    embed_records,
+    most_alike,
+    repeated,
+    stored_likeness,
+)
 from tests.search.conftest import DEMO
+from tests.training import tiny
 
 
 @pytest.fixture
@@ -56,15 +67,33 @@ def test_pictures_are_found_by_a_picture_and_embedded_once(
     def fail(*_: object) -> None:
         raise AssertionError("a stored picture is embedded again")
 
-    monkeypatch.setattr(batch.PhotoNetwork, "_run", lambda self, images, *_: fail() if images else np.empty((0, 1)))
+    monkeypatch.setattr(PhotoNetwork, "_run", lambda self, images, *_: fail() if images else np.empty((0, 1)))
     assert (embed_records(records(folder)).table == found.table).all()
+
+
+def test_of_pictures_that_look_alike_the_first_stays() -> None:
+    a, b, c, d = (ImageRecord(f"{name}.jpg", b"") for name in "abcd")
+    assert repeated([]) == {}
+    assert repeated([Pair(b, a, 0.99), Pair(a, c, 0.9), Pair(c, b, 0.9)]) == {"b.jpg": "a.jpg", "c.jpg": "a.jpg"}
+    # c looks like b, which is left out: c stays, so that each picture, or one like it, is marked
+    assert repeated([Pair(a, b, 0.9), Pair(b, c, 0.9), Pair(d, c, 0.9)]) == {"b.jpg": "a.jpg", "d.jpg": "c.jpg"}
+
+
+@pytest.mark.slow
+def test_embeddings_come_from_the_store_alone(home: Path, folder: Path) -> None:
+    whole = [record for record in records(folder) if record.name != "broken.jpg"]
+    assert stored_likeness(whole) is None
+    found = embed_records(whole)
+    again = stored_likeness(whole)
+    assert again is not None and again.records == found.records and (again.table == found.table).all()
+    assert stored_likeness(records(folder)) is None  # of a broken picture there is none
 
 
 def test_a_damaged_embedding_is_computed_again(home: Path, folder: Path) -> None:
     record = ImageRecord("cafe.jpg", folder / "cafe.jpg")
-    PHOTO_EMBEDDINGS.put(embedding_key(record.digest), np.zeros(3, np.float32))
+    PICTURE_EMBEDDINGS.put(embedding_key(record.digest), np.zeros(3, np.float32))
     assert embed_records([record]).table.shape == (1, DIMENSION)
-    assert list(embed_images([])) == []
+    assert list(embed_items([])) == []
 
 
 def test_none_that_can_be_read_is_one_sentence(home: Path, folder: Path) -> None:
@@ -95,6 +124,65 @@ def test_the_commands(home: Path, folder: Path) -> None:
     assert done.exit_code == 0, done.output
     (pair,) = json.loads(done.stdout)["duplicates"]
     assert {pair["first"], pair["second"]} == {"again.jpg", "cafe.jpg"} and pair["similarity"] > DUPLICATE
+    queue = ["annotations", "queue", "--data", str(folder), "--annotator", "Anna", "--json"]
+    for more, names in (([], ["again.jpg", "cafe.jpg", "hotel.jpg"]), (["--once"], ["again.jpg", "hotel.jpg"])):
+        done = CliRunner().invoke(app, [*queue, *more])
+        assert sorted(json.loads(done.stdout)[0]["pictures"]) == names
     for wrong in ([], ["cafe", "--like", str(DEMO / "cafe.jpg")]):
         done = CliRunner().invoke(app, ["search", *wrong, "--folder", str(folder)])
         assert isinstance(done.exception, OditsError) and "--like" in str(done.exception)
+
+
+# Any CLIP model's embeddings.
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A reference to a small CLIP model of random weights."""
+    return tiny.write_weights(tmp_path_factory.mktemp("clip") / "weights.safetensors")
+
+
+def test_a_clip_models_embeddings_are_compared_and_stored_by_its_weights(
+    home: Path, folder: Path, clip: str, tmp_path: Path
+) -> None:
+    model = load(clip, "cpu", kind="clip")
+    embedder = ClipEmbedder(model)
+    calls: list[tuple[int, int]] = []
+    found = embed_records(records(folder), progress=lambda done, of: calls.append((done, of)), embedder=embedder)
+    assert calls[-1] == (4, 4) and [problem.image for problem in found.problems] == ["broken.jpg"]
+    with Image.open(folder / "cafe.jpg") as image:
+        alone = model.encode_images([image.convert("RGB")]).numpy()[0]
+    np.testing.assert_allclose(found.table[1], alone, atol=1e-5)
+    assert most_alike(found, alone, 1)[0].record.name == "cafe.jpg"
+    whole = found.records
+    assert stored_likeness(whole) is None, "another network has not seen them"
+    again = stored_likeness(whole, embedder.key)
+    assert again is not None and (again.table == found.table).all()
+    other = load(EMBEDDED, "cpu", kind="clip")
+    assert ClipEmbedder(other).key not in (embedder.key, PHOTO_KEY)
+    assert stored_likeness(whole, ClipEmbedder(other).key) is None
+
+
+@pytest.mark.slow
+def test_other_processes_load_the_clip_model_by_its_reference(home: Path, folder: Path) -> None:
+    embedder = ClipEmbedder(load(EMBEDDED, "cpu", kind="clip"))
+    there = embed_records(records(folder), Workers(1), embedder=embedder, reference=EMBEDDED, device="cpu")
+    PICTURE_EMBEDDINGS.clear()
+    here = embed_records(records(folder), embedder=embedder)
+    np.testing.assert_allclose(there.table, here.table, atol=1e-4)
+
+
+def test_the_command_compares_a_clip_models_embeddings(home: Path, folder: Path, clip: str) -> None:
+    (folder / "broken.jpg").unlink()
+    command = ["search", "--like", str(DEMO / "hotel.jpg"), "--folder", str(folder), "--model", clip]
+    done = CliRunner().invoke(app, [*command, "--json"])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["results"][0]["image"] == "hotel.jpg" and answer["results"][0]["similarity"] > 0.999
+    assert tiny.ARCHITECTURE in answer["model"] and answer["images"] == 3
+    done = CliRunner().invoke(app, command)
+    assert tiny.ARCHITECTURE in done.output
+    done = CliRunner().invoke(app, ["search", "hotel", "--folder", str(folder), "--model", clip])
+    assert "--like" in str(done.exception)
+    done = CliRunner().invoke(app, [*command[:-1], "spotting"])
+    assert isinstance(done.exception, OditsError)
