@@ -14,7 +14,7 @@ from plotly.colors import sample_colorscale
 
 from odits.core.errors import OditsError
 from odits.core.percent import percent
-from odits.figures.theme import SHOWN_SIDE, escape_html, faded, lay_out_picture, note
+from odits.figures.theme import SHOWN_SIDE, escape_html, faded, hex_color, lay_out_picture, note
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
@@ -143,7 +143,7 @@ def object_colors(detections: sv.Detections, color_by: ColorBy) -> list[str]:
         return [KINDS.get(kind, OTHER_KIND).color for kind in kinds_of(detections)]
     values, (low, high) = _values(detections, color_by)
     places = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
-    return [_hex(color) for color in sample_colorscale(SCALE, places.tolist(), colortype="tuple")]
+    return [hex_color(color) for color in sample_colorscale(SCALE, places.tolist(), colortype="tuple")]
 
 
 def _values(detections: sv.Detections, color_by: ColorBy) -> tuple[np.ndarray, tuple[float, float]]:
@@ -219,7 +219,7 @@ def color_scale(detections: sv.Detections, color_by: ColorBy) -> ColorScale | No
     if color_by not in ("area", "confidence") or not len(detections):
         return None
     _, (low, high) = _values(detections, color_by)
-    colors = [_hex(color) for color in sample_colorscale(SCALE, np.linspace(0, 1, 12).tolist(), colortype="tuple")]
+    colors = [hex_color(color) for color in sample_colorscale(SCALE, np.linspace(0, 1, 12).tolist(), colortype="tuple")]
     if color_by == "area":
         return ColorScale("Area (px), by its logarithm", colors, f"{10**low:,.0f}", f"{10**high:,.0f}")
     return ColorScale("Confidence", colors, f"{low:g}", f"{high:g}")
@@ -272,10 +272,6 @@ def _deepest(mask: np.ndarray) -> tuple[int, int]:
     inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     row, column = divmod(int(inside.argmax()), mask.shape[1])
     return column, row
-
-
-def _hex(color: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02X}" for part in color)
 
 
 def _readable_on(color: str) -> str:

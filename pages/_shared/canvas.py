@@ -114,7 +114,8 @@ function draw(root, data) {
   labels.replaceChildren();
   for (const shape of data.shapes.filter((one) => one.label)) {
     const label = made("span", shape.label, labels);
-    label.style.cssText = `left:${(100 * shape.at[0]) / data.width}%;top:${(100 * shape.at[1]) / data.height}%`;
+    const across = Math.min(Math.max(shape.at[0] / data.width, 0.12), 0.88);
+    label.style.cssText = `left:${100 * across}%;top:${(100 * shape.at[1]) / data.height}%`;
     label.style.background = shape.stroke;
     label.classList.toggle("below", shape.at[1] > shape.at[2]);
   }
@@ -288,6 +289,13 @@ def outline_path(outline: Outline) -> str:
         else:
             rings[-1].append(f"{x:.6g} {y:.6g}")
     return "".join(f"M{' '.join(ring)}Z" for ring in rings if ring)
+
+
+def place_of(outline: Outline, height: int) -> tuple[float, float, float]:
+    """Return where a label stands: above a shape, or below it where the picture's top is near; as `Shape.at`."""
+    x, y = ([value for value in values if value is not None] for values in outline)
+    middle = (min(y) + max(y)) / 2
+    return (min(x) + max(x)) / 2, max(y) if min(y) < 0.08 * height else min(y), middle
 
 
 def set_look(opacity: float, outlines: bool, shown: bool) -> None:
