@@ -145,7 +145,7 @@ def _drawing(carriers: Carriers, values: np.ndarray, title: str, diverging: bool
             Shape(
                 outline_path(carriers.outlines[index]),
                 shade.color,
-                shade.color if shade.strong else "#FFFFFF",
+                shade.color if shade.strong else "#FFFFFF8C",
                 index,
                 (carriers.labels[index], value),
                 share=shade.fill,

@@ -233,7 +233,7 @@ def _objects_drawing(
     others = [index for index in range(len(kinds)) if index not in carriers and index not in written]
     shapes = []
     for indices, color, line, fill in (
-        (others, "#FFFFFF", 1.0, 0.0),
+        (others, "#FFFFFFBF", 1.0, 0.0),
         (written, PLACE_COLOR, 2.0, 0.15),
         (carriers, CARRIER_COLOR, 4.0, 0.35),
     ):
