@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -69,9 +69,8 @@ def objects_figure(
 ) -> go.Figure:
     """Draw the image with its objects over it, filled and outlined; hovering names the object.
 
-    Axes are the image's pixels, y downwards. Clicks: a chart selects points, not areas, so each object carries a grid
-    of invisible points; their `customdata` is `[index]`. With `event = st.plotly_chart(figure, on_select="rerun",
-    selection_mode="points")`, `selected_object(event.selection.points)` is the object that was clicked.
+    Axes are the image's pixels, y downwards. Charts take points under the pointer, not areas, so each object carries a
+    grid of invisible points; their `customdata` is `[index]`.
 
     Args:
         image: RGB, of the size of the masks.
@@ -122,17 +121,6 @@ def objects_figure(
     elif not indices:
         note(figure, "No object passes the filter")
     return figure
-
-
-def selected_object(points: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the index of the object clicked, from the points of Streamlit's selection; None where none was."""
-    for point in points:
-        data = point.get("customdata")
-        # Plotly's own JSON has a list; arrays that came through JavaScript's typed ones are a dict {"0": …}.
-        value = data.get("0") if isinstance(data, Mapping) else data[0] if isinstance(data, Sequence) and data else data
-        if isinstance(value, int | float) and value >= 0:
-            return int(value)
-    return None
 
 
 def object_colors(detections: sv.Detections, color_by: ColorBy) -> list[str]:

@@ -239,7 +239,6 @@ def _objects_drawing(
     ):
         for index in indices:
             label, added = _found.labels[index], float(_contributed[index])
-            called = {"label": f"{word} {added:+.1f}", "at": place_of(_found.outlines[index], height)}
             shapes.append(
                 Shape(
                     outline_path(_found.outlines[index]),
@@ -249,7 +248,8 @@ def _objects_drawing(
                     (label, f"adds {added:+.2f}"),
                     share=fill,
                     line=line,
-                    **(called if index in carriers else {}),
+                    label=f"{word} {added:+.1f}" if index in carriers else "",
+                    at=place_of(_found.outlines[index], height),
                 )
             )
     return Drawing(shapes, note="" if shapes else "No objects were found in this image")
