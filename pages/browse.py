@@ -163,7 +163,7 @@ def annotate(
     """Show one picture after the other, to be judged by keys."""
     with st.container(horizontal=True, vertical_alignment="center", key="annotate-menu", gap="small"):
         st.button("All images", icon=":material/grid_view:", key="close", on_click=state.act, args=("view", "gallery"))
-        settings = choose_settings(lambda: choose_other(evaluation), collection, annotator)
+        settings = choose_settings(lambda: choose_other(evaluation), collection, annotator, evaluation)
         show_guidelines(guidelines)
         if settings.remarks:
             st.caption(escape_markdown(" ".join(settings.remarks)), width="stretch")

@@ -22,12 +22,12 @@ from odits.figures.theme import SPLIT_TITLES
 from pages._shared import jobs, state
 from pages._shared.datasets import GET_SVT, choose_dataset, demo_dataset
 from pages._shared.exports import export_menu
+from pages._shared.figures import panels_menu
 from pages._shared.glossary import help_on
 from pages._shared.jobs import show_problems
 from pages._shared.layout import (
     bullets,
     chart,
-    chart_download,
     count_of,
     escape_markdown,
     file_stem,
@@ -68,10 +68,10 @@ def main() -> None:
 
 
 def show(figure: go.Figure, caption: str, name: str, alt: str) -> None:
-    """Show a figure with its caption and its download."""
+    """Show a figure with its caption and the menu that saves it."""
     chart(figure, name, alt)
     with st.container(horizontal=True, vertical_alignment="center", key=f"under-{name}"):
-        chart_download(figure, name, name)
+        panels_menu(name, name, figure)
         st.caption(caption)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import streamlit as st
 
 from odits.data import Dataset, ImageRecord
 from odits.figures.stage import slide_html
 from odits.models.registry import EMBEDDED, SPOTTING
 from pages._shared import state
+from pages._shared.answers import ahead
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
 from pages._shared.layout import guarded, page
 from pages._shared.pictures import choose_picture, open_picture
@@ -15,7 +19,7 @@ from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model, need_weights, reads
 from pages._stage.component import show_slide
 from pages._stage.playlist import chosen_names, offer_list
-from pages._stage.slides import LARGE_ROWS, ROWS, slide_of
+from pages._stage.slides import LARGE_ROWS, ROWS, session_free, slide_of
 
 _STYLE = """
 <style>
@@ -52,6 +56,7 @@ def main() -> None:
             return
         with guarded():
             draw(references, picture, kind, dataset, large, beneath and not large)
+            ask_ahead(references, shown, picture, (kind, dataset), large, beneath and not large)
         with guarded():
             offer_list(picture, shown if listed else [], references, (kind, dataset))
         state.publish(*link)
@@ -84,6 +89,34 @@ def draw(
         f"Bars are shares of a column's highest; # is the rank among {len(vocabulary):,} words, ▲ and ▼ how far a word "
         "rose or fell against the first."
     )
+
+
+def ask_ahead(
+    references: list[str],
+    pictures: Sequence[ImageRecord],
+    picture: ImageRecord,
+    words: tuple[str, Dataset | None],
+    large: bool,
+    objects: bool,
+) -> None:
+    """Let the models answer about the next and the previous picture before somebody turns to them.
+
+    Args:
+        references: of the models.
+        pictures: those that the arrow keys go through.
+        picture: on the stage.
+        words: kind of vocabulary, and the data set that is open.
+        large: whether the text is large.
+        objects: whether objects are explained.
+    """
+    words_of, _ = session_free(*words, references)
+
+    def ask(one: ImageRecord) -> None:
+        slide_of(references, one, words_of(one), LARGE_ROWS if large else ROWS, objects)
+
+    place = next(number for number, one in enumerate(pictures) if one.name == picture.name)
+    beside = [*pictures[place + 1 : place + 2], *pictures[max(place - 1, 0) : place]]
+    ahead([partial(ask, one) for one in beside])
 
 
 main()

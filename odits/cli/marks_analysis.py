@@ -215,6 +215,9 @@ def evaluate(
     limits_to: Annotated[
         Path | None, typer.Option("--limits", help="Write the limits that the marks suggest to this JSON file.")
     ] = None,
+    use: Annotated[
+        bool, typer.Option("--use-limits", help="Browse proposes verdicts by these limits from now on.")
+    ] = False,
     workers: Workers = None,
     ray: Ray = None,
     device: Device = "auto",
@@ -231,7 +234,8 @@ def evaluate(
         raise OditsError(f"There are no marks in {loaded.name} here.")
     words = vocabulary_for(loaded, vocabulary)
     from odits.core.files import write_atomically
-    from odits.evaluation.marks import Limits, against_marks, judged_words, limits_document, recalibrate
+    from odits.evaluation.limits import Limits, keep_limits, limits_document
+    from odits.evaluation.marks import against_marks, judged_words, recalibrate
 
     with open_reporter() as report:
         where = chosen_workers(workers, ray, 0)
@@ -244,6 +248,8 @@ def evaluate(
     improved = against_marks(judged, better.limits)
     if limits_to is not None:
         write_atomically(limits_to, limits_document(better.limits, stored))
+    if use:
+        say(f"Browse proposes by these limits, from {keep_limits(better.limits, stored)}.")
     for sentence in judged.problems:
         say(sentence)
     if as_json:
@@ -257,7 +263,7 @@ def evaluate(
                 "open_disputes": len(resolved.open),
                 "recalibrated": {
                     "limit": better.limits.general,
-                    "words": dict(better.limits.words or {}),
+                    "words": dict(better.limits.words),
                     "corrected_before": better.corrected_before,
                     "corrected_after": better.corrected_after,
                     "on_the_same_marks": improved.to_document(),
@@ -283,7 +289,7 @@ def _print_against(
     print_table(("against marks", f"limit {limit:g}", f"limit {better.limits.general:.3f}, fitted"), rows)
     say(
         f"With limits from the other pictures {better.corrected_after:,} verdicts need correction in the place of "
-        f"{better.corrected_before:,}; {len(better.limits.words or {}):,} words have a limit of their own."
+        f"{better.corrected_before:,}; {len(better.limits.words):,} words have a limit of their own."
     )
 
 

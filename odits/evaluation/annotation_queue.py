@@ -1,7 +1,7 @@
 """In which order pictures are marked, what is proposed for their words, and how far an annotator has come.
 
-Words are given with the probability that each is present in its picture. A verdict is proposed by a limit: "right" from
-it on, "wrong" below; what an annotator has to correct is therefore expected where probabilities lie near the limit.
+Words are given with the probability that each is present in its picture. A verdict is proposed by limits: "right" from
+a word's limit on, "wrong" below; what has to be corrected is therefore expected where probabilities lie near it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
 from odits.data.marks import SKIPPED, ImageWord, Mark, fold_name
+from odits.evaluation.limits import Limits
 
 ORDERS = {
     "file": "By file name",
@@ -37,7 +38,7 @@ Words = Mapping[str, float]
 """Words of a picture that are put before annotators, with the probability that each is present, in 0..1."""
 
 
-def expected_corrections(words: Words, limit: float) -> float:
+def expected_corrections(words: Words, limits: Limits) -> float:
     """Estimate how many proposals of a picture are wrong.
 
     At the limit either verdict is as likely as the other; away from it the odds of a mistake fall as the odds of the
@@ -45,33 +46,33 @@ def expected_corrections(words: Words, limit: float) -> float:
 
     Args:
         words: of the picture.
-        limit: from which "right" is proposed.
+        limits: from which "right" is proposed.
 
     Example:
-        >>> expected_corrections({"BAR": 0.5, "INN": 0.5}, 0.5)
+        >>> expected_corrections({"BAR": 0.5, "INN": 0.5}, Limits(0.5))
         1.0
-        >>> round(expected_corrections({"BAR": 0.9}, 0.5), 3)
+        >>> round(expected_corrections({"BAR": 0.9}, Limits(0.5)), 3)
         0.1
     """
-    return sum(1 / (1 + math.exp(abs(_logit(value) - _logit(limit)))) for value in words.values())
+    return sum(1 / (1 + math.exp(abs(_logit(value) - _logit(limits.of(word))))) for word, value in words.items())
 
 
-def disagreement(checkpoints: Sequence[Words], limit: float) -> float:
+def disagreement(checkpoints: Sequence[Words], limits: Limits) -> float:
     """Measure how far checkpoints differ on a picture: the entropy of their proposals, in bits, summed over its words.
 
     This is vote entropy (Dagan and Engelson, ICML 1995); a word that a checkpoint does not list it calls wrong.
 
     Args:
         checkpoints: the words of the picture by each of them.
-        limit: from which "right" is proposed.
+        limits: from which "right" is proposed.
 
     Example:
-        >>> disagreement([{"BAR": 0.9, "INN": 0.9}, {"BAR": 0.8, "INN": 0.1}], 0.5)
+        >>> disagreement([{"BAR": 0.9, "INN": 0.9}, {"BAR": 0.8, "INN": 0.1}], Limits(0.5))
         1.0
     """
     total = 0.0
     for word in {word for words in checkpoints for word in words}:
-        share = sum(words.get(word, 0.0) >= limit for words in checkpoints) / len(checkpoints)
+        share = sum(words.get(word, 0.0) >= limits.of(word) for words in checkpoints) / len(checkpoints)
         total -= sum(part * math.log2(part) for part in (share, 1 - share) if part)
     return total
 
@@ -80,7 +81,7 @@ def ordered(
     images: Iterable[str],
     order: str,
     checkpoints: Sequence[Mapping[str, Words]] = (),
-    limit: float = 0.5,
+    limits: Limits | None = None,
     seed: int = 0,
 ) -> list[str]:
     """Return pictures in the order in which they are to be marked; ties by file name.
@@ -89,13 +90,14 @@ def ordered(
         images: their names.
         order: a key of `ORDERS`.
         checkpoints: the words of each picture by one or more checkpoints; the first is the one whose words are shown.
-        limit: from which "right" is proposed.
+        limits: from which "right" is proposed.
         seed: of chance. A picture's place among the others depends on its own name and the seed only, so the order
             stays where pictures are added or filtered out.
 
     Raises:
         OditsError: there is no such order, or it needs more checkpoints.
     """
+    limits = limits or Limits()
     found = sorted(images)
     if order not in ORDERS:
         raise OditsError(f"There is no order {order[:40]!r}: choose {', '.join(ORDERS)}.")
@@ -103,9 +105,9 @@ def ordered(
     if len(checkpoints) < needed:
         raise OditsError(f"The order {order!r} needs the words of {needed} checkpoint{'s' * (needed > 1)}.")
     if order == "uncertainty":
-        found.sort(key=lambda name: -expected_corrections(checkpoints[0].get(name, {}), limit))
+        found.sort(key=lambda name: -expected_corrections(checkpoints[0].get(name, {}), limits))
     elif order == "disagreement":
-        found.sort(key=lambda name: -disagreement([words.get(name, {}) for words in checkpoints], limit))
+        found.sort(key=lambda name: -disagreement([words.get(name, {}) for words in checkpoints], limits))
     elif order == "chance":
         found.sort(key=lambda name: sha256_of(f"{seed}\0{name}"))
     return found

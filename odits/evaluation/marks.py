@@ -7,8 +7,7 @@ words of a picture and leave out others; marks say of each word that somebody ju
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +20,10 @@ from odits.data.csv_tables import write_table
 from odits.data.images import ImageError
 from odits.data.marks import ImageWord
 from odits.data.vocabulary import clean_word, fold_word, split_words
+from odits.evaluation.limits import Limits
 from odits.evaluation.results import StoredEvaluation
 from odits.metrics.inter_annotator import Interval, bootstrap
 
-LIMIT = 0.5
-"""From which probability on a word counts as said, where nothing else is known."""
 FOLDS = 5
 LEAST = 5
 """A word has a limit of its own from this many verdicts of each kind on."""
@@ -59,24 +57,6 @@ class Rate(NamedTuple):
 
     value: float | None
     interval: Interval | None
-
-
-@dataclass(frozen=True)
-class Limits:
-    """From which probability on a word counts as said.
-
-    Attributes:
-        general: for words without one of their own.
-        words: of single words, folded.
-    """
-
-    general: float = LIMIT
-    words: Mapping[str, float] | None = None
-
-    def of(self, words: Sequence[str]) -> np.ndarray:
-        """Return the limit of each word, which is folded, float64 (n,)."""
-        own = self.words or {}
-        return np.array([own.get(word, self.general) for word in words], np.float64)
 
 
 class AgainstMarks(NamedTuple):
@@ -199,7 +179,7 @@ def against_marks(judged: JudgedWords, limits: Limits, resamples: int = 2000, se
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    said = judged.probabilities >= limits.of(judged.words)
+    said = judged.probabilities >= limits.of_folded(judged.words)
     parts = np.stack([said & judged.right, said & ~judged.right, ~said & judged.right], axis=1).astype(np.float64)
 
     def rate(statistic: Any) -> Rate:
@@ -291,19 +271,8 @@ def _best_limits(judged: JudgedWords, chosen: np.ndarray, usual: float, least: i
 
 
 def _corrections(judged: JudgedWords, limits: Limits, chosen: np.ndarray) -> int:
-    said = judged.probabilities >= limits.of(judged.words)
+    said = judged.probabilities >= limits.of_folded(judged.words)
     return int(((said != judged.right) & chosen).sum())
-
-
-def limits_document(limits: Limits, evaluation: StoredEvaluation) -> bytes:
-    """Write limits as JSON, with the checkpoint that they are for."""
-    document = {
-        "model": evaluation.model,
-        "checkpoint": evaluation.checkpoint,
-        "limit": limits.general,
-        "words": dict(sorted((limits.words or {}).items())),
-    }
-    return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
 # Marks as a data set.

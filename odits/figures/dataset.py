@@ -211,7 +211,15 @@ def _curve(figure: go.Figure, values: Sequence[int], split: str, column: int) ->
     except StatisticsError:
         return
     figure.add_scatter(
-        x=x, y=y, mode="lines", line={"color": SPLIT_COLORS[split], "width": 2.5}, hoverinfo="skip", row=1, col=column
+        x=x,
+        y=y,
+        mode="lines",
+        name=f"{SPLIT_TITLES[split]}, density curve (KDE)",
+        showlegend=False,
+        line={"color": SPLIT_COLORS[split], "width": 2.5},
+        hoverinfo="skip",
+        row=1,
+        col=column,
     )
 
 

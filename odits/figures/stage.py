@@ -18,6 +18,8 @@ from odits.figures.words import LEXICON, READ, VISIBLE, WordMark, word_mark
 
 PICTURE_SIDE = 960
 """Pixels of the picture's longer side."""
+LONGEST_BAR = 96.0
+"""Percent of its column that the longest bar takes: the next column's begins apart from it."""
 CARRIERS = 3
 """Objects named below a model for one word."""
 
@@ -175,7 +177,7 @@ def _rows(slide: Slide) -> str:
 def _cell(cell: Cell, most: float, number: int) -> str:
     if cell.probability is None or cell.rank is None:
         return '<td class="stage-none">not asked</td>'
-    width = 100 * cell.probability / most if most else 0
+    width = LONGEST_BAR * cell.probability / most if most else 0
     moved = _moved(cell, number)
     rank = f'<span class="stage-rank" title="rank {cell.rank:,}">{short_number(cell.rank)}'
     return (
@@ -265,7 +267,7 @@ STYLE = """
 .stage-words tbody th {font-weight: 650; line-height: 1.15}
 .stage-words tbody i {color: var(--mark)}
 .stage-bar {position: absolute; left: 0; top: 12%; bottom: 12%; background: var(--mark); opacity: .3;
-  border-radius: 0 4px 4px 0; border-left: 3px solid var(--mark)}
+  border-radius: 0 4px 4px 0; border-left: 3px solid var(--mark); box-sizing: border-box}
 .stage-share {position: relative; font-size: .94em; font-variant-numeric: tabular-nums}
 .stage-rank {position: relative; float: right; font-size: .8em; font-variant-numeric: tabular-nums; line-height: 1.6}
 .stage-cell {container-type: inline-size}

@@ -1,7 +1,7 @@
 """Figures on paper: Matplotlib's canvas in the look of the others, saved as SVG, PDF or PNG without a browser.
 
 What a figure shows comes from the same data as the interactive one; each kind has a module of its own (`static_words`,
-`static_counts`, `static_models`).
+`static_counts`, `static_models`), and `static_panels` draws what has dots, lines and bars alone.
 """
 
 from __future__ import annotations
@@ -68,15 +68,20 @@ def canvas(width: int, height: int, theme: Theme, columns: int = 1, rows: int = 
     figure = Figure((width / DPI, height / DPI), dpi=DPI, layout="constrained", facecolor=theme.paper)
     plots = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axes in plots:
-        axes.set_facecolor(theme.paper)
-        axes.tick_params(colors=theme.ink, labelsize=10, length=0)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(theme.grid)
-        axes.xaxis.label.set_color(theme.ink)
-        axes.yaxis.label.set_color(theme.ink)
-        axes.set_axisbelow(True)
+        dress(axes, theme)
     return figure, plots
+
+
+def dress(axes: Axes, theme: Theme) -> None:
+    """Give a plot the look of a theme: no frame but the line below, and ticks without strokes."""
+    axes.set_facecolor(theme.paper)
+    axes.tick_params(which="both", colors=theme.ink, labelsize=10, length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(theme.grid)
+    axes.xaxis.label.set_color(theme.ink)
+    axes.yaxis.label.set_color(theme.ink)
+    axes.set_axisbelow(True)
 
 
 def legend(figure: Figure, axes: Axes, theme: Theme, columns: int = 3) -> None:

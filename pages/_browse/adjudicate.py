@@ -13,7 +13,8 @@ from odits.data import ImageRecord
 from odits.data.adjudication import Dispute, decide, disputes, read_everybody
 from odits.data.annotations import change_marks
 from odits.data.marks import JUDGEMENTS, MAX_NOTE, Box
-from pages._browse.proposals import LIMIT, propose
+from odits.evaluation.limits import LIMIT
+from pages._browse.places import read_places
 from pages._browse.review import ICONS
 from pages._shared import state
 from pages._shared.keyboard import keys
@@ -109,10 +110,10 @@ def _box_of(one: Dispute, opened: Opened) -> Box | None:
     drawn = next((mark.box for mark in one.marks.values() if mark.box is not None), None)
     if drawn is not None:
         return drawn
-    (found,) = propose([(one.about.word, 1.0)], LIMIT, str(state.get("model") or ""), opened)
-    if found.outline is None:
+    outlines, _ = read_places([one.about.word], LIMIT, str(state.get("model") or ""), opened)
+    if one.about.word not in outlines:
         return None
-    xs, ys = zip(*found.outline, strict=True)
+    xs, ys = zip(*outlines[one.about.word], strict=True)
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 

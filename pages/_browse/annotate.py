@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +26,15 @@ from odits.data.annotations import latest, read_marks
 from odits.data.marks import Mark
 from odits.data.records import Collection
 from odits.evaluation.annotation_queue import FILTERS, ORDERS, PictureProgress, filtered, ordered, progress_of
+from odits.evaluation.limits import Limits
 from odits.evaluation.results import StoredEvaluation
 from odits.figures.theme import data_uri
 from pages._browse.batches import Outcome, save_outbox
 from pages._browse.division import choose_division
 from pages._browse.duplicates import choose_left_out
-from pages._browse.proposals import LEAST, LIMIT, listed_words, propose
+from pages._browse.limits import LINK as LIMITS_LINK
+from pages._browse.limits import choose_limits
+from pages._browse.proposals import LEAST, listed_words, propose
 from pages._shared import state
 from pages._shared.layout import NeededError
 from pages._shared.pictures import open_picture, preview, short_name
@@ -43,7 +46,7 @@ MODES = {
 }
 AHEAD, BEHIND = 4, 1
 """Pictures after and before the one in view that the browser holds."""
-LINK = ("mode", "least", "limit", "queue", "only", "once", "among", "twice", "seed", "opened")
+LINK = ("mode", "least", *LIMITS_LINK, "queue", "only", "once", "among", "twice", "seed", "opened")
 _KEY, _QUEUE, _OUTCOME = "annotate", "odits-annotate-queue", "odits-annotate-outcome"
 _STYLE = """
 <style>
@@ -67,7 +70,7 @@ class Settings:
     Attributes:
         mode: a key of MODES.
         least: presence probability from which a word is listed.
-        limit: presence probability from which "right" is proposed.
+        limits: presence probabilities from which "right" is proposed.
         order: a key of `ORDERS`.
         only: a key of `FILTERS`.
         seed: of an order by chance.
@@ -78,7 +81,7 @@ class Settings:
 
     mode: str = "open"
     least: float = LEAST
-    limit: float = LIMIT
+    limits: Limits = field(default_factory=Limits)
     order: str = "file"
     only: str = "all"
     seed: int = 1
@@ -90,7 +93,8 @@ class Settings:
     def distinct(self) -> tuple[Any, ...]:
         """What tells these settings from others."""
         other = self.other.key if self.other is not None else ""
-        return self.mode, self.least, self.limit, self.order, self.only, self.seed, other, self.left_out
+        limits = self.limits.general, tuple(sorted(self.limits.words.items()))
+        return self.mode, self.least, limits, self.order, self.only, self.seed, other, self.left_out
 
 
 class Queue(NamedTuple):
@@ -160,13 +164,19 @@ def is_done(task: Task, name: str, marks: Marks) -> bool:
     return progress(task, name, marks).done
 
 
-def choose_settings(compare: Callable[[], StoredEvaluation | None], collection: Collection, annotator: str) -> Settings:
+def choose_settings(
+    compare: Callable[[], StoredEvaluation | None],
+    collection: Collection,
+    annotator: str,
+    evaluation: StoredEvaluation,
+) -> Settings:
     """Ask, in menus above the picture, how words are put before the annotator, and in which order pictures come.
 
     Args:
         compare: draws a box for another checkpoint's evaluation, and returns it.
         collection: the pictures.
         annotator: who marks.
+        evaluation: whose words are judged.
     """
     with st.popover("Queue", icon=":material/format_list_numbered:"):
         order = state.choose("Order", list(ORDERS), "queue", ORDERS.__getitem__)
@@ -192,17 +202,10 @@ def choose_settings(compare: Callable[[], StoredEvaluation | None], collection: 
             help="The probability from which a word is listed; a picture's most probable word always is.",
             **state.bind("least", state.fraction("least", LEAST, 0.01, 0.95)),
         )
-        limit = st.slider(
-            "Propose “right” from",
-            0.05,
-            0.95,
-            disabled=mode != "open",
-            help="Word spotting is calibrated: at 50 % a word is as likely there as not.",
-            **state.bind("limit", state.fraction("limit", LIMIT, 0.05, 0.95)),
-        )
+        limits, on_limits = choose_limits(evaluation) if mode == "open" else (Limits(), "")
     left_out = tuple(sorted(repeats | (set(names) - mine)))
-    remarks = tuple(filter(None, (on_division, on_repeats)))
-    return Settings(mode, float(least), float(limit), order, only, seed, other, left_out, remarks)
+    remarks = tuple(filter(None, (on_division, on_repeats, on_limits)))
+    return Settings(mode, float(least), limits, order, only, seed, other, left_out, remarks)
 
 
 def show_annotate(task: Task) -> None:
@@ -266,7 +269,7 @@ def _in_order(task: Task, marks: Marks) -> tuple[str, ...]:
     ]
     left_out = set(settings.left_out)
     images = [name for name in task.evaluation.images if name not in left_out]
-    names = ordered(images, settings.order, checkpoints, settings.limit, settings.seed)
+    names = ordered(images, settings.order, checkpoints, settings.limits, settings.seed)
     return tuple(filtered(names, settings.only, {name: progress(task, name, marks) for name in names}))
 
 
@@ -334,7 +337,7 @@ def card_of(task: Task, name: str) -> dict[str, Any]:
         opened = open_picture(picture)
         source = data_uri(preview(opened.digest, opened.image))
         width, height = opened.image.size
-        found = propose(task.words(name), settings.limit, task.reference, opened)
+        found = propose(task.words(name), settings.limits, task.reference, opened, task.evaluation.vocabulary)
     except OditsError as error:
         words = [{"word": word, "probability": share, "proposed": "wrong"} for word, share in task.words(name)]
         return {"source": "", "width": 1, "height": 1, "shown": shown, "words": words, "problem": str(error)}

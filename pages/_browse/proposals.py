@@ -7,23 +7,16 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from odits.core.errors import OditsError
+from odits.data import Vocabulary
+from odits.evaluation.limits import Limits
 from odits.evaluation.marks import presence
 from odits.evaluation.results import StoredEvaluation
-from odits.models.reading.ctc import Lexicon
-from odits.models.reading.reader import stored_reading
-from odits.models.reading.spotter import find_words, place_words
-from odits.models.registry import parse
 from pages._browse.filters import TOP
+from pages._browse.places import Outline, object_places, read_places
 from pages._shared.pictures import Opened
-from pages._shared.word_models import reads, spotter_of
 
-Outline = list[list[float]]
-"""Corners, x and y in pixels of the upright picture."""
-LEAST, LIMIT = 0.1, 0.5
-"""Presence probabilities from which a word is listed, and from which its proposed verdict is "right"."""
-_READ = 0.05
-"""Probability of a reading from which its place is shown."""
+LEAST = 0.1
+"""Presence probability from which a word is listed."""
 
 
 class Proposal(NamedTuple):
@@ -69,41 +62,29 @@ def _listed(key: str, _evaluation: StoredEvaluation, _least: float) -> list[list
     return found
 
 
-def propose(words: list[tuple[str, float]], limit: float, reference: str, opened: Opened) -> list[Proposal]:
-    """Propose a verdict for each listed word of a picture: "right" from the limit on, and one word to a place.
+def propose(
+    words: list[tuple[str, float]], limits: Limits, reference: str, opened: Opened, vocabulary: Vocabulary
+) -> list[Proposal]:
+    """Propose a verdict for each listed word of a picture: "right" from its limit on, and one word to a place.
 
     Args:
         words: with their presence probabilities, by `listed_words`.
-        limit: from which a word is proposed right.
+        limits: from which a word is proposed right.
         reference: of the model.
         opened: the picture.
+        vocabulary: that the model chose from.
     """
-    places, standing = _places([word for word, _ in words], limit, reference, opened)
+    listed = [word for word, _ in words]
+    lowest = min(map(limits.of, listed), default=limits.general)
+    places, standing = read_places(listed, lowest, reference, opened)
+    if missing := [word for word in listed if word not in places]:
+        places |= object_places(missing, reference, opened, vocabulary)
     return [
         Proposal(
             word,
             probability,
-            "right" if probability >= limit and (standing is None or word in standing) else "wrong",
+            "right" if probability >= limits.of(word) and (standing is None or word in standing) else "wrong",
             places.get(word),
         )
         for word, probability in words
     ]
-
-
-def _places(
-    words: list[str], limit: float, reference: str, opened: Opened
-) -> tuple[dict[str, Outline], set[str] | None]:
-    """Return where words were read, and which of them hold their place against others; None where nothing was read."""
-    try:
-        spotter = spotter_of(reference) if reads(reference) else None
-    except OditsError:  # the model is gone; its evaluation can still be marked
-        spotter = None
-    lines = None if spotter is None else stored_reading(opened.digest, spotter.reader.key)
-    if spotter is None or lines is None:
-        return {}, None
-    reading = spotter.score_lines(lines, Lexicon(tuple(words)))
-    likely = [found for found in place_words(reading, words, spotter.scoring) if found and found.probability >= _READ]
-    standing = find_words(reading, words, min(max(limit, 0.01), 0.99), spotter.scoring)
-    outlines = {found.word: found.corners.round(1).tolist() for found in (*likely, *standing)}
-    # other models that read name words that stand nowhere too: objects and neighbours make them likely
-    return outlines, {found.word for found in standing} if parse(reference).kind == "spotting" else None

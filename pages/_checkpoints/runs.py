@@ -20,10 +20,10 @@ from pages._checkpoints import stores
 from pages._checkpoints.stores import METRICS, Curves, checkpoint_table, run_names, run_table
 from pages._shared import jobs, state
 from pages._shared.evaluations import stored_now
+from pages._shared.figures import panels_menu
 from pages._shared.layout import (
     bullets,
     chart,
-    chart_download,
     complain,
     count_of,
     escape_markdown,
@@ -241,13 +241,13 @@ def show_curves(known: Mapping[str, Curves], chosen: int) -> None:
                 st.markdown("**Losses**")
                 chart(losses, "losses", f"Image, text and total loss by epoch of {', '.join(known)}")
                 with st.container(horizontal=True, key="losses-downloads"):
-                    chart_download(losses, "losses", "losses")
+                    panels_menu("losses", "losses", losses)
                     table_download(_long(known), "training-curves", "curves", "All curves")
         if load is not None:
             with row.container(key="pane-load"), guarded():
                 st.markdown("**Machine load**")
                 chart(load, "machine-load", f"Processor, memory and GPU during {', '.join(known)}")
-                chart_download(load, "machine-load", "machine-load")
+                panels_menu("machine-load", "machine-load", load)
 
 
 def _long(known: Mapping[str, Curves]) -> pd.DataFrame:

@@ -7,7 +7,8 @@ import streamlit as st
 from odits.evaluation.model_figures import model_figures
 from odits.figures.calibration import reliability_figure, reliability_text
 from odits.models.registry import DEFAULT_MODEL, parse
-from pages._shared.layout import chart, chart_download, escape_markdown
+from pages._shared.figures import panels_menu
+from pages._shared.layout import chart, escape_markdown
 
 TITLES = {
     "scenes": "drawn scenes",
@@ -32,4 +33,4 @@ def view() -> None:
     series = {TITLES.get(name, name): found for name, found in figures.reliability.items()}
     figure = reliability_figure(series)
     chart(figure, "reliability", reliability_text(series))
-    chart_download(figure, "reliability", "reliability")
+    panels_menu("reliability", "reliability", figure)

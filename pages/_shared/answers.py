@@ -3,13 +3,17 @@
 A page asks by `answer`. What was computed before is there at once. Else the work takes a place in one queue for all
 sessions; those who wait see how many are before them. Whoever moves on (another picture, another page, a closed tab)
 waits no longer, and work that nobody waits for is taken out of the queue, or ends at its next step where it is begun.
+
+What a person will most likely ask next is computed ahead (`ahead`), while nobody waits for anything: it makes way for
+every question at its next step, and whoever asks for just that waits for it with what is done already.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
-from collections import deque
-from collections.abc import Callable, Hashable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +22,7 @@ from cachetools import LRUCache
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.device import cores
+from odits.core.errors import StoppedError
 from odits.core.stopping import stoppable
 from pages._shared import memory
 
@@ -27,6 +32,10 @@ _LOOK_S = 0.25
 """Seconds after which one who waits looks whether they have been sent somewhere else."""
 _CORES_EACH = 4
 """A model uses several cores by itself: so many of them for each answer that is computed at the same time."""
+_LAST_STEP_S = 20.0
+"""Seconds that a step of what is computed ahead may take when the process ends."""
+_PLANS = 32
+"""Sessions for which answers are computed ahead, those that asked last."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,14 @@ class Answers:
         self._queue: deque[tuple[Kind, Hashable]] = deque()
         self._at_work = 0
         self._workers = threading.local()
+        self._plans: OrderedDict[str, deque[Callable[[], object]]] = OrderedDict()
+        self._ahead: list[Asked] = []  # what the thread that computes ahead is at, each part of the one before
         for number in range(at_once):
             threading.Thread(target=self._serve, name=f"answers-{number}", daemon=True).start()
+        self._closed = False
+        self._ahead_thread = threading.Thread(target=self._compute_ahead, name="answers-ahead", daemon=True)
+        self._ahead_thread.start()
+        atexit.register(self.close)
 
     def kept(self, kind: Kind, key: Hashable) -> tuple[Any] | None:
         """Return what was computed before, in a tuple; None where it was not, or not lately."""
@@ -123,11 +138,42 @@ class Answers:
         """Whether this thread computes an answer: what that needs is computed on the spot."""
         return getattr(self._workers, "here", False)
 
+    def on_the_spot(self, kind: Kind, key: Hashable, work: Callable[[], Any]) -> Any:
+        """Compute what the work of this thread needs, and keep it."""
+        if getattr(self._workers, "ahead", False):
+            return self._one_ahead(kind, key, work)
+        result = work()
+        self.keep(kind, key, result)
+        return result
+
+    def plan(self, who: str, works: Sequence[Callable[[], object]]) -> None:
+        """Compute answers before a person asks for them, in place of what was planned for them before.
+
+        Args:
+            who: the person's session.
+            works: each asks by `answer` for what it needs, which is kept.
+        """
+        with self._changed:
+            self._plans.pop(who, None)
+            if works:
+                self._plans[who] = deque(works)
+            if len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+            self._changed.notify_all()
+
     def forget(self) -> None:
         """Let go of all answers that hold on to a model."""
         with self._changed:
             for kind in [kind for kind in self._kept if kind.holds_model]:
                 del self._kept[kind]
+
+    def close(self) -> None:
+        """Compute nothing ahead any more, and wait until it has stopped: a process must not end amid a network."""
+        with self._changed:
+            self._closed = True
+            self._plans.clear()
+            self._changed.notify_all()
+        self._ahead_thread.join(_LAST_STEP_S)
 
     def _serve(self) -> None:
         self._workers.here = True
@@ -147,6 +193,7 @@ class Answers:
                 if asked.error is None:
                     self.keep(kind, key, asked.result)
                 asked.ended.set()
+                self._changed.notify_all()
             del asked  # a thread that waits for work holds on to nothing
 
     def _compute(self, asked: Asked) -> None:
@@ -155,6 +202,73 @@ class Answers:
                 asked.result = asked.work()
         except BaseException as error:  # raised for those who wait: this thread has to live on
             asked.error = error
+
+    def _compute_ahead(self) -> None:
+        """Compute what is planned while nobody waits for an answer."""
+        self._workers.here = self._workers.ahead = True
+        while True:
+            with self._changed:
+                while not self._closed and (not self._plans or self._queue or self._at_work):
+                    self._changed.wait()
+                if self._closed:
+                    return
+                who, plan = next(iter(self._plans.items()))
+                work = plan.popleft()
+            done = self._try_ahead(work, who, plan)
+            memory.leave_out()
+            with self._changed:
+                if not done:
+                    plan.appendleft(work)
+                if self._plans.get(who) is plan:
+                    self._plans.move_to_end(who)  # the others' turn
+                    if not plan:
+                        del self._plans[who]
+            del work, plan
+
+    def _try_ahead(self, work: Callable[[], object], who: str, plan: object) -> bool:
+        """Do a work ahead; return False where it has to be begun again, since somebody else's question came first."""
+
+        def is_unwanted() -> bool:
+            if any(one.waiting > 1 for one in self._ahead):  # a person asks for just this by now
+                return False
+            return bool(self._queue) or bool(self._at_work) or self._plans.get(who) is not plan
+
+        try:
+            with stoppable(is_unwanted):
+                work()
+        except StoppedError:
+            return False
+        except BaseException:  # who asks for it is told
+            return True
+        return True
+
+    def _one_ahead(self, kind: Kind, key: Hashable, work: Callable[[], Any]) -> Any:
+        """Compute an answer ahead so that others can wait for it, and keep it. Raises StoppedError."""
+        with self._changed:
+            if (kind, key) in self._asked:  # somebody was sooner
+                raise StoppedError("Stopped.")
+            asked = self._asked[kind, key] = Asked(work)
+            asked.waiting = 1
+            self._ahead.append(asked)
+        try:
+            asked.result = work()
+        except BaseException as error:
+            asked.error = error
+        with self._changed:
+            self._ahead.remove(asked)
+            asked.waiting -= 1
+            if asked.waiting and isinstance(asked.error, StoppedError):  # somebody came too late to hold it up
+                asked.error = None
+                self._queue.append((kind, key))
+                self._changed.notify_all()
+                raise StoppedError("Stopped.")
+            del self._asked[kind, key]
+            if asked.error is None:
+                self.keep(kind, key, asked.result)
+            asked.ended.set()
+        if asked.error is not None:
+            raise asked.error
+        return asked.result
 
 
 @st.cache_resource(show_spinner=False)
@@ -179,8 +293,7 @@ def answer(kind: Kind, key: Hashable, work: Callable[[], Result]) -> Result:
         found: Result = kept[0]
         return found
     if answers.is_worker():
-        result = work()
-        answers.keep(kind, key, result)
+        result: Result = answers.on_the_spot(kind, key, work)
         return result
     asked = answers.ask(kind, key, work)
     try:
@@ -191,6 +304,18 @@ def answer(kind: Kind, key: Hashable, work: Callable[[], Result]) -> Result:
         raise asked.error
     result = asked.result
     return result
+
+
+def ahead(works: Sequence[Callable[[], object]]) -> None:
+    """Let what this session will most likely ask for next be computed while nobody waits for anything.
+
+    Args:
+        works: in the order in which they are wanted; each asks by `answer`, draws nothing and knows nothing of the
+            session. What was planned for the session before is given up.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is not None:
+        held().plan(context.session_id, works)
 
 
 def _wait(answers: Answers, asked: Asked) -> None:

@@ -71,6 +71,26 @@ def figure_menu(
             st.caption(escape_markdown(missing))
 
 
+def panels_menu(key: str, name: str, figure: go.Figure) -> None:
+    """Draw the menu that saves a figure of dots, lines and bars, whose data is what it shows.
+
+    Args:
+        key: tells this menu from others on the page.
+        name: of the files.
+        figure: the interactive chart.
+    """
+    from odits.figures.static_panels import data_of, panels_figure, texts_of
+
+    figure_menu(
+        key,
+        name,
+        figure,
+        lambda theme: panels_figure(figure, theme),
+        lambda: pd.DataFrame(data_of(figure)),
+        texts_of(figure),
+    )
+
+
 def _drawn(draw: Draw, form: Literal["svg", "pdf", "png"], theme: str) -> bytes:
     from odits.figures.static import save
 

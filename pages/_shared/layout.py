@@ -41,10 +41,16 @@ _STYLE = """
 [data-testid="stMetricValue"] {font-size: 1.6rem}
 .st-key-page-heading {row-gap: 0}
 [class*="st-key-live-"] {position: absolute; width: 1px; height: 1px; overflow: hidden}
+/* a long name in a box ends in three dots */
+[data-testid="stSelectbox"] input {text-overflow: ellipsis}
 /* Streamlit's grey of captions has less contrast than WCAG's level AA asks for, in both themes */
 :is([data-testid="stCaptionContainer"], [data-testid="stImageCaption"]) {opacity: .78}
 [data-testid="stWidgetLabel"] {color: inherit !important}
 [data-testid="stCaptionContainer"] code {color: inherit; font-size: .9em}
+/* nor has Plotly's of ticks, of titles of axes and of numbers at bars */
+[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .g-xtitle, .g-ytitle) text {fill: currentColor !important;
+  fill-opacity: .85 !important}
+[data-testid="stPlotlyChart"] .bartext-outside {fill: currentColor !important; fill-opacity: .85 !important}
 /* nor has white on the accent of the dark theme */
 :is([data-testid^="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag] *) {
   color: light-dark(#FFFFFF, #0B1015) !important;

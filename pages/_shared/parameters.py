@@ -130,7 +130,7 @@ PARAMETERS = {
     "show": LINE,
     # browsing
     **dict.fromkeys(("part", "annotator", "first", "second", "against", "sort", "order", "marked", "opened"), LINE),
-    **dict.fromkeys(("mode", "queue", "only", "decided", "people", "among"), LINE),
+    **dict.fromkeys(("mode", "queue", "only", "decided", "people", "among", "limits"), LINE),
     **dict.fromkeys(("least", "limit", "twice"), NUMBER),
     **dict.fromkeys(("seed", "dispute"), COUNT),
     "once": SWITCH,

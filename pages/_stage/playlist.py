@@ -9,15 +9,12 @@ import streamlit as st
 from odits import __version__
 from odits.core.errors import OditsError
 from odits.core.files import sha256_of
-from odits.data import Dataset, ImageRecord, Vocabulary
+from odits.data import Dataset, ImageRecord
 from odits.figures.stage import Slide, stage_document
 from pages._shared import jobs, state
 from pages._shared.layout import count_of, escape_markdown
 from pages._shared.parameters import LONGEST
-from pages._shared.pictures import open_picture
-from pages._shared.vocabularies import PICTURE, picture_vocabulary, vocabulary_of
-from pages._shared.word_models import load_quietly, reads
-from pages._stage.slides import slide_of
+from pages._stage.slides import session_free, slide_of
 
 SEPARATOR = "\n"
 """Stands between the names of the list; no name of a picture has one."""
@@ -75,18 +72,9 @@ def offer_list(
 def offer_file(listed: Sequence[ImageRecord], references: Sequence[str], words: tuple[str, Dataset | None]) -> None:
     """Offer to make the file that plays again, and then to save it. Raises OditsError."""
     kind, dataset = words
-    # typed words and files are of this session, which a job has not
-    fixed = None if kind in (PICTURE, "lexicon") else vocabulary_of(kind, dataset, None)
+    words_of, fixed = session_free(kind, dataset, references)
     asked = (*(one.stamp for one in listed), *references, kind, fixed.digest if fixed is not None else "")
     key = f"stage-file-{sha256_of(SEPARATOR.join(asked))[:12]}"
-    reader = next((reference for reference in references if reads(reference)), None)
-
-    def words_of(one: ImageRecord) -> Vocabulary:
-        if fixed is not None:
-            return fixed
-        if kind == PICTURE:
-            return picture_vocabulary(open_picture(one), load_quietly(reader) if reader else None)
-        return Vocabulary.from_words(one.lexicon, f"lexicon of {one.name}")
 
     def work(job: jobs.Job) -> bytes:
         slides: list[Slide] = []

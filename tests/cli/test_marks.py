@@ -15,6 +15,7 @@ from odits.data import read_dataset
 from odits.data.adjudication import decide, disputes, read_everybody
 from odits.data.annotations import change_marks, set_mark
 from odits.data.marks import Change, ImageWord
+from odits.evaluation.limits import limits_in_force
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 NAMES = ("bakery.jpg", "cafe.jpg", "hotel.jpg", "market.jpg", "pharmacy.jpg", "theater.jpg")
@@ -86,6 +87,11 @@ def test_a_checkpoint_against_marks(tmp_path: Path) -> None:
     assert found["recall"]["interval"] == [1.0, 1.0]
     assert found["recalibrated"]["corrected_before"] == 0
     assert json.loads((tmp_path / "limits.json").read_bytes())["limit"] == 0.5
+    stored = found["checkpoint"]
+    assert limits_in_force(stored) is None
+    assert "Browse proposes by these limits" in run(*arguments, "--use-limits").stderr
+    kept = limits_in_force(stored)
+    assert kept is not None and kept.limits.general == 0.5
     assert "right; " in run(*arguments).stderr
     alone = document(*arguments, "--annotator", "anna")
     assert (alone["judged"], alone["right"], alone["open_disputes"]) == (12, 6, 0)

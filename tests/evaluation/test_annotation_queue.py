@@ -16,6 +16,7 @@ from odits.evaluation.annotation_queue import (
     progress_of,
     twice_marked,
 )
+from odits.evaluation.limits import Limits
 
 SURE = {"a.jpg": {"BAR": 0.99}, "b.jpg": {"BAR": 0.55, "INN": 0.02}, "c.jpg": {"BAR": 0.4, "INN": 0.45}}
 OTHER = {"a.jpg": {"BAR": 0.1}, "b.jpg": {"BAR": 0.9}, "c.jpg": {"BAR": 0.9, "CAFE": 0.9}}
@@ -23,16 +24,17 @@ OTHER = {"a.jpg": {"BAR": 0.1}, "b.jpg": {"BAR": 0.9}, "c.jpg": {"BAR": 0.9, "CA
 
 def test_the_least_certain_pictures_come_first() -> None:
     assert ordered(SURE, "uncertainty", [SURE]) == ["c.jpg", "b.jpg", "a.jpg"]
-    assert ordered(SURE, "uncertainty", [SURE], limit=0.99)[0] == "a.jpg"
-    assert expected_corrections({}, 0.5) == 0
-    assert expected_corrections({"BAR": 0.0, "INN": 1.0}, 0.5) < 1e-5, "the ends are no infinity"
-    assert expected_corrections({"BAR": 0.2}, 0.2) == 0.5
+    assert ordered(SURE, "uncertainty", [SURE], limits=Limits(0.99))[0] == "a.jpg"
+    assert expected_corrections({}, Limits(0.5)) == 0
+    assert expected_corrections({"BAR": 0.0, "INN": 1.0}, Limits(0.5)) < 1e-5, "the ends are no infinity"
+    assert expected_corrections({"BAR": 0.2}, Limits(0.2)) == 0.5
+    assert expected_corrections({"BAR": 0.2}, Limits(0.9, {"bar": 0.2})) == 0.5, "its own limit"
 
 
 def test_disputed_pictures_come_first() -> None:
     assert ordered(SURE, "disagreement", [SURE, OTHER]) == ["c.jpg", "a.jpg", "b.jpg"]
-    assert disagreement([{"BAR": 0.9}, {"BAR": 0.6}, {"BAR": 0.1}], 0.5) == pytest.approx(0.918296)
-    assert disagreement([{"BAR": 0.9}, {"BAR": 0.9}], 0.5) == 0
+    assert disagreement([{"BAR": 0.9}, {"BAR": 0.6}, {"BAR": 0.1}], Limits(0.5)) == pytest.approx(0.918296)
+    assert disagreement([{"BAR": 0.9}, {"BAR": 0.9}], Limits(0.5)) == 0
 
 
 def test_chance_depends_on_the_seed_and_stays_where_pictures_are_left_out() -> None:

@@ -12,13 +12,12 @@ from PIL import Image
 from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary, read_dataset
 from odits.data.marks import ImageWord
+from odits.evaluation.limits import Limits, limits_document
 from odits.evaluation.marks import (
     JudgedWords,
-    Limits,
     against_marks,
     best_limit,
     judged_words,
-    limits_document,
     presence,
     recalibrate,
     write_dataset,
@@ -125,10 +124,10 @@ def test_one_limit_where_there_is_little_and_one_of_its_own_for_a_word_judged_of
     few = recalibrate(judged(4, 1, {"bar": 0.3, "inn": 0.8}))
     assert few.limits.words == {}
     many = recalibrate(judged(200, 1, {"bar": 0.3, "inn": 0.8}))
-    own = many.limits.words or {}
+    own = many.limits.words
     assert own["bar"] == pytest.approx(0.3, abs=0.05) and own["inn"] == pytest.approx(0.8, abs=0.05)
     assert many.corrected_after < many.corrected_before / 3
-    assert many.limits.of(["bar", "new"]).tolist() == [own["bar"], many.limits.general]
+    assert many.limits.of_folded(["bar", "new"]).tolist() == [own["bar"], many.limits.general]
     noise = np.random.default_rng(1).random(400)
     chance = JudgedWords(np.arange(400), ("w",) * 400, noise, np.arange(400) % 2 == 0, np.zeros(0), ())
     assert recalibrate(chance).corrected_after > 150, "what is fitted to noise helps nowhere else"

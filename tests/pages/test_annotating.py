@@ -15,10 +15,12 @@ from odits.core.errors import OditsError
 from odits.data import Dataset, Vocabulary, read_dataset
 from odits.data.annotations import change_marks, history, read_marks
 from odits.data.marks import ADJUDICATION, Change, ImageWord
+from odits.data.vocabulary import fold_word
 from odits.evaluation.annotation_queue import assigned
+from odits.evaluation.limits import Limits, keep_limits
 from odits.evaluation.results import StoredEvaluation, evaluate_and_store
 from odits.models.registry import parse
-from pages._browse.annotate import Queue, Settings, Task, answer, marks_now
+from pages._browse.annotate import Queue, Settings, Task, answer, card_of, marks_now
 from pages._browse.batches import Outcome, save_outbox
 from pages._browse.division import read_people
 from pages._browse.notebook import MAX_BYTES, read_guidelines
@@ -225,6 +227,25 @@ def test_who_marks_is_read_from_text() -> None:
     for bad in (",".join(f"p{number}" for number in range(21)), "x" * 100, "a\x00b"):
         with pytest.raises(OditsError):
             read_people(bad)
+
+
+def test_verdicts_are_proposed_by_limits_that_were_fitted_to_marks(stored: StoredEvaluation, demo: Dataset) -> None:
+    address = {"images": "demo", "vocabulary": "demo", "model": "embedded", "annotator": "Anna", "view": "annotate"}
+    assert "“Right” from 50.0 % on, the usual limit." in texts(open_page("browse", **address))
+    assert "“Right” from 30.0 % on, as set here." in texts(open_page("browse", **address, limit="0.3"))
+    name = stored.images[0]
+    first, probability = task_of(stored, demo).words(name)[0]
+    keep_limits(Limits(0.9, {fold_word(first): probability / 2}), stored)
+    sentence = "“Right” from 90.0 % on, 1 word with a limit of its own, fitted to marks (kept on this machine)."
+    assert sentence in texts(open_page("browse", **address))
+    limits = Limits(0.9, {fold_word(first): probability / 2})
+    task = task_of(stored, demo, limits=limits)
+    judged = {one["word"]: one["proposed"] for one in card_of(task, name)["words"]}
+    assert judged == {word: "right" if share >= limits.of(word) else "wrong" for word, share in task.words(name)}
+    assert judged[first] == "right"
+    app = open_page("browse", **address, limits="one", limit="0.3")
+    assert "“Right” from 30.0 % on, as set here." in texts(app)
+    assert "fitted to marks (" not in texts(open_page("browse", **address, mode="shuffled")), "nobody is led"
 
 
 def test_guidelines_of_the_owner(tmp_path: Path) -> None:

@@ -123,6 +123,106 @@ def test_a_mistake_is_told_to_all_who_wait_and_not_kept() -> None:
     assert take(answers, answers.ask(KIND, "a", work)) == "well"
 
 
+class Slow:
+    """A work that goes on when it is told to, in steps, and notes how often it began and ended."""
+
+    def __init__(self, answers: Answers, key: str) -> None:
+        self.answers, self.key = answers, key
+        self.began, self.go_on, self.times = threading.Event(), threading.Event(), [0, 0]
+
+    def work(self) -> str:
+        self.times[0] += 1
+        self.began.set()
+        while not self.go_on.wait(0.01):
+            step()
+        self.times[1] += 1
+        return self.key
+
+    def ahead(self) -> None:
+        self.answers.on_the_spot(KIND, self.key, self.work)
+
+
+def test_what_is_planned_is_computed_before_anybody_asks() -> None:
+    answers = Answers(1)
+    slow = Slow(answers, "next")
+    slow.go_on.set()
+    failing = lambda: 1 / 0  # noqa: E731
+    answers.plan("Anna", [failing, slow.ahead])
+    wait_until(lambda: answers.kept(KIND, "next") == ("next",))
+    assert slow.times == [1, 1]
+
+
+def test_a_question_comes_before_what_is_planned() -> None:
+    answers = Answers(1)
+    slow = Slow(answers, "next")
+    answers.plan("Anna", [slow.ahead])
+    assert slow.began.wait(20)
+    held_up, go_on = answers.ask(KIND, "asked", lambda: go_on.wait(20) and "asked"), threading.Event()
+    wait_until(lambda: not answers._ahead)
+    assert slow.times == [1, 0], "it made way"
+    slow.go_on.set()
+    go_on.set()
+    assert take(answers, held_up) == "asked"
+    wait_until(lambda: answers.kept(KIND, "next") == ("next",))
+    assert slow.times == [2, 1], "and began again when nobody waited"
+
+
+def test_who_asks_for_what_is_computed_ahead_waits_for_just_that() -> None:
+    answers = Answers(1)
+    slow, again = Slow(answers, "next"), []
+    answers.plan("Anna", [slow.ahead])
+    assert slow.began.wait(20)
+    asked = answers.ask(KIND, "next", lambda: again.append("anew"))
+    other = answers.ask(KIND, "other", lambda: "other")
+    answers.plan("Anna", [])
+    assert take(answers, other) == "other", "nobody is held up"
+    slow.go_on.set()
+    assert take(answers, asked) == "next" and slow.times == [1, 1] and not again
+
+
+def test_who_asks_too_late_to_hold_it_up_is_answered_in_turn() -> None:
+    answers, stopped, asked = Answers(1), threading.Event(), threading.Event()
+
+    def work() -> None:
+        while True:
+            try:
+                step()
+                time.sleep(0.01)
+            except StoppedError:
+                stopped.set()
+                assert asked.wait(20)
+                raise
+
+    answers.plan("Anna", [lambda: answers.on_the_spot(KIND, "next", work)])
+    wait_until(lambda: bool(answers._ahead))
+    answers._ahead[0].work = lambda: "in turn"
+    answers.plan("Anna", [])
+    assert stopped.wait(20)
+    late = answers.ask(KIND, "next", work)
+    asked.set()
+    assert take(answers, late) == "in turn"
+
+
+def test_a_new_plan_ends_the_one_before() -> None:
+    answers = Answers(1)
+    before, after = Slow(answers, "before"), Slow(answers, "after")
+    answers.plan("Anna", [before.ahead])
+    assert before.began.wait(20)
+    after.go_on.set()
+    answers.plan("Anna", [after.ahead])
+    wait_until(lambda: answers.kept(KIND, "after") == ("after",))
+    assert before.times == [1, 0] and answers.kept(KIND, "before") is None
+
+
+def test_nothing_is_computed_ahead_once_the_process_ends() -> None:
+    answers = Answers(1)
+    slow = Slow(answers, "next")
+    answers.plan("Anna", [slow.ahead])
+    assert slow.began.wait(20)
+    answers.close()
+    assert not answers._ahead_thread.is_alive() and slow.times == [1, 0]
+
+
 def page() -> None:
     """A page with an answer."""
     import streamlit

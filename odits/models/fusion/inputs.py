@@ -21,7 +21,7 @@ from odits.models.fusion.network import EncodedImages
 from odits.models.fusion.object_views import ObjectView, object_views
 from odits.models.fusion.settings import clip_view
 from odits.models.reading.ctc import Lexicon
-from odits.models.reading.reader import TextLine, cut_line
+from odits.models.reading.reader import TextLine, cut_line, is_read
 from odits.models.reading.spotter import WordSpotter, odds_shares
 from odits.objects.codec import stored_objects
 
@@ -130,6 +130,10 @@ class ObjectEncoder:
 
         key, former = _entry(self.key, image)
         return EMBEDDINGS.get_or_compute(key, compute, former)
+
+    def is_stored(self, digest: str) -> bool:
+        """Return whether the objects of an image with this digest (`image_digest`) are embedded already."""
+        return EMBEDDINGS.path(make_key(image=digest, encoder=self.key)).is_file()
 
     def embed(self, image: Image.Image, objects: sv.Detections) -> ObjectEmbeddings:
         """Embed an RGB image and these objects of it, past the cache."""
@@ -251,6 +255,11 @@ class InputEncoder:
         read = np.stack(rows).astype(np.float16) if rows else np.empty((0, len(vocabulary)), np.float16)
         read_lines = self.object_encoder.encode_lines(image, lines, self.spotter.checkpoint)
         return OditsInput(embeddings.with_lines(read_lines), read)
+
+    def is_stored(self, digest: str) -> bool:
+        """Return whether nothing has to be found, embedded or read to encode an image with this digest."""
+        read = self.spotter is None or is_read(digest, self.spotter.reader.key)
+        return read and self.object_encoder.is_stored(digest)
 
     def _lexicon_of(self, vocabulary: Vocabulary) -> Lexicon:
         if self._lexicon[0] != vocabulary.digest:
