@@ -27,7 +27,7 @@ def main() -> None:
     """Fit, and report the coefficients with MAP, and F by threshold, on the training images."""
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
-    arguments.add_argument("--detector", choices=("v5", "v6"), default="v5", help="finds the lines; default: v5")
+    arguments.add_argument("--detector", choices=("v4", "v5", "v6"), default="v5", help="finds the lines; default: v5")
     options = arguments.parse_args()
     records = needed_data(options).split("train")
     spotter = WordSpotter(TextReader(ReadingSettings(detector=options.detector)))

@@ -42,8 +42,9 @@ def main() -> None:
     seconds: dict[str, float] = {}
     for name in PARTS:
         if name in options.only and importlib.util.find_spec(f"benchmarks._reliability.{name}") is not None:
-            part, seconds[name] = kept.part(name) or run_slices(name, options.quick, options.seed, kept)
-            kept.keep(name, part, seconds[name])
+            part, took = kept.part(name) or run_slices(name, options.quick, options.seed, kept)
+            seconds[part.name] = took
+            kept.keep(name, part, took)
             found.append(part)
     figures = document(found, options.quick, options.seed, seconds)
     if options.json:

@@ -6,12 +6,16 @@ numbers show SVT's where the data set is at hand.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Literal
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).parent
@@ -35,32 +39,95 @@ VIEWS = {
 }
 
 
-FIRST = [(width, scheme) for width in (1280, 800) for scheme in ("light", "dark")]
-"""Windows, 720 pixels high, and colours in which the first screen is shown as it is, without scrolling."""
+FOUR = "model=street&model2=spotting&model3=embedded&model4=spotting:v6"
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+NARROW_TOO = [(width, scheme) for width in (1280, 800) for scheme in SCHEMES]
+BOTH = [(1280, scheme) for scheme in SCHEMES]
+WINDOWS: dict[str, tuple[str, list[tuple[int, Scheme]]]] = {
+    "words": ("?images=demo&image=cafe.jpg", NARROW_TOO),
+    "annotate": (
+        "browse?images=demo&vocabulary=demo&model=spotting&annotator=Anna&view=annotate&opened=cafe.jpg",
+        BOTH,
+    ),
+    "stage": (f"stage?images=demo&image=cafe.jpg&{FOUR}&list=cafe.jpg%0Abakery.jpg", BOTH),
+    "compare": ("checkpoints?tab=compare&family=rank", BOTH),
+}
+"""What is shown as it is in windows 720 pixels high: its address, and their widths and colours."""
+COMPARED = ("embedded", "street", "spotting")
+"""Models that are evaluated on the demo images for Compare and the report."""
 
 
-def take_first(browser: Browser, address: str) -> None:
-    """Write the first screen's screenshots: words-1280-light.png and so on."""
-    for width, scheme in FIRST:
+def take_window(browser: Browser, address: str, name: str) -> None:
+    """Write the screenshots of a window: words-1280-light.png and so on."""
+    path, windows = WINDOWS[name]
+    for width, scheme in windows:
         context = browser.new_context(viewport={"width": width, "height": 720}, color_scheme=scheme)
         context.set_default_timeout(WAIT)
         page = context.new_page()
         page.add_init_script("localStorage.setItem('odits-tour', 'seen')")
-        page.goto(address)
+        page.goto(f"{address}/{path}")
         settle(page)
-        page.screenshot(path=FOLDER / f"words-{width}-{scheme}.png")
+        if page.locator(".st-key-link-open button").count():
+            page.locator(".st-key-link-open button").click()
+            settle(page)
+        evaluate(page)
+        if name == "annotate":
+            page.locator(".annotate .word").first.wait_for()
+        if name == "compare":
+            page.get_by_role("heading", name="Differences").scroll_into_view_if_needed()
+            page.get_by_role("heading", name="Differences").evaluate("element => element.scrollIntoView()")
+        page.mouse.move(2, 2)
+        page.wait_for_timeout(1500)
+        save(page, f"{name}-{width}-{scheme}")
         context.close()
+
+
+def save(page: Page, name: str) -> None:
+    """Write a screenshot with at most 256 colours: a quarter of the size, and nobody sees it."""
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    small(picture, name)
+
+
+def small(picture: Image.Image, name: str) -> None:
+    """Write a picture with at most 256 colours."""
+    colours = picture.quantize(256, Image.Quantize.MEDIANCUT, kmeans=2)  # plain surfaces keep their exact colour
+    colours.save(FOLDER / f"{name}.png", optimize=True)
+
+
+def take_report(python: str) -> None:
+    """Write pages of the demo's report, side by side: metrics, differences, and the last picture."""
+    odits = [python, "-m", "odits"]
+    demo = ["--data", str(REPOSITORY / "assets" / "demo"), "--split", "all"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.pdf"
+        subprocess.run([*odits, "report", *COMPARED, *demo, "--out", str(file)], check=True, cwd=REPOSITORY)
+        subprocess.run(["pdftoppm", "-r", "60", "-png", str(file), str(file.with_suffix(""))], check=True)
+        sides = [Image.open(one).convert("RGB") for one in sorted(Path(folder).glob("report-*.png"))]
+        sides = [*sides[1:3], sides[-1]]
+        joined = Image.new("RGB", (sum(one.width + 12 for one in sides), max(one.height for one in sides)), "#888888")
+        place = 6
+        for one in sides:
+            joined.paste(one, (place, 0))
+            place += one.width + 12
+        small(joined, "report")
+
+
+def evaluate(page: Page) -> None:
+    """Evaluate the demo images where the page asks for it."""
+    button = page.get_by_role("button", name="Evaluate 6 images")
+    if button.count():
+        button.click()
+        button.wait_for(state="detached")
+        page.locator('[class*="st-key-stop-"]').wait_for(state="detached")
+        settle(page)
 
 
 def take(page: Page, address: str, name: str) -> None:
     """Write one screenshot, as high as the page is, up to a limit."""
     page.goto(address)
     settle(page)
-    evaluate = page.get_by_role("button", name="Evaluate 6 images")
-    if evaluate.count():
-        evaluate.click()
-        page.get_by_role("button", name="All images").wait_for()
-        settle(page)
+    evaluate(page)
     index = page.get_by_role("button", name="Index 6 images")
     if index.count():
         index.click()
@@ -77,7 +144,7 @@ def take(page: Page, address: str, name: str) -> None:
     needed = page.get_by_test_id("stMain").evaluate("element => element.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(max(needed, 900), TALLEST)})
     page.wait_for_timeout(2500)  # charts draw themselves anew
-    page.screenshot(path=FOLDER / f"{name}.png")
+    save(page, name)
     page.set_viewport_size({"width": WIDTH, "height": 900})
 
 
@@ -102,6 +169,18 @@ def main() -> int:
     from odits.data import find_data_folder
 
     numbers, words = ("demo", "demo") if find_data_folder(None) is None else ("train", "svt")
+    names = [*VIEWS, *(f"{name}-windows" for name in WINDOWS), "report"]
+    asked = sys.argv[1:] or names
+    if unknown := sorted(set(asked) - set(names)):
+        sys.stderr.write(f"There is no {', '.join(unknown)}; there is {', '.join(names)}.\n")
+        return 2
+    if {"compare-windows", "report"} & set(asked):
+        demo = ["--data", "assets/demo", "--split", "all", "--json"]
+        for model in COMPARED:
+            command = [sys.executable, "-m", "odits", "evaluate", "--checkpoint", model, *demo]
+            subprocess.run(command, check=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    if "report" in asked:
+        take_report(sys.executable)
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
@@ -111,11 +190,13 @@ def main() -> int:
             browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": WIDTH, "height": 900})
             page.set_default_timeout(WAIT)
+            page.add_init_script("localStorage.setItem('odits-tour', 'seen')")
             for name, path in VIEWS.items():
-                if name in (sys.argv[1:] or VIEWS):
+                if name in asked:
                     take(page, f"http://localhost:{port}/{path.format(numbers=numbers, words=words)}", name)
-            if "first" in (sys.argv[1:] or ["first"]):
-                take_first(browser, f"http://localhost:{port}/?images=demo&image=cafe.jpg")
+            for name in WINDOWS:
+                if f"{name}-windows" in asked:
+                    take_window(browser, f"http://localhost:{port}", name)
             browser.close()
     finally:
         server.kill()

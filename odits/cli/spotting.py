@@ -30,7 +30,7 @@ from odits.cli.common import (
 )
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
-from odits.models.reference import EMBEDDED
+from odits.models.reference import EMBEDDED, SPOTTING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,11 +51,19 @@ Results = Annotated[
         help="A result file of another spotter (DeepSolo, ESTextSpotter) to compare with.", show_default=False
     ),
 ]
+Spotter = Annotated[
+    str,
+    typer.Option(
+        help="What reads: spotting, spotting:v6, spotting:v4, or spotting:joint for all that are installed, "
+        "which takes a multiple of the time."
+    ),
+]
 
 
 def retrieval(
     data: Data = None,
     split: Split = "eval",
+    spotter: Spotter = SPOTTING,
     checkpoint: Checkpoint = EMBEDDED,
     odits: Annotated[str | None, typer.Option(help="An ODITS checkpoint to compare with.", show_default=False)] = None,
     results: Results = None,
@@ -81,13 +89,13 @@ def retrieval(
         say("No image has boxed words: the words of the lexicons are the queries.")
     whole = words.retrieval_task(records, by_lexicon)
     where = chosen_workers(workers, ray, 0)
-    spotter = load("spotting", kind="spotting")
+    reading = load(spotter, kind="spotting")
     embedded: dict[str, words.Scores] = {}
     with open_reporter() as report:
         refs = [find_model(checkpoint, report, "clip")]
         refs += [find_model(odits, report, "odits")] if odits is not None else []
         models = [(ref.reference, load(ref, device, download_progress(report))) for ref in refs]
-        spotted = words.spotting_scores(spotter, whole, report.phase("reading", len(records)), where)
+        spotted = words.spotting_scores(reading, whole, report.phase("reading", len(records)), where)
         for reference, model in models:
             name = f"{model.name}, whole image" if not embedded else model.name
             phase = report.phase(f"comparing: {name}", len(records))
@@ -98,15 +106,15 @@ def retrieval(
     task, rows, columns = words.readable_part(whole, list(unreadable))
     if not task.queries:
         raise OditsError("None of the images that can be read shows a word.")
-    tables = {name: scores.values[rows][:, columns] for name, scores in ({spotter.name: spotted} | embedded).items()}
+    tables = {name: scores.values[rows][:, columns] for name, scores in ({reading.name: spotted} | embedded).items()}
     if save_scores is not None:
-        words.save_scores(save_scores, tables[spotter.name], task)
-    tables |= {f"{spotter.name} + {name}": words.fused_scores(tables[spotter.name], tables[name]) for name in embedded}
+        words.save_scores(save_scores, tables[reading.name], task)
+    tables |= {f"{reading.name} + {name}": words.fused_scores(tables[reading.name], tables[name]) for name in embedded}
     tables |= {name: scores.values[rows][:, columns] for name, scores in read.items()}
     precisions = {name: words.average_precisions(table, task.relevant) for name, table in tables.items()}
     maps = {name: float(values.mean()) for name, values in precisions.items()}
     intervals = {name: words.map_interval(values) for name, values in precisions.items()}
-    losses = named_losses(spotter, task, tables[spotter.name]) if errors else []
+    losses = named_losses(reading, task, tables[reading.name]) if errors else []
     if as_json:
         print_json(
             {
@@ -114,8 +122,8 @@ def retrieval(
                 "split": split,
                 "images": len(task.records),
                 "queries": len(task.queries),
-                "map": maps[spotter.name],
-                "interval": intervals[spotter.name],
+                "map": maps[reading.name],
+                "interval": intervals[reading.name],
                 "models": [{"name": name, "map": value, "interval": intervals[name]} for name, value in maps.items()],
                 **({"errors": [asdict(loss) for loss in losses]} if errors else {}),
                 "problems": problems,
@@ -168,6 +176,7 @@ def print_losses(losses: Sequence[QueryLoss]) -> None:
 def spot(
     data: Data = None,
     split: Split = "eval",
+    spotter: Spotter = SPOTTING,
     lexicon: Annotated[
         LexiconChoice, typer.Option(help="Whose words are looked for in an image: its own, or those of all images.")
     ] = "own",
@@ -195,15 +204,15 @@ def spot(
 
     records = dataset.split(split)
     others = other_spotters(results)
-    spotter = load("spotting", kind="spotting")
+    reading = load(spotter, kind="spotting")
     with open_reporter() as report:
         phase = report.phase("reading", len(records))
         where, full = chosen_workers(workers, ray, 0), lexicon == "full"
-        quality = spotting_quality(spotter, records, threshold, phase, where, full)
+        quality = spotting_quality(reading, records, threshold, phase, where, full)
     problems = report_problems(name_problems(records, quality.problems))
     readable = [record for place, record in enumerate(records) if place not in quality.problems]
     found: dict[str, Any] = {
-        "model": spotter.name,
+        "model": reading.name,
         "data": dataset.name,
         "split": split,
         "images": len(readable),

@@ -24,7 +24,7 @@ from odits.models.clip.model import ClipModel
 from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import Lexicon
 from odits.models.reading.reader import TextLine
-from odits.models.reading.spotter import FoundWord, ResultSpotter, WordSpotter, find_words, overlap_of
+from odits.models.reading.spotter import FoundWord, WordSpotter, find_words, overlap_of
 from odits.models.registry import from_settings, load
 
 OVERLAP = 0.5
@@ -96,18 +96,30 @@ def read_records(
     """Yield the lines of images as they come (`odits.core.pool.Outcome`).
 
     Args:
-        spotter: reads them in this process; workers have its reader. One that knows a result file looks there.
+        spotter: reads them in this process; workers have its readers. One that knows a result file looks there.
         records: the images.
         workers: where they are read.
         progress: called with (images done, images in all); what it raises ends the reading.
     """
-    if workers.is_here or isinstance(spotter, ResultSpotter):
+    if workers.is_here or not spotter.readers:
         task = Task("", here=per_item(lambda item: spotter.lines_of(item.about)))
         yield from map_images(task, items_of(records, lambda record: record), HERE, progress)
-    else:
-        with closing(read_images(items_of(records), spotter.reader, workers, progress)) as outcomes:
+        return
+    for number, reader in enumerate(spotter.readers):
+        is_last = number == len(spotter.readers) - 1
+        part = _part_of(progress, number, len(spotter.readers))
+        with closing(read_images(items_of(records), reader, workers, part)) as outcomes:
             for index, image, problem in outcomes:
-                yield Outcome(index, image.lines if problem is None else None, problem)
+                if not is_last:
+                    continue  # what the other readers have stored is put together when the last one is done
+                alone = number == 0
+                lines = None if problem is not None else image.lines if alone else spotter.lines_of(records[index])
+                yield Outcome(index, lines, problem)
+
+
+def _part_of(progress: Progress, number: int, count: int) -> Progress:
+    """Return the progress of one of several equal parts of the work."""
+    return lambda done, of: progress((number * of + done) // count, of)
 
 
 class SpottingQuality(NamedTuple):

@@ -122,7 +122,8 @@ def _page(title: str, theme: Theme) -> Figure:
 
 def _title(figure: Figure, title: str, theme: Theme) -> None:
     short = title if len(title) <= 92 else f"{title[:91]}…"
-    figure.text(_MARGIN, _TOP, literal_label(short), fontsize=15, fontweight="bold", color=theme.ink)
+    size = 15 if len(short) <= 68 else 11  # as wide as the page
+    figure.text(_MARGIN, _TOP, literal_label(short), fontsize=size, fontweight="bold", color=theme.ink)
 
 
 def _text_page(title: str, lines: Sequence[str], theme: Theme) -> Figure:

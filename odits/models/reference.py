@@ -3,6 +3,8 @@
 | reference | stands for |
 |---|---|
 | `spotting`, `spotting:v6` | word spotting; with PP-OCRv6's detector of lines in place of PP-OCRv5's |
+| `spotting:v4` | the same with PP-OCRv4's networks, where their package is installed |
+| `spotting:joint` | word spotting by all readers that are installed |
 | `spotting:vitstr`, `spotting:vitstr:FILE` | word spotting with docTR's ViTSTR as its recogniser |
 | `street` | ODITS Street in assets/: ODITS whose objects are the places where words are written |
 | `embedded` | the CLIP model in assets/; as a segmenter: text lines and regions of one colour |
@@ -43,6 +45,8 @@ from odits.models.model_ref import (
     EMBEDDED_WEIGHTS,
     KINDS,
     SPOTTING,
+    SPOTTING_JOINT,
+    SPOTTING_V4,
     SPOTTING_V6,
     STREET,
     STREET_WEIGHTS,
@@ -74,6 +78,8 @@ __all__ = [
     "SAM_WEIGHTS",
     "SEGMENTER_FORMS",
     "SPOTTING",
+    "SPOTTING_JOINT",
+    "SPOTTING_V4",
     "SPOTTING_V6",
     "VITSTR",
     "WORD_MODELS",
@@ -133,6 +139,11 @@ _HUB_TYPES = {
     "sam3": ("SAM 3", ("sam3", "sam3_tracker", "sam3_video")),
 }
 """What the models of a family are called, and what their config.json may call them."""
+_SPOTTERS = {
+    SPOTTING_V6: ("Word spotting on PP-OCRv6's lines", "v6"),
+    SPOTTING_V4: ("Word spotting with PP-OCRv4", "v4"),
+    SPOTTING_JOINT: ("Word spotting by several readers", "joint"),
+}
 EMBEDDED_SEGMENTER = "Text regions + colour regions (not SAM)"
 _EMBEDDED_SEGMENTER_NOTE = (
     "Works offline: lines of text by rapidocr's detector, and regions of one colour by classical image processing."
@@ -213,7 +224,7 @@ def _parse(text: str, wanted: tuple[Kind, ...]) -> ModelRef:
     if text == STREET:
         return _street()
     scheme = text.partition(":")[0]
-    if scheme == SPOTTING and (text in (SPOTTING, SPOTTING_V6, VITSTR) or text.startswith(f"{VITSTR}:")):
+    if scheme == SPOTTING and (text in (SPOTTING, *_SPOTTERS, VITSTR) or text.startswith(f"{VITSTR}:")):
         return _spotting(text)
     if scheme == "sam":
         return _sam(text)
@@ -233,8 +244,9 @@ def _spotting(reference: str) -> ModelRef:
     file = reference[len(VITSTR) + 1 :]
     if reference == SPOTTING:
         return ModelRef(reference, "spotting", "Word spotting", note=_SPOTTING_NOTE)
-    if reference == SPOTTING_V6:
-        return ModelRef(reference, "spotting", "Word spotting on PP-OCRv6's lines", "v6", note=_SPOTTING_NOTE)
+    if reference in _SPOTTERS:
+        name, architecture = _SPOTTERS[reference]
+        return ModelRef(reference, "spotting", name, architecture, note=_SPOTTING_NOTE)
     path = expand_home(file) if file else None
     return ModelRef(reference, "spotting", "Word spotting with ViTSTR", "vitstr", path, note=_SPOTTING_NOTE)
 

@@ -140,7 +140,7 @@ def load(
 
         return load_segmenter(ref, device=device, progress=progress, **options)
     if ref.kind == "spotting":
-        from odits.models.reading.spotter import load_spotter
+        from odits.models.reading.loading import load_spotter
 
         return load_spotter(ref, **options)
     if ref.kind == "odits":

@@ -52,7 +52,7 @@ _STYLE = """
 [class*="st-key-word-"] button p {white-space: nowrap}
 [class*="st-key-select-"] button {width: 100%}
 [class*="st-key-select-"] :is(button, button > div, button span) {justify-content: flex-start; text-align: left}
-@media (max-width: 1180px) {
+@media (max-width: 1360px) {
   /* room for the three buttons in one line: their signs stay, their names are still read out */
   [class*="st-key-word-"] button:not([class*="st-key-select-"] *) [data-testid="stMarkdownContainer"] {
     position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)

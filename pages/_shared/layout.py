@@ -48,7 +48,7 @@ _STYLE = """
 [data-testid="stWidgetLabel"] {color: inherit !important}
 [data-testid="stCaptionContainer"] code {color: inherit; font-size: .9em}
 /* nor has Plotly's of ticks, of titles of axes and of numbers at bars */
-[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .g-xtitle, .g-ytitle) text {fill: currentColor !important;
+[data-testid="stPlotlyChart"] :is([class$="tick"], [class^="g-"][class$="title"]) text {fill: currentColor !important;
   fill-opacity: .85 !important}
 [data-testid="stPlotlyChart"] .bartext-outside {fill: currentColor !important; fill-opacity: .85 !important}
 /* nor has white on the accent of the dark theme */

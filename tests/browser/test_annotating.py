@@ -83,10 +83,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
-def server(home: Path, tmp_path: Path) -> Iterator[Server]:
-    """The app over 40 small pictures that a model was evaluated on."""
-    data = tmp_path / "streets"
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app over 40 small pictures that a model was evaluated on; not started yet."""
+    place = tmp_path_factory.mktemp("annotating")
+    home, data = place / "home", place / "streets"
+    home.mkdir()
     data.mkdir()
     random = np.random.default_rng(3)
     with (data / "lexicons.csv").open("w", newline="") as file:
@@ -97,11 +99,27 @@ def server(home: Path, tmp_path: Path) -> Iterator[Server]:
             Image.fromarray(pixels).resize((640, 480)).save(data / f"{number:02}.jpg")
             rows.writerow([f"{number:02}.jpg", " ".join(WORDS[number % 6 :])])
     dataset = read_dataset(data)
-    evaluate_and_store(Dice(parse("embedded").digest), "embedded", dataset, "eval", dataset.vocabulary())
-    started = Server(home, data)
-    started.start()
-    yield started
-    started.kill()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ODITS_HOME", str(home))
+        evaluate_and_store(Dice(parse("embedded").digest), "embedded", dataset, "eval", dataset.vocabulary())
+    found = Server(home, data)
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def server(streets: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The app that all of these tests share, running; its home is this process's, and each test has an annotator."""
+    monkeypatch.setenv("ODITS_HOME", str(streets.home))
+    if streets.process is None:
+        streets.start()
+    return streets
+
+
+@pytest.fixture
+def anna(request: pytest.FixtureRequest) -> str:
+    """The name of an annotator who has marked nothing yet."""
+    return f"Anna-{sha256_of(request.node.name)[:8]}"
 
 
 def begin(page: Page, address: str) -> None:
@@ -213,6 +231,7 @@ def test_a_perfect_annotator_needs_about_three_keys_a_picture(
             per_picture.append(keys - before)
         saved(page)
         expect(page.locator(".annotate .status")).to_contain_text(f"{PICTURES} of {PICTURES} pictures")
+        expect(page.locator(".annotate .news")).to_contain_text("Every picture here is finished")
         took = page.evaluate("performance.getEntriesByName('odits-next-picture').map(entry => entry.duration)")
         record_testsuite_property("keys a picture", keys / PICTURES)
         record_testsuite_property("milliseconds to the next picture", [float(np.median(took)), max(took)])
@@ -236,8 +255,8 @@ def shown_as_saved(page: Page, given: dict[tuple[str, str], str]) -> dict[tuple[
     return {key: verdict for key, verdict in given.items() if key not in waiting}
 
 
-def test_marks_shown_as_saved_outlive_a_killed_server(server: Server, page: Page) -> None:
-    begin(page, server.view("embedded", "Anna"))
+def test_marks_shown_as_saved_outlive_a_killed_server(server: Server, page: Page, anna: str) -> None:
+    begin(page, server.view("embedded", anna))
     given: dict[tuple[str, str], str] = {}
     for _ in range(25):
         name = name_of(page)
@@ -246,13 +265,15 @@ def test_marks_shown_as_saved_outlive_a_killed_server(server: Server, page: Page
     server.kill()
     safe = shown_as_saved(page, given)
     assert len(safe) > 10
-    found = stored("Anna")
+    found = stored(anna)
     assert {key: found.get(key) for key in safe} == safe
     assert found.items() <= given.items()
 
 
-def test_a_person_goes_on_while_the_server_is_away_and_nothing_is_doubled(server: Server, page: Page) -> None:
-    begin(page, server.view("embedded", "Anna"))
+def test_a_person_goes_on_while_the_server_is_away_and_nothing_is_doubled(
+    server: Server, page: Page, anna: str
+) -> None:
+    begin(page, server.view("embedded", anna))
     saved(page)
     page.wait_for_timeout(500)  # the next pictures come
     server.kill()
@@ -262,32 +283,32 @@ def test_a_person_goes_on_while_the_server_is_away_and_nothing_is_doubled(server
         go_on(page)
     expect(page.locator(".annotate .status")).to_contain_text(f"{len(given)} marks not saved yet")
     expect(page.locator(".annotate .status")).to_contain_text("the server does not answer")
-    assert stored("Anna") == {}
+    assert stored(anna) == {}
     server.start()
     saved(page)
-    assert stored("Anna") == given
-    assert len(history("Anna")) == len(given)
+    assert stored(anna) == given
+    assert len(history(anna)) == len(given)
 
 
-def test_the_outbox_of_a_browser_is_sent_after_a_reload(server: Server, page: Page) -> None:
-    begin(page, server.view("embedded", "Anna"))
+def test_the_outbox_of_a_browser_is_sent_after_a_reload(server: Server, page: Page, anna: str) -> None:
+    begin(page, server.view("embedded", anna))
     server.kill()
     given = {(name_of(page), word): verdict for word, verdict in rows(page)}
     go_on(page)
     expect(page.locator(".annotate .status")).to_contain_text("not saved yet")
     server.start()
-    begin(page, server.view("embedded", "Anna"))
+    begin(page, server.view("embedded", anna))
     saved(page)
-    assert stored("Anna") == given
-    assert len(history("Anna")) == len(given)
+    assert stored(anna) == given
+    assert len(history(anna)) == len(given)
 
 
-def test_two_tabs_of_one_annotator_on_one_picture(server: Server, page: Page) -> None:
+def test_two_tabs_of_one_annotator_on_one_picture(server: Server, page: Page, anna: str) -> None:
     context: BrowserContext = page.context
     other = context.new_page()
     other.set_default_timeout(WAIT)
     for tab in (page, other):
-        begin(tab, server.view("embedded", "Anna"))
+        begin(tab, server.view("embedded", anna))
     name, words = name_of(page), rows(page)
     assert (name_of(other), rows(other)) == (name, words)
     page.bring_to_front()
@@ -298,9 +319,9 @@ def test_two_tabs_of_one_annotator_on_one_picture(server: Server, page: Page) ->
     other.keyboard.press("Enter")  # its proposals: the first word is judged by the other tab meanwhile
     saved(other)
     saved(page)
-    found = stored("Anna")
+    found = stored(anna)
     assert set(found) == {(name, word) for word, _ in words}
-    kept = history("Anna")
+    kept = history(anna)
     assert len({(entry.batch, entry.about) for entry in kept}) == len(kept)
     assert [entry.mark.verdict for entry in kept if entry.about.word == words[0][0]][-1] == found[name, words[0][0]]
 
@@ -308,8 +329,8 @@ def test_two_tabs_of_one_annotator_on_one_picture(server: Server, page: Page) ->
 # What keys do.
 
 
-def test_undo_and_redo_over_several_pictures(server: Server, page: Page) -> None:
-    begin(page, server.view("embedded", "Anna"))
+def test_undo_and_redo_over_several_pictures(server: Server, page: Page, anna: str) -> None:
+    begin(page, server.view("embedded", anna))
     first, words = name_of(page), rows(page)
     page.keyboard.press("1")
     toggled = rows(page)[0][1]
@@ -317,24 +338,24 @@ def test_undo_and_redo_over_several_pictures(server: Server, page: Page) -> None
     go_on(page)
     go_on(page)
     saved(page)
-    all_given = stored("Anna")
+    all_given = stored(anna)
     for _ in range(3):
         page.keyboard.press("Control+z")
     expect(heading(page)).to_have_text(first)
     assert rows(page) == words
     saved(page)
-    assert stored("Anna") == {}
+    assert stored(anna) == {}
     page.reload()
     expect(page.locator(".annotate .word").first).to_be_visible()
     for _ in range(3):
         page.keyboard.press("Control+Shift+Z")
     saved(page)
-    assert stored("Anna") == all_given
-    assert len(history("Anna")) == 3 * len(all_given)
+    assert stored(anna) == all_given
+    assert len(history(anna)) == 3 * len(all_given)
 
 
-def test_a_word_is_added_with_a_box_and_a_comment(server: Server, page: Page) -> None:
-    begin(page, server.view("embedded", "Anna"))
+def test_a_word_is_added_with_a_box_and_a_comment(server: Server, page: Page, anna: str) -> None:
+    begin(page, server.view("embedded", anna))
     name = name_of(page)
     page.keyboard.press("a")
     page.keyboard.type("Theatre", delay=5)
@@ -351,7 +372,7 @@ def test_a_word_is_added_with_a_box_and_a_comment(server: Server, page: Page) ->
     page.keyboard.press("Enter")
     expect(page.locator(".annotate .word.chosen .note")).to_have_text("half hidden")
     saved(page)
-    (mark,) = [mark for about, mark in read_marks("Anna").items() if about.word == "Theatre"]
+    (mark,) = [mark for about, mark in read_marks(anna).items() if about.word == "Theatre"]
     assert (mark.verdict, mark.added, mark.note) == ("right", True, "half hidden")
     assert mark.box == pytest.approx((160, 120, 160, 240), abs=3)
     page.reload()
@@ -359,8 +380,8 @@ def test_a_word_is_added_with_a_box_and_a_comment(server: Server, page: Page) ->
     assert name_of(page) == name
 
 
-def test_skip_unfinished_and_a_key_of_ones_own(server: Server, page: Page) -> None:
-    begin(page, server.view("embedded", "Anna"))
+def test_skip_unfinished_and_a_key_of_ones_own(server: Server, page: Page, anna: str) -> None:
+    begin(page, server.view("embedded", anna))
     first = name_of(page)
     go_on(page, "ArrowRight")
     second = name_of(page)
@@ -374,14 +395,14 @@ def test_skip_unfinished_and_a_key_of_ones_own(server: Server, page: Page) -> No
     third = name_of(page)
     go_on(page, "g")
     saved(page)
-    assert set(stored("Anna").values()) <= {"skipped", "right", "wrong"}
-    assert {name for name, _ in stored("Anna")} == {second, third}
+    assert set(stored(anna).values()) <= {"skipped", "right", "wrong"}
+    assert {name for name, _ in stored(anna)} == {second, third}
     assert third not in (first, second)
 
 
 @pytest.mark.parametrize("mode", ["shuffled", "typed"])
-def test_blind_annotators_see_no_prediction(server: Server, page: Page, mode: str) -> None:
-    visit(page, server.view("embedded", "Anna", mode=mode))
+def test_blind_annotators_see_no_prediction(server: Server, page: Page, anna: str, mode: str) -> None:
+    visit(page, server.view("embedded", anna, mode=mode))
     expect(page.locator(".annotate .heading")).to_contain_text("1 of 40")
     side = page.locator(".annotate .side").inner_text()
     assert "%" not in side
@@ -396,14 +417,14 @@ def test_blind_annotators_see_no_prediction(server: Server, page: Page, mode: st
         page.keyboard.press("1")
     page.keyboard.press("Enter")
     saved(page)
-    marks = read_marks("Anna")
+    marks = read_marks(anna)
     assert sorted({mark.verdict for mark in marks.values()}) == ["right", "wrong"]
     assert {(mark.shown.model, mark.shown.probability) for mark in marks.values()} == {("", None)}
 
 
-def test_it_fits_a_narrow_window_and_works_by_mouse(server: Server, page: Page) -> None:
+def test_it_fits_a_narrow_window_and_works_by_mouse(server: Server, page: Page, anna: str) -> None:
     page.set_viewport_size({"width": 800, "height": 1000})
-    begin(page, server.view("embedded", "Anna"))
+    begin(page, server.view("embedded", anna))
     main = page.get_by_test_id("stMain")
     assert main.evaluate("element => element.scrollWidth - element.clientWidth") <= 1
     word, verdict = rows(page)[0]
@@ -411,4 +432,4 @@ def test_it_fits_a_narrow_window_and_works_by_mouse(server: Server, page: Page) 
     page.get_by_label(re.compile(f"^{word}: {other}$")).click()
     page.get_by_role("toolbar", name="Annotating").get_by_role("button", name="Accept").click()
     saved(page)
-    assert stored("Anna")["00.jpg", word] == other
+    assert stored(anna)["00.jpg", word] == other

@@ -88,6 +88,7 @@ def test_a_thumbnail_and_an_upload_take_the_pictures_place(app: str, page: Page)
 
 def test_a_picture_is_pasted(app: str, page: Page) -> None:
     visit(page, f"{app}/")
+    expect(page.locator(".st-key-paste [data-listens]")).to_be_attached()
     page.evaluate(
         """async () => {
           const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });

@@ -51,6 +51,15 @@ def test_a_run_that_was_cut_off_goes_on_with_the_parts_that_are_missing_or_were_
     Kept(None, quick=False, seed=0).keep("kills", part, 60.0)
 
 
+def test_a_kept_part_is_reported_by_the_name_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "quick.json"
+    Kept(file, quick=True, seed=0).keep("pictures", Part("damaged pictures", 10), 60.0)
+    command = ["benchmarks/reliability.py", "--quick", "--only", "pictures", "--resume", str(file), "--json"]
+    ended = subprocess.run([sys.executable, *command], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    (part,) = json.loads(ended.stdout)["parts"]
+    assert (part["name"], part["tried"], part["seconds"]) == ("damaged pictures", 10, 60.0)
+
+
 def test_the_slices_of_a_part_are_one_part() -> None:
     slices = [
         Part("pictures", 10, worst_seconds=1.0, notes=("damaged pictures",)),

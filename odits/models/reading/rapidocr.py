@@ -19,7 +19,7 @@ from PIL import Image
 from odits.core.errors import OditsError
 from odits.core.stopping import step
 from odits.models.reading.alphabet import Folding
-from odits.models.reading.packaged import NOT_INSTALLED, Detector, detector_file, packaged_model
+from odits.models.reading.packaged import NOT_INSTALLED, Detector, network_file
 
 HEIGHT = 48
 """Pixels of a line's height, as the recogniser was trained."""
@@ -27,8 +27,10 @@ STRIDE = 8
 """Pixels of a line's width to a frame of its output."""
 _NARROWEST = 320  # narrower batches are filled up to this, as in training
 _BATCH = 6
+_OLDER = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of blue, green and red, in this order
 _RANGES: dict[Detector, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "v5": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # of blue, green and red, in this order
+    "v4": _OLDER,
+    "v5": _OLDER,
     "v6": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 """Mean and deviation of a detector's input, of 0..1."""
@@ -52,9 +54,9 @@ def load_rapidocr(recognises: bool, threads: int | None = None, detector: Detect
         raise OditsError(NOT_INSTALLED) from error
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
     # naming the files keeps rapidocr from looking for, and downloading, any other
-    files = {"Det.model_path": str(detector_file(detector))}
+    files = {"Det.model_path": str(network_file(detector, "det"))}
     if recognises:
-        files["Rec.model_path"] = str(packaged_model("rec"))
+        files["Rec.model_path"] = str(network_file(detector, "rec"))
     return rapidocr.RapidOCR(
         params={
             "Global.log_level": "critical",

@@ -31,6 +31,9 @@ from odits.models.reading.rapidocr import HEIGHT, STRIDE, Engine
 
 V5_KEY = "ppocrv5-mobile-det"
 """What the keys of readers say whose lines PP-OCRv5's detector finds."""
+V4_KEY = "ppocrv4-mobile"
+"""What the keys of readers say whose lines PP-OCRv4's detector finds."""
+_NAMES: dict[Detector, str] = {"v4": "PP-OCRv4-mobile", "v5": "PP-OCRv5-mobile", "v6": "PP-OCRv6-small"}
 
 _TALL = 1.5  # a line that is so many times as high as wide is read after a turn, as rapidocr does
 _LONGEST = 3200  # pixels of a line's width; nobody writes 400 letters on a sign
@@ -46,7 +49,8 @@ class ReadingSettings:
     Attributes:
         scales: sizes, relative to the picture's own, at which text is looked for.
         confident: lines that the detector gives a lower score, in 0..1, are not read.
-        detector: "v5" for PP-OCRv5-mobile's, "v6" for PP-OCRv6-small's; "auto" is v5's where it is installed.
+        detector: "v5" for PP-OCRv5-mobile's, "v6" for PP-OCRv6-small's, "v4" for PP-OCRv4-mobile's with its own
+            recogniser; "auto" is v5's where it is installed.
     """
 
     scales: tuple[float, ...] = (0.5, 1.0, 1.5)
@@ -63,12 +67,14 @@ class TextLine:
         confidence: the detector's score in 0..1.
         text: what the recogniser reads, as it is.
         frames: log-probabilities float16 (T, SYMBOLS), from the line's beginning to its end.
+        reader: which one of several read it (`odits.models.reading.joint`); not stored.
     """
 
     corners: np.ndarray
     confidence: float
     text: str
     frames: np.ndarray
+    reader: int = 0
 
     @cached_property
     def certainty(self) -> float:
@@ -118,11 +124,11 @@ class TextReader:
     Args:
         settings: how a picture is read.
         threads: of each network; all cores by default.
-        recogniser: reads the lines in place of PP-OCRv6's own.
+        recogniser: reads the lines in place of the detector's own (PP-OCRv6's for v5's and v6's lines).
 
     Attributes:
         detector: which network finds the lines.
-        recogniser: what reads the lines, where it is not PP-OCRv6's own.
+        recogniser: what reads the lines, where it is not the detector's own.
         name: as shown to users.
         key: identifies networks and settings; caches key on it.
 
@@ -146,10 +152,10 @@ class TextReader:
     @property
     def name(self) -> str:
         """As shown to users."""
-        lines = {"v5": "PP-OCRv5-mobile", "v6": "PP-OCRv6-small"}[self.detector]
+        lines = _NAMES[self.detector]
         if self.recogniser:
             return f"{self.recogniser.name} on {lines}'s lines"
-        return "PP-OCRv6-small (rapidocr)" if self.detector == "v6" else f"PP-OCRv6-small on {lines}'s lines"
+        return f"{_NAMES['v6']} on {lines}'s lines" if self.detector == "v5" else f"{lines} (rapidocr)"
 
     @property
     def key(self) -> str:
@@ -159,7 +165,7 @@ class TextReader:
         if self.detector == "v6":
             networks = f"ppocrv6-small{other_models('det', 'rec')}"
         else:
-            networks = f"{V5_KEY} ppocrv6-small-rec{other_models('rec')}"
+            networks = V4_KEY if self.detector == "v4" else f"{V5_KEY} ppocrv6-small-rec{other_models('rec')}"
         return f"{other}{networks} scales={scales} confident={self.settings.confident:g} v1"
 
     def read(self, image: Image.Image) -> list[TextLine]:

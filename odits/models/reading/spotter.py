@@ -9,7 +9,7 @@ where they can be read.) `benchmarks/calibrate_spotting.py` fits it again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,8 @@ from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.reading.ctc import DEFAULT, Lexicon, Lines, Scoring, Span, locate, score
 from odits.models.reading.packaged import Detector
-from odits.models.reading.reader import V5_KEY, ReadingSettings, TextLine, TextReader, stored_lines
+from odits.models.reading.reader import V4_KEY, V5_KEY, TextLine, TextReader, stored_lines
 from odits.models.reading.text_match import raise_scores, text_span
-from odits.models.reference import SPOTTING, ModelRef, parse
 
 _UNSURE = -2.0  # lines that the recogniser is less sure of are equally bad
 
@@ -63,6 +62,7 @@ def _columns(scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) ->
 
 
 SVT_TRAIN: dict[Detector, Calibration] = {
+    "v4": Calibration(-4.811, 3.152, 0.265, 6.874, 1.898),
     "v5": Calibration(-6.776, 3.394, 0.305, 7.406, 2.278),
     "v6": Calibration(-6.162, 3.129, 0.357, 7.995, 2.011),
 }
@@ -71,7 +71,7 @@ SVT_TRAIN: dict[Detector, Calibration] = {
 
 def calibration_for(reader: str) -> Calibration:
     """Return the calibration for the lines that the reader of this key finds (`TextReader.key`)."""
-    return SVT_TRAIN["v5" if V5_KEY in reader else "v6"]
+    return SVT_TRAIN["v5" if V5_KEY in reader else "v4" if V4_KEY in reader else "v6"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +123,11 @@ class WordSpotter:
         self.checkpoint = sha256_of(f"{self.reader.key} {scoring} {self.calibration}")
         self._last_lexicon: tuple[str, Lexicon] = ("", Lexicon(()))
 
+    @property
+    def readers(self) -> tuple[TextReader, ...]:
+        """What reads for it, where other processes can do so too; nothing where only this one can."""
+        return () if self.reader.recogniser else (self.reader,)
+
     def read(self, image: Image.Image) -> list[TextLine]:
         """Return the lines of an RGB image, from the store of readings or read now."""
         return stored_lines(image, self.reader)
@@ -135,7 +140,11 @@ class WordSpotter:
         """Score the words of a lexicon in lines."""
         scores = score(Lines([line.frames for line in lines]), lexicon, self.scoring)
         raise_scores(scores, lexicon, lines)
-        return Reading(lines, scores, self.calibration.log_odds(scores, lexicon, lines))
+        return Reading(lines, scores, self.log_odds(scores, lexicon, lines))
+
+    def log_odds(self, scores: np.ndarray, lexicon: Lexicon, lines: Sequence[TextLine]) -> np.ndarray:
+        """Return the log-odds float32 (R, N) that each word stands in each line, from its scores (R, N)."""
+        return self.calibration.log_odds(scores, lexicon, lines)
 
     def _lexicon(self, vocabulary: Vocabulary) -> Lexicon:
         """Spell the vocabulary's words: the last ones stay, since an evaluation takes a few images at a time."""
@@ -180,33 +189,14 @@ class ResultSpotter(WordSpotter):
         self.name = name
         self._found = found
 
+    @property
+    def readers(self) -> tuple[TextReader, ...]:
+        """Nothing: it does not read."""
+        return ()
+
     def lines_of(self, record: ImageRecord) -> list[TextLine]:
         """Return the lines that the file has of a data set's image."""
         return list(self._found.get(Path(record.name).stem, ()))
-
-
-def load_spotter(
-    reference: ModelRef | str = SPOTTING, settings: ReadingSettings | None = None, threads: int | None = None
-) -> WordSpotter:
-    """Load the word spotter that a reference stands for; its networks are loaded at the first picture.
-
-    Args:
-        reference: "spotting"; "spotting:v6" where PP-OCRv6's detector is to find the lines; "spotting:vitstr" for
-            docTR's ViTSTR as recogniser, with a colon and a weights file where docTR's own weights are not wanted.
-        settings: of the reader.
-        threads: of each network; all cores by default.
-
-    Raises:
-        OditsError: there is no such spotter, docTR is not installed, or its weights can't be had.
-    """
-    ref = parse(reference, "spotting")
-    if ref.architecture == "v6":
-        settings = replace(settings or ReadingSettings(), detector="v6")
-    if ref.architecture != "vitstr":
-        return WordSpotter(TextReader(settings, threads))
-    from odits.models.reading.vitstr import Vitstr
-
-    return WordSpotter(TextReader(settings, threads, Vitstr(ref.path)))
 
 
 def odds_shares(log_odds: np.ndarray) -> np.ndarray:

@@ -246,7 +246,7 @@ class Annotator {
 
   go(place) {
     if (place < 0) return this.say("This is the first picture.");
-    if (place >= this.queue.names.length) return this.say("This was the last picture.");
+    if (place >= this.queue.names.length) return this.sayWhatIsLeft();
     this.at = place;
     this.row = 0;
     this.said = "";
@@ -257,8 +257,15 @@ class Annotator {
     const { names } = this.queue;
     const places = names.map((_, step) => (this.at + 1 + step) % names.length);
     const place = places.find((one) => !this.isDone(names[one]));
-    if (place === undefined || place === this.at) return this.say("No other picture is unfinished.");
+    if (place === undefined) return this.sayWhatIsLeft();
+    if (place === this.at) return this.say("No other picture is unfinished.");
     this.go(place);
+  }
+
+  sayWhatIsLeft() {
+    const finished = this.queue.names.every((name) => this.isDone(name));
+    const then = finished ? "Every picture here is finished: choose others under “Queue”." : "“Next unfinished” leads to what is left.";
+    this.say(finished ? then : `This was the last picture. ${then}`);
   }
 
   add(typed) {

