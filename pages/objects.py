@@ -12,7 +12,7 @@ from odits.models.registry import EMBEDDED
 from pages._objects import filters, names, overlay
 from pages._objects.filters import choose_shown
 from pages._objects.names import names_for, offer_names
-from pages._objects.overlay import choose_style, is_pair, show_objects
+from pages._objects.overlay import Scene, choose_style, is_pair, show_objects
 from pages._objects.prompts import ask_for_mask
 from pages._objects.results import show_table, show_words
 from pages._shared import state
@@ -82,13 +82,14 @@ def explore(
     selected = selected_index(picture, len(detections))
     selected = selected if selected in shown else None
     state.publish(*link)
+    scene = Scene(picture, opened, detections, segmenter.key, shown, called, selected)
     if is_pair():
         with guarded():
-            show_objects(picture, opened, detections, shown, called, selected)
+            show_objects(scene)
     with panes("objects") as row:
         if not is_pair():
             with row.container(key="pane-overlay"), guarded():
-                show_objects(picture, opened, detections, shown, called, selected)
+                show_objects(scene)
         with row.container(key="pane-objects"), guarded():
             show_table(picture, opened, detections, shown, named, segmenter, selected)
             if selected is None and shown:

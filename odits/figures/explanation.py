@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +17,7 @@ from odits.figures.theme import (
     escape_html,
     escaped_percent,
     faded,
+    hex_color,
     jpeg,
     lay_out_picture,
     note,
@@ -26,6 +28,37 @@ DIVERGING = [[0.0, "#2166AC"], [0.5, "#F7F7F7"], [1.0, "#D6604D"]]
 """Blue takes away, red adds; told apart by colour-blind eyes, pale in the middle."""
 SEQUENTIAL = "Cividis"
 _FAINT = 0.03  # of the largest contribution: below it an object is only outlined
+
+
+class Shade(NamedTuple):
+    """How an object is coloured by its value: colour, opacity of the fill, and whether it is more than outlined."""
+
+    color: str
+    fill: float
+    strong: bool
+
+
+def value_shades(values: np.ndarray, diverging: bool) -> list[Shade]:
+    """Return how objects are coloured by their values, relative to the largest of them.
+
+    Args:
+        values: (P,) contributions to a word's logit, or attention.
+        diverging: whether 0 is in the middle of the scale (contributions), or at its beginning (attention).
+    """
+    shares = values / (float(np.abs(values).max(initial=0.0)) or 1.0)
+    places = (shares + 1) / 2 if diverging else np.maximum(shares, 0)
+    colors = sample_colorscale(DIVERGING if diverging else SEQUENTIAL, places.tolist(), colortype="tuple")
+    strong = np.abs(shares) >= _FAINT
+    fills = np.where(strong, 0.15 + 0.5 * np.abs(shares), 0)
+    return [
+        Shade(hex_color(color), float(fill), bool(one)) for color, fill, one in zip(colors, fills, strong, strict=True)
+    ]
+
+
+def scale_colors(diverging: bool) -> list[str]:
+    """Return colours from the low to the high end of the scale of contributions, or of attention."""
+    scale = DIVERGING if diverging else SEQUENTIAL
+    return [hex_color(color) for color in sample_colorscale(scale, np.linspace(0, 1, 9).tolist(), colortype="tuple")]
 
 
 def contributions_figure(
@@ -52,18 +85,16 @@ def contributions_figure(
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
     scale = DIVERGING if diverging else SEQUENTIAL
     order = np.argsort(np.abs(values), kind="stable").tolist()  # the strongest lie on top
+    shades = value_shades(values, diverging)
     for index in order:
-        share = float(values[index]) / largest
-        color = sample_colorscale(scale, [(share + 1) / 2 if diverging else max(share, 0.0)], colortype="tuple")[0]
-        shade = "#" + "".join(f"{round(255 * part):02X}" for part in color)
-        strong = abs(share) >= _FAINT
+        shade, fill, strong = shades[index]
         x, y = outlines[index]
         figure.add_scatter(
             x=list(x),
             y=list(y),
             mode="lines",
             fill="toself",
-            fillcolor=faded(shade, 0.15 + 0.5 * abs(share)) if strong else "rgba(0,0,0,0)",
+            fillcolor=faded(shade, fill) if strong else "rgba(0,0,0,0)",
             line={
                 "color": "#FFFFFF" if index == selected else (shade if strong else "rgba(255,255,255,0.55)"),
                 "width": 4 if index == selected else (2.5 if strong else 1),

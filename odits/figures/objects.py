@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -13,7 +13,8 @@ from PIL import Image
 from plotly.colors import sample_colorscale
 
 from odits.core.errors import OditsError
-from odits.figures.theme import SHOWN_SIDE, escape_html, escaped_percent, faded, lay_out_picture, note
+from odits.core.percent import percent
+from odits.figures.theme import SHOWN_SIDE, escape_html, faded, hex_color, lay_out_picture, note
 from odits.objects.detections import PALETTE, areas_of, index_map, kinds_of, masks_of, part_of
 
 ColorBy = Literal["object", "kind", "area", "confidence"]
@@ -68,9 +69,8 @@ def objects_figure(
 ) -> go.Figure:
     """Draw the image with its objects over it, filled and outlined; hovering names the object.
 
-    Axes are the image's pixels, y downwards. Clicks: a chart selects points, not areas, so each object carries a grid
-    of invisible points; their `customdata` is `[index]`. With `event = st.plotly_chart(figure, on_select="rerun",
-    selection_mode="points")`, `selected_object(event.selection.points)` is the object that was clicked.
+    Axes are the image's pixels, y downwards. Charts take points under the pointer, not areas, so each object carries a
+    grid of invisible points; their `customdata` is `[index]`.
 
     Args:
         image: RGB, of the size of the masks.
@@ -123,17 +123,6 @@ def objects_figure(
     return figure
 
 
-def selected_object(points: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the index of the object clicked, from the points of Streamlit's selection; None where none was."""
-    for point in points:
-        data = point.get("customdata")
-        # Plotly's own JSON has a list; arrays that came through JavaScript's typed ones are a dict {"0": …}.
-        value = data.get("0") if isinstance(data, Mapping) else data[0] if isinstance(data, Sequence) and data else data
-        if isinstance(value, int | float) and value >= 0:
-            return int(value)
-    return None
-
-
 def object_colors(detections: sv.Detections, color_by: ColorBy) -> list[str]:
     """Return a colour "#RRGGBB" for each object."""
     if color_by == "object":
@@ -142,7 +131,7 @@ def object_colors(detections: sv.Detections, color_by: ColorBy) -> list[str]:
         return [KINDS.get(kind, OTHER_KIND).color for kind in kinds_of(detections)]
     values, (low, high) = _values(detections, color_by)
     places = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
-    return [_hex(color) for color in sample_colorscale(SCALE, places.tolist(), colortype="tuple")]
+    return [hex_color(color) for color in sample_colorscale(SCALE, places.tolist(), colortype="tuple")]
 
 
 def _values(detections: sv.Detections, color_by: ColorBy) -> tuple[np.ndarray, tuple[float, float]]:
@@ -188,16 +177,40 @@ def _add_hit_points(
         )
 
 
-def _hover(detections: sv.Detections, index: int, name: str) -> str:
-    """Write what hovering says of an object."""
+def hover_lines(detections: sv.Detections, index: int, name: str) -> list[str]:
+    """Return the lines that hovering says of an object: its name if it has one, number and kind, area, confidence."""
     title = KINDS.get(kinds_of(detections)[index], OTHER_KIND).title
     area, pixels = areas_of(detections)[index], max(1, masks_of(detections)[index].size)
-    confidence = None if detections.confidence is None else detections.confidence[index]
-    # plotly reads what stands in %{} of a template
-    called = f"<b>{escape_html(name)}</b><br>" if name else ""
-    sure = "" if confidence is None else f"<br>confidence {confidence:.3f}"
-    size = f"area {area:,} px ({escaped_percent(area / pixels)})"
-    return f"{called}<b>Object {index + 1}</b> · {title}<br>{size}{sure}<extra></extra>"
+    size = f"area {area:,} px ({percent(area / pixels)})"
+    sure = [] if detections.confidence is None else [f"confidence {detections.confidence[index]:.3f}"]
+    return [*([name] if name else []), f"Object {index + 1} · {title}", size, *sure]
+
+
+def _hover(detections: sv.Detections, index: int, name: str) -> str:
+    """Write what hovering says of an object, as plotly reads it: it looks for what stands in %{}."""
+    bold = 2 if name else 1
+    lines = [escape_html(line) for line in hover_lines(detections, index, name)]
+    return "<br>".join([*(f"<b>{line}</b>" for line in lines[:bold]), *lines[bold:]]) + "<extra></extra>"
+
+
+class ColorScale(NamedTuple):
+    """A scale of colours: what they stand for, colours from low to high, and what both ends are called."""
+
+    title: str
+    colors: list[str]
+    low: str
+    high: str
+
+
+def color_scale(detections: sv.Detections, color_by: ColorBy) -> ColorScale | None:
+    """Return the scale of what objects are coloured by; None where colours do not stand for a number."""
+    if color_by not in ("area", "confidence") or not len(detections):
+        return None
+    _, (low, high) = _values(detections, color_by)
+    colors = [hex_color(color) for color in sample_colorscale(SCALE, np.linspace(0, 1, 12).tolist(), colortype="tuple")]
+    if color_by == "area":
+        return ColorScale("Area (px), by its logarithm", colors, f"{10**low:,.0f}", f"{10**high:,.0f}")
+    return ColorScale("Confidence", colors, f"{low:g}", f"{high:g}")
 
 
 def _add_color_bar(figure: go.Figure, detections: sv.Detections, color_by: ColorBy) -> None:
@@ -247,10 +260,6 @@ def _deepest(mask: np.ndarray) -> tuple[int, int]:
     inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     row, column = divmod(int(inside.argmax()), mask.shape[1])
     return column, row
-
-
-def _hex(color: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02X}" for part in color)
 
 
 def _readable_on(color: str) -> str:

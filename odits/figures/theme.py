@@ -101,6 +101,11 @@ def faded(color: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity:g})"
 
 
+def hex_color(color: tuple[float, float, float]) -> str:
+    """Write a colour of three shares in 0..1 as "#RRGGBB"."""
+    return "#" + "".join(f"{round(255 * part):02X}" for part in color)
+
+
 SHOWN_SIDE = 1280
 
 

@@ -14,7 +14,7 @@ from odits.core.percent import percent, percents
 from odits.data.predictions import WordProbability
 from odits.data.records import BoxedWord
 from odits.data.vocabulary import fold_word
-from odits.figures.theme import BLUE, GREEN, GREY, VERMILION, escape_html, faded, lay_out_picture, note, styled
+from odits.figures.theme import BLUE, GREEN, GREY, VERMILION, escape_html, lay_out_picture, note, styled
 from odits.models.reading.spotter import FoundWord
 
 MAX_LABEL = 18
@@ -175,87 +175,6 @@ def carriers_of_word(contributed: np.ndarray, most: int = 3) -> list[int]:
     order = np.argsort(-contributed, kind="stable")[:most].tolist()
     least = max(_LEAST, _SHOWN * float(contributed.max(initial=0.0)))
     return [index for index in order if contributed[index] >= least]
-
-
-def carriers_figure(
-    image: Image.Image,
-    outlines: Sequence[tuple[Sequence[float | None], Sequence[float | None]]],
-    labels: Sequence[str],
-    kinds: Sequence[str],
-    contributed: np.ndarray,
-    word: str,
-) -> go.Figure:
-    """Draw the image with all its objects, and bring out those that carry a word.
-
-    Args:
-        image: RGB.
-        outlines: x and y of each of the P objects in pixels, closed; None parts separate rings.
-        labels: what is said of each object when it is hovered over.
-        kinds: "word" for a place where a word is written; other objects are drawn thinner.
-        contributed: (P,) what the word's logit loses without each object.
-        word: the word.
-    """
-    figure = go.Figure()
-    carriers = carriers_of_word(contributed)
-    written = [index for index, kind in enumerate(kinds) if kind in ("word", "text", "line") and index not in carriers]
-    others = [index for index in range(len(kinds)) if index not in carriers and index not in written]
-    for indices, line, fill in (
-        (others, {"color": "rgba(255,255,255,0.75)", "width": 1}, None),
-        (written, {"color": PLACE_COLOR, "width": 2}, faded(PLACE_COLOR, 0.15)),
-        (carriers, {"color": CARRIER_COLOR, "width": 4}, faded(CARRIER_COLOR, 0.35)),
-    ):
-        x = [value for index in indices for value in (*outlines[index][0], None)]
-        y = [value for index in indices for value in (*outlines[index][1], None)]
-        fill_in = {"fill": "toself", "fillcolor": fill} if fill else {}
-        figure.add_scatter(x=x or [None], y=y or [None], mode="lines", line=line, hoverinfo="skip", **fill_in)
-    for index in [*others, *written, *carriers]:
-        _add_object(figure, outlines[index], labels[index], float(contributed[index]), index)
-    for index in carriers:
-        x0, y0, x1, y1 = _box(outlines[index])
-        below = y0 < 0.08 * image.height
-        figure.add_annotation(
-            x=min(max((x0 + x1) / 2, 0.12 * image.width), 0.88 * image.width),
-            y=y1 if below else y0,
-            text=f"{escape_html(word)} {contributed[index]:+.1f}",
-            showarrow=False,
-            yanchor="top" if below else "bottom",
-            font={"size": 13, "color": "#000000"},
-            bgcolor=CARRIER_COLOR,
-            borderpad=2,
-        )
-    lay_out_picture(figure, image)
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, showlegend=False)
-    if not outlines:
-        note(figure, "No objects were found in this image")
-    return figure
-
-
-def _add_object(
-    figure: go.Figure,
-    outline: tuple[Sequence[float | None], Sequence[float | None]],
-    label: str,
-    contributed: float,
-    index: int,
-) -> None:
-    """Add an invisible point in the middle of an object to hover over and to click on."""
-    x0, y0, x1, y1 = _box(outline)
-    figure.add_scatter(
-        x=[(x0 + x1) / 2],
-        y=[(y0 + y1) / 2],
-        mode="markers",
-        marker={"size": float(np.clip(min(x1 - x0, y1 - y0) / 3, 10, 40)), "color": "rgba(0,0,0,0)"},
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-        customdata=[[index]],
-        hovertemplate=f"{escape_html(label)}<br>adds <b>{contributed:+.2f}</b><extra></extra>",
-        showlegend=False,
-    )
-
-
-def _box(outline: tuple[Sequence[float | None], Sequence[float | None]]) -> tuple[float, float, float, float]:
-    x = [value for value in outline[0] if value is not None]
-    y = [value for value in outline[1] if value is not None]
-    return min(x), min(y), max(x), max(y)
 
 
 FOUND_COLOR, UNMATCHED_COLOR, BOXED_COLOR = "#56B4E9", "#F0E442", "#D55E00"

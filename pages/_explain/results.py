@@ -9,21 +9,33 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from odits.core.percent import percent
 from odits.data import ImageRecord
-from odits.figures.explanation import contribution_bars, contributions_figure, matrix_figure
+from odits.figures.explanation import (
+    contribution_bars,
+    contributions_figure,
+    matrix_figure,
+    scale_colors,
+    value_shades,
+)
 from odits.figures.words import top_words_figure
 from pages._explain.answers import Answer, changes
 from pages._shared import state
-from pages._shared.carriers import contributions
+from pages._shared.canvas import Drawing, Scale, Shape, outline_path, show_canvas
+from pages._shared.carriers import Carriers, contributions
 from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes, table_download
 from pages._shared.pictures import Opened
 from pages._shared.word_models import show_caption
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from odits.models.fusion.model import OditsModel
 
 TOP = 10
 SHOWN = 12
+HIGHEST = 560
+"""Pixels of the picture's height at most."""
 VIEWS = {"contribution": "What the word loses without an object", "attention": "Attention of the image token"}
 
 
@@ -86,13 +98,16 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
     values = contributed if diverging else answer.carriers.explainer.attention(answer.odits.attention)
     title = f"adds to “{word}” (logit)" if diverging else "share of the attention"
     labels = answer.carriers.labels
-    figure = contributions_figure(opened.image, answer.carriers.outlines, labels, values, title, diverging)
-    width, height = opened.image.size
-    figure.update_layout(height=min(max(int(560 * height / width), 260), 660) + 70)
+
+    def figure() -> go.Figure:
+        return contributions_figure(opened.image, answer.carriers.outlines, labels, values, title, diverging)
+
     stem = file_stem(f"explain-{picture.name}-{word}-{view}")
     with panes("explained") as row:
         with row.container(key="pane-overlay"):
-            chart(figure, "explain-picture", f"{len(values)} objects coloured by {VIEWS[view].lower()}")
+            alt = f"{len(values)} objects coloured by {VIEWS[view].lower()}"
+            drawing = _drawing(answer.carriers, values, title, diverging)
+            show_canvas(f"explain-picture-{opened.digest[:12]}", opened, drawing, alt, HIGHEST)
         with row.container(key="pane-bars"):
             strongest = [
                 int(i) for i in np.argsort(-np.abs(contributed), kind="stable")[:SHOWN] if abs(contributed[i]) > 1e-4
@@ -119,6 +134,28 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
     with st.container(horizontal=True, key="explain-downloads"):
         chart_download(figure, stem, "explain-picture")
         table_download(table, stem, "explain-objects", "Objects")
+
+
+def _drawing(carriers: Carriers, values: np.ndarray, title: str, diverging: bool) -> Drawing:
+    """Draw the objects, the strongest on top, coloured by a value: 0 in the middle of the scale or at its beginning."""
+    shapes = []
+    for index, shade in sorted(enumerate(value_shades(values, diverging)), key=lambda pair: abs(values[pair[0]])):
+        value = f"{values[index]:+.3f}" if diverging else percent(float(values[index]))
+        shapes.append(
+            Shape(
+                outline_path(carriers.outlines[index]),
+                shade.color,
+                shade.color if shade.strong else "#FFFFFF8C",
+                index,
+                (carriers.labels[index], value),
+                share=shade.fill,
+                line=2.5 if shade.strong else 0.8,
+            )
+        )
+    largest = float(np.abs(values).max(initial=0.0)) or 1.0
+    low, high = (f"{-largest:+.2f}", f"{largest:+.2f}") if diverging else (percent(0.0), percent(largest))
+    note = "" if shapes else "No objects were found in this image"
+    return Drawing(shapes, scale=Scale(title, scale_colors(diverging), low, high), note=note)
 
 
 def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:

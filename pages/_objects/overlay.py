@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 from odits.data import ImageRecord
 from pages._shared import state
+from pages._shared.canvas import Drawing, Scale, Shape, outline_path, set_look, show_canvas
 from pages._shared.keyboard import keys
-from pages._shared.layout import chart, chart_download, file_stem, panes
+from pages._shared.layout import chart_download, file_stem, panes
 from pages._shared.pictures import Opened, show_picture
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import supervision as sv
 
+    from odits.figures.objects import ColorBy
+
 
 COLORS = {"kind": "kind", "area": "area", "confidence": "confidence"}
 VIEWS = {"overlay": "Overlay", "pair": "Side by side"}
 LINK = ("look",)
 HIDE_KEY = "h"
+HIGHEST = 580
+"""Pixels of the picture's height at most."""
+
+
+class Scene(NamedTuple):
+    """What is drawn.
+
+    Attributes:
+        picture: the picture.
+        opened: the same, decoded.
+        detections: its objects.
+        segmenter: the key of what found them.
+        shown: indices of those that pass the filter.
+        names: what each is called, or none.
+        selected: the one whose words are shown.
+    """
+
+    picture: ImageRecord
+    opened: Opened
+    detections: sv.Detections
+    segmenter: str
+    shown: list[int]
+    names: Sequence[str]
+    selected: int | None
 
 
 def is_pair() -> bool:
@@ -33,101 +61,148 @@ def choose_style() -> None:
     """Ask how the objects are drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="drawing"):
         state.choose_part("View", VIEWS, "look", label_visibility="visible")
-        st.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="opacity", width=150)
         st.segmented_control("Colour by", list(COLORS), default="kind", required=True, key="color-by")
-        st.toggle("Outlines", True, key="outline")
+        _choose_look()
+
+
+@st.fragment
+def _choose_look() -> None:
+    """Ask how strongly they are drawn: of all that shows, only a rule of style changes with it."""
     keys("object-keys", {HIDE_KEY: "hide"}, lambda _: state.put("bare", not state.get("bare")))
+    hidden = bool(state.get("bare"))
+    with st.container(horizontal=True, vertical_alignment="bottom", key="look"):
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="opacity", width=150)
+        outline = st.toggle("Outlines", True, key="outline")
+        set_look(opacity, outline, not hidden)
+        key = HIDE_KEY.upper()
+        st.caption(
+            f"The objects are hidden. Press **{key}** to show them again."
+            if hidden
+            else f"Press **{key}** to hide the objects.",
+            width="content",
+        )
 
 
-def show_objects(
-    picture: ImageRecord,
-    opened: Opened,
-    detections: sv.Detections,
-    shown: list[int],
-    names: Sequence[str],
-    selected: int | None,
-) -> None:
+def show_objects(scene: Scene) -> None:
     """Show the picture under its objects, or the picture and beside it the same with its objects (Fig. 3.3)."""
-    figure = _figure(opened, detections, shown, names, selected)
     if not is_pair():
-        _chart(picture, opened, shown, figure)
+        _draw(scene)
     else:
         with panes("pair") as row:
             with row.container(key="pane-original"):
                 st.caption("Original")
-                show_picture(opened, picture, "original")
+                show_picture(scene.opened, scene.picture, "original")
             with row.container(key="pane-segmented"):
                 st.caption("With objects")
-                _chart(picture, opened, shown, figure)
-    hidden = bool(state.get("bare"))
-    key = HIDE_KEY.upper()
-    st.caption(
-        f"The objects are hidden. Press **{key}** to show them again."
-        if hidden
-        else f"Press **{key}** to hide the objects."
-    )
+                _draw(scene)
     with st.container(horizontal=True, key="overlay-downloads"):
-        _picture_download(picture, opened, detections, shown)
-        chart_download(figure, file_stem(f"objects-{picture.name}"), "overlay")
+        _picture_download(scene)
+        chart_download(lambda: _figure(scene), file_stem(f"objects-{scene.picture.name}"), "overlay")
 
 
-def _figure(
-    opened: Opened, detections: sv.Detections, shown: list[int], names: Sequence[str], selected: int | None
-) -> go.Figure:
+def _draw(scene: Scene) -> None:
+    from odits.figures.objects import color_scale
+
+    detections, shown, color_by = scene.detections, scene.shown, _color_by()
+    nothing = "No object passes the filter" if len(detections) else "No objects were found in this image"
+    scale = color_scale(detections, color_by) if shown else None
+    drawing = Drawing(
+        _shapes(scene),
+        _legend(detections, shown) if color_by == "kind" else (),
+        None if scale is None else Scale(*scale),
+        "" if shown else nothing,
+    )
+    show_canvas(
+        f"overlay-{scene.opened.digest[:12]}",
+        scene.opened,
+        drawing,
+        f"{len(shown)} objects over {scene.picture.name}",
+        HIGHEST,
+        lambda index: state.act("object", None if index < 0 else index + 1),
+    )
+
+
+def _color_by() -> ColorBy:
+    chosen: ColorBy = st.session_state.get("color-by") or "kind"
+    return chosen
+
+
+def _legend(detections: sv.Detections, shown: list[int]) -> list[tuple[str, str]]:
+    """List the kinds of the objects shown, with how many there are."""
+    from odits.figures.objects import KINDS, OTHER_KIND
+    from odits.objects.detections import kinds_of
+
+    counts = Counter(kind for index, kind in enumerate(kinds_of(detections)) if index in set(shown))
+    styles = {kind: KINDS.get(kind, OTHER_KIND) for kind in counts}
+    return [(style.color, f"{style.title} ({counts[kind]})") for kind, style in styles.items()]
+
+
+def _shapes(scene: Scene) -> list[Shape]:
+    """Draw the objects, large ones first, so that small ones lie on them; the selected one above all."""
+    from odits.figures.objects import hover_lines, object_colors
+    from odits.objects.detections import areas_of
+
+    detections, names, selected = scene.detections, scene.names, scene.selected
+    colors, area = object_colors(detections, _color_by()), areas_of(detections)
+    paths = _paths(scene.opened.digest, scene.segmenter, detections)
+    order = sorted(scene.shown, key=lambda index: (index == selected, -area[index]))
+    return [
+        Shape(
+            paths[index],
+            colors[index],
+            "#FFFFFF" if index == selected else colors[index],
+            index,
+            tuple(hover_lines(detections, index, names[index] if names else "")),
+            share=0.35 if selected not in (None, index) else 1.0,
+            least=0.6 if index == selected else 0.0,
+            line=4.0 if index == selected else 1.5,
+            picked=index == selected,
+        )
+        for index in order
+    ]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _paths(digest: str, segmenter: str, _detections: sv.Detections) -> list[str]:
+    """Return the outline of each object, traced once for a picture and a segmenter."""
+    from odits.figures.objects import mask_outline
+    from odits.objects.detections import masks_of
+
+    return [outline_path(mask_outline(mask)) for mask in masks_of(_detections)]
+
+
+def _figure(scene: Scene) -> go.Figure:
     from odits.figures.objects import ObjectStyle, objects_figure
 
-    figure = objects_figure(
-        opened.image,
-        detections,
+    return objects_figure(
+        scene.opened.image,
+        scene.detections,
         ObjectStyle(
             opacity=st.session_state.get("opacity", 0.45),
             outline=st.session_state.get("outline", True),
-            color_by=st.session_state.get("color-by") or "kind",
+            color_by=_color_by(),
             overlay=not state.get("bare"),
         ),
-        selected=selected,
-        shown=shown,
-        names=names,
-    )
-    # fits the pane at common widths, so that little is left blank around the picture
-    width, height = opened.image.size
-    figure.update_layout(height=min(max(int(580 * height / width), 280), 680) + 34)
-    return figure
-
-
-def _chart(picture: ImageRecord, opened: Opened, shown: list[int], figure: go.Figure) -> None:
-    key = f"overlay-{opened.digest[:12]}"
-    chart(
-        figure,
-        key,
-        f"{len(shown)} objects over {picture.name}",
-        on_select=lambda: _clicked(key),
-        selection_mode="points",
+        selected=scene.selected,
+        shown=scene.shown,
+        names=scene.names,
     )
 
 
-def _clicked(key: str) -> None:
-    """Select the object under the pointer, or none, when the picture is clicked."""
-    from odits.figures.objects import selected_object
-
-    index = selected_object(st.session_state[key]["selection"]["points"])
-    state.act("object", None if index is None else index + 1)
-
-
-def _picture_download(picture: ImageRecord, opened: Opened, detections: sv.Detections, shown: list[int]) -> None:
+def _picture_download(scene: Scene) -> None:
     pair, opacity = is_pair(), st.session_state.get("opacity", 0.45)
 
     def content() -> bytes:
         from odits.objects.coco import png
         from odits.objects.detections import overlay_image, part_of, side_by_side
 
-        drawn = overlay_image(opened.image, part_of(detections, shown), opacity)
-        return png(side_by_side(opened.image, drawn) if pair else drawn)
+        drawn = overlay_image(scene.opened.image, part_of(scene.detections, scene.shown), opacity)
+        return png(side_by_side(scene.opened.image, drawn) if pair else drawn)
 
     st.download_button(
         "Picture",
         content,
-        f"{file_stem(f'objects-{picture.name}')}.png",
+        f"{file_stem(f'objects-{scene.picture.name}')}.png",
         "image/png",
         icon=":material/download:",
         on_click="ignore",

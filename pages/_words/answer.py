@@ -14,12 +14,20 @@ from streamlit.delta_generator import DeltaGenerator
 from odits.core.percent import percent
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction, WordProbability
-from odits.figures.words import MARKS_HELP, carriers_figure, carriers_of_word, top_words_figure, word_mark
+from odits.figures.words import (
+    CARRIER_COLOR,
+    MARKS_HELP,
+    PLACE_COLOR,
+    carriers_of_word,
+    top_words_figure,
+    word_mark,
+)
 from pages._shared import state
+from pages._shared.canvas import Drawing, Shape, outline_path, place_of, show_canvas
 from pages._shared.carriers import Carriers, carriers_of, contributions
 from pages._shared.figures import figure_menu
 from pages._shared.layout import chart, escape_markdown, file_stem, guarded, panes, table_download
-from pages._shared.pictures import Opened, show_picture
+from pages._shared.pictures import Opened
 from pages._shared.word_models import load, predict, show_caption
 from pages._words.guess import show_guess
 
@@ -34,7 +42,8 @@ TOP = 10
 ROW_HEIGHT = 23
 """Pixels of a word's bar: ten of them, the picture and who speaks fit a window of 720 pixels."""
 _ANSWERED = "odits-answered"
-_HIGHEST, _LOWEST, _WIDTH = 430, 220, 520  # pixels of the picture with its objects
+HIGHEST = 430
+"""Pixels of the picture's height at most."""
 
 
 def show_answer(
@@ -57,14 +66,14 @@ def show_answer(
     drawn = st.session_state.get(_ANSWERED) != (opened.digest, reference)
     if drawn:  # else its objects are drawn at once
         with place.container():
-            show_picture(opened, picture, "words")
+            show_canvas(f"picture-{opened.digest[:12]}", opened, Drawing([]), f"The image {picture.name}", HIGHEST)
     prediction: WordPrediction | None = None
     with beside, guarded(), st.spinner("Reading the words …", show_time=True):
         prediction = predict(reference, opened.image, opened.digest, find_vocabulary())
     model = load(reference) if prediction is not None else None
     if not drawn and not isinstance(model, OditsModel):
         with place.container():
-            show_picture(opened, picture, "words")
+            show_canvas(f"picture-{opened.digest[:12]}", opened, Drawing([]), f"The image {picture.name}", HIGHEST)
     if prediction is None or model is None:
         return
     with speaker:
@@ -195,19 +204,20 @@ def show_objects(
             indices = tuple(place[one] for one in ranked)
             contributed = contributions(opened, model, indices, found)[:, ranked.index(word)]
     key = opened.digest, prediction.checkpoint, prediction.vocabulary.digest, word or ""
-    figure = _objects_figure(*key, opened, found, contributed)
+    drawing = _objects_drawing(*key, opened, found, contributed)
     carriers = carriers_of_word(contributed)
     named = ", ".join(found.labels[index] for index in carriers) or "none"
     alt = f"The picture with {len(found.labels)} objects"
     with canvas.container():
-        chart(figure, f"objects-{opened.digest[:12]}", f"{alt}; those that carry {word}: {named}" if word else alt)
+        alt = f"{alt}; those that carry {word}: {named}" if word else alt
+        show_canvas(f"objects-{opened.digest[:12]}", opened, drawing, alt, HIGHEST)
     if word is not None:
         with beside:
             _say_carriers(prediction, word, [(found.labels[index], float(contributed[index])) for index in carriers])
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _objects_figure(
+def _objects_drawing(
     digest: str,
     checkpoint: str,
     vocabulary: str,
@@ -215,12 +225,34 @@ def _objects_figure(
     _opened: Opened,
     _found: Carriers,
     _contributed: np.ndarray,
-) -> go.Figure:
-    """Draw a picture's objects, once for all who look at the same word."""
-    image, kinds = _opened.image, [group.kind for group in _found.explainer.groups]
-    figure = carriers_figure(image, _found.outlines, _found.labels, kinds, _contributed, word)
-    figure.update_layout(height=int(np.clip(_WIDTH * image.height / image.width, _LOWEST, _HIGHEST)))
-    return figure
+) -> Drawing:
+    """Draw a picture's objects, once for all who look at the same word; those that carry it lie on top."""
+    height, kinds = _opened.image.height, [group.kind for group in _found.explainer.groups]
+    carriers = carriers_of_word(_contributed)
+    written = [index for index, kind in enumerate(kinds) if kind in ("word", "text", "line") and index not in carriers]
+    others = [index for index in range(len(kinds)) if index not in carriers and index not in written]
+    shapes = []
+    for indices, color, line, fill in (
+        (others, "#FFFFFFBF", 1.0, 0.0),
+        (written, PLACE_COLOR, 2.0, 0.15),
+        (carriers, CARRIER_COLOR, 4.0, 0.35),
+    ):
+        for index in indices:
+            label, added = _found.labels[index], float(_contributed[index])
+            shapes.append(
+                Shape(
+                    outline_path(_found.outlines[index]),
+                    color,
+                    color,
+                    index,
+                    (label, f"adds {added:+.2f}"),
+                    share=fill,
+                    line=line,
+                    label=f"{word} {added:+.1f}" if index in carriers else "",
+                    at=place_of(_found.outlines[index], height),
+                )
+            )
+    return Drawing(shapes, note="" if shapes else "No objects were found in this image")
 
 
 def _say_carriers(prediction: WordPrediction, word: str, carriers: Sequence[tuple[str, float]]) -> None:

@@ -132,7 +132,7 @@ def test_an_upload_gives_words_and_masks(app: str, page: Page) -> None:
     page.get_by_role("link", name="Objects", exact=True).click()
     expect(page.get_by_text(re.compile(r"^\d+ objects")).first).to_be_visible()
     settle(page)
-    expect(page.locator(".js-plotly-plot .scatterlayer .trace").nth(1)).to_be_attached()
+    expect(page.locator(".st-key-pane-overlay .stage path").nth(1)).to_be_attached()
     assert mistakes(page) == []
 
 
@@ -166,8 +166,7 @@ def test_a_link_to_an_object_shows_its_words(app: str, page: Page) -> None:
 
 def test_clicking_the_picture_selects_an_object(app: str, page: Page) -> None:
     visit(page, f"{app}/objects?images=demo&image=cafe.jpg&vocabulary=demo")
-    plot = page.locator(".st-key-pane-overlay .js-plotly-plot .nsewdrag").first
-    box = plot.bounding_box()
+    box = page.locator(".st-key-pane-overlay .stage").bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5)
     expect(page.get_by_role("heading", name=re.compile(r"^Object \d+$"))).to_be_visible()

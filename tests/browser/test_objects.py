@@ -35,6 +35,58 @@ def test_one_key_hides_the_objects_and_shows_them_again(app: str, page: Page) ->
     assert mistakes(page) == []
 
 
+def test_the_picture_names_objects_under_the_pointer_and_comes_near(app: str, page: Page) -> None:
+    visit(page, f"{app}/{CAFE}")
+    stage, image = page.locator(".st-key-pane-overlay .stage"), page.locator(".st-key-pane-overlay .world img")
+    assert image.evaluate("image => image.naturalWidth") > 100, "the picture is there"
+    stage.hover(position={"x": 60, "y": 60})
+    expect(page.locator(".st-key-pane-overlay .tip")).to_contain_text(re.compile(r"Object \d+ · .*area [\d,]+ px"))
+    before = image.bounding_box()
+    page.get_by_role("button", name="Zoom in").click()
+    near = image.bounding_box()
+    assert before is not None and near is not None and near["width"] > 1.4 * before["width"]
+    page.get_by_role("button", name="Whole picture").click()
+    assert image.bounding_box() == before
+    assert mistakes(page) == []
+
+
+def test_opacity_and_outlines_redraw_without_a_new_picture(app: str, page: Page) -> None:
+    visit(page, f"{app}/{CAFE}")
+    path = page.locator(".st-key-pane-overlay .stage path").first
+    path.evaluate("path => { path.oditsSame = true; }")
+
+    def style(name: str) -> float:
+        return float(path.evaluate("(path, name) => parseFloat(getComputedStyle(path)[name])", name))
+
+    assert style("fillOpacity") == pytest.approx(0.45) and style("strokeWidth") == 1.5
+    page.locator(".st-key-opacity").get_by_role("slider").press("ArrowRight")
+    page.wait_for_function("path => getComputedStyle(path).fillOpacity === '0.5'", arg=path.element_handle())
+    page.locator(".st-key-outline label").click()
+    page.wait_for_function("path => getComputedStyle(path).strokeWidth === '0px'", arg=path.element_handle())
+    page.get_by_role("heading", level=1).click()  # a key that a field has is the field's
+    page.keyboard.press("h")
+    page.wait_for_function("path => getComputedStyle(path).opacity === '0'", arg=path.element_handle())
+    assert path.evaluate("path => path.oditsSame"), "the objects were sent once"
+
+
+def test_a_click_beside_all_objects_lets_go_of_the_one_chosen(app: str, page: Page) -> None:
+    visit(page, f"{app}/{CAFE}&object=4&size=2-5")
+    heading = page.get_by_role("heading", name="Object 4", exact=True)
+    expect(heading).to_be_visible()
+    stage = page.locator(".st-key-pane-overlay .stage")
+    free = stage.evaluate(
+        """stage => {
+          stage.scrollIntoView();
+          const area = stage.getBoundingClientRect();
+          for (let y = 60; y < area.height; y += 4) for (let x = 3; x < area.width; x += 4)
+            if (stage.getRootNode().elementFromPoint(area.x + x, area.y + y)?.tagName === "svg") return { x, y };
+        }"""
+    )
+    stage.click(position=free)
+    expect(heading).to_have_count(0)
+    assert "object" not in query(page)
+
+
 def test_original_and_objects_side_by_side(app: str, page: Page) -> None:
     visit(page, f"{app}/{CAFE}&look=pair")
     expect(page.get_by_text("Original", exact=True).first).to_be_visible()

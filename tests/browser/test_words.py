@@ -50,7 +50,7 @@ def test_the_first_screen_answers_without_scrolling(app: str, page: Page) -> Non
     expect(objects).to_be_visible()
     expect(page.locator(".st-key-carriers")).to_contain_text("to its log-odds")
     assert page.locator('.st-key-strip [class*="st-key-thumb-"] button').count() == 6
-    shown = (".st-key-pane-overlay .main-svg", ".st-key-pane-words .main-svg", ".st-key-carriers")
+    shown = (".st-key-pane-overlay .stage", ".st-key-pane-words .main-svg", ".st-key-carriers")
     assert lowest(page, *shown) <= 720
     assert page.get_by_test_id("stMain").evaluate("element => element.scrollTop") == 0
     assert mistakes(page) == []
@@ -64,7 +64,7 @@ def test_a_click_on_a_bar_and_the_box_choose_the_word_whose_objects_are_shown(ap
     assert box is not None
     page.mouse.click(box["x"] + 6, box["y"] + box["height"] / 2)
     expect(page.get_by_label(re.compile(f"those that carry {word}: .*{word}"))).to_be_visible()
-    expect(page.locator(".st-key-pane-overlay .annotation").get_by_text(re.compile(rf"^{word} \+"))).to_be_visible()
+    expect(page.locator(".st-key-pane-overlay .labels").get_by_text(re.compile(rf"^{word} \+"))).to_be_visible()
     settle(page)
     page.locator(".st-key-pane-words").get_by_role("combobox").press("ArrowDown")
     page.get_by_role("option", name="Objects that carry LUNA").click()

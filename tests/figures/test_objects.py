@@ -13,9 +13,9 @@ import supervision as sv
 from PIL import Image
 
 from odits.core.errors import OditsError
-from odits.figures.objects import COLOR_BY, ObjectStyle, object_colors, objects_figure, selected_object
+from odits.figures.objects import COLOR_BY, ObjectStyle, color_scale, hover_lines, object_colors, objects_figure
 from odits.figures.theme import data_uri, jpeg
-from odits.objects.detections import make_detections, object_at
+from odits.objects.detections import areas_of, make_detections, object_at
 
 SIZE = (400, 300)
 
@@ -132,11 +132,17 @@ def test_large_masks_are_outlined_in_the_image_s_own_pixels() -> None:
     assert small.x[0] == pytest.approx(2000.5, abs=2) and small.y[0] == pytest.approx(1000.5, abs=2)
 
 
-def test_a_click_tells_the_object(image: Image.Image, found: sv.Detections) -> None:
+def test_points_know_their_object(image: Image.Image, found: sv.Detections) -> None:
     figure = json.loads(objects_figure(image, found).to_json())
-    sent = next(trace for trace in figure["data"] if trace.get("customdata") and trace["customdata"][0] == [1])
-    point = {"curve_number": 4, "point_index": 0, "customdata": sent["customdata"][0]}
-    assert selected_object([point]) == 1
-    assert selected_object([{"customdata": {"0": 2}}]) == 2
-    assert selected_object([{"x": 1.0}, point]) == 1
-    assert selected_object([]) is None
+    known = [trace["customdata"][0] for trace in figure["data"] if trace.get("customdata")]
+    assert sorted(known) == [[index] for index in range(len(found))]
+
+
+def test_what_hovering_says_and_what_colours_stand_for(found: sv.Detections) -> None:
+    lines = hover_lines(found, 1, "car")
+    assert lines[0] == "car" and lines[1].startswith("Object 2 · ") and lines[2].startswith("area ")
+    assert hover_lines(found, 1, "") == lines[1:]
+    assert color_scale(found, "kind") is None
+    area = color_scale(found, "area")
+    assert area is not None and (area.colors[0], area.colors[-1]) == ("#440154", "#FDE725")
+    assert int(area.low.replace(",", "")) <= int(areas_of(found).min()) <= int(area.high.replace(",", ""))
