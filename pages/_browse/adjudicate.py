@@ -44,7 +44,8 @@ def show_adjudication(annotator: str | None, data: str, pictures: Mapping[str, I
         settled = sum(one.decision is not None for one in found)
         which = state.choose_part("Which", _WHICH, "decided")
         shown = [one for one in found if which == "all" or one.decision is None]
-        st.progress(settled / len(found) if found else 1.0, f"{settled:,} of {count_of(len(found), 'dispute')} decided")
+        if found:
+            st.progress(settled / len(found), f"{settled:,} of {count_of(len(found), 'dispute')} decided")
         if problem := st.session_state.pop(_PROBLEM, None):
             complain(problem)
         if not shown:

@@ -19,12 +19,16 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component;
   // outlives the component being called again with new data
   const log = (parentElement.oditsLog ??= { id: Math.random().toString(36).slice(2), last: 0, pressed: [] });
-  const typing = (target) =>
-    target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+  // a switch that has the focus takes no letters, only the space and the arrows
+  const letter = (key) => key.length === 1 && key !== " ";
+  const typing = (target, key) =>
+    target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName)
+      || (target.tagName === "INPUT" && !(["checkbox", "radio"].includes(target.type) && letter(key)));
   const onKey = (event) => {
     const action = data.actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const target = event.composedPath()[0] ?? event.target;
-    if (!action || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(target)) return;
+    if (!action || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (typing(target, event.key)) return;
     if (document.querySelector('[role="dialog"], [role="listbox"]')) return;
     // before Streamlit's own keys see it, and before the page scrolls
     event.preventDefault();

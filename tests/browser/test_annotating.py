@@ -20,7 +20,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from benchmarks._serving import free_port, wait_until_served
 from odits.core.files import sha256_of
-from odits.data import Vocabulary, find_data_folder, read_dataset
+from odits.data import Vocabulary, read_dataset
 from odits.data.annotations import history, read_marks
 from odits.evaluation.results import evaluate_and_store
 from odits.models.registry import load, parse
@@ -167,26 +167,23 @@ def stored(annotator: str) -> dict[tuple[str, str], str]:
 
 
 @pytest.fixture(scope="session")
-def spotted() -> Path:
+def spotted(svt: Path) -> Path:
     """A folder with 50 of SVT's evaluation pictures under "data", word spotting evaluated on them in "home".
 
     Reading them takes minutes; the folder stays for the next time.
     """
-    folder = find_data_folder() if os.environ.get("ODITS_DATA") else find_data_folder(REPOSITORY.parent / "shared")
-    if folder is None:
-        pytest.skip("SVT is not at hand: name it in ODITS_DATA.")
-    svt = read_dataset(folder)
+    whole = read_dataset(svt)
     model = load("spotting")
-    place = Path(tempfile.gettempdir()) / f"odits-annotating-{sha256_of(f'{model.checkpoint} {folder}')[:12]}"
+    place = Path(tempfile.gettempdir()) / f"odits-annotating-{sha256_of(f'{model.checkpoint} {svt}')[:12]}"
     data = place / "data"
     data.mkdir(parents=True, exist_ok=True)
-    training, *_ = svt.split("train")
-    chosen = svt.split("eval")[:PICTURES]
+    training, *_ = whole.split("train")
+    chosen = whole.split("eval")[:PICTURES]
     with (data / "lexicons.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["file", "words", "split"])
         # all words of SVT are chosen from, as with the whole data set
-        table.writerow([Path(training.name).name, " ".join(svt.vocabulary().words), "train"])
+        table.writerow([Path(training.name).name, " ".join(whole.vocabulary().words), "train"])
         table.writerows([Path(record.name).name, " ".join(record.lexicon), "eval"] for record in chosen)
     for record in (training, *chosen):
         if not (data / Path(record.name).name).is_file():
