@@ -88,7 +88,7 @@ def data_of(figure: go.Figure) -> list[dict[str, object]]:
     Example:
         >>> figure = go.Figure(go.Bar(x=["a", "b"], y=[1, 2], name="n")).update_yaxes(title="images")
         >>> data_of(figure)[0]
-        {'series': 'n', 'x': 'a', 'images': 1}
+        {'series': 'n', 'value': 'a', 'images': 1}
     """
     titles = [_plain(note.text) for note in figure.layout.annotations if note.xref == "paper"]
     places = _panels(figure)
