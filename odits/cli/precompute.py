@@ -25,7 +25,7 @@ from odits.cli.common import (
     say,
 )
 from odits.core.errors import OditsError
-from odits.models.reference import DEFAULT_SEGMENTER, parse
+from odits.models.reference import DEFAULT_SEGMENTER
 
 
 def precompute(
@@ -51,7 +51,7 @@ def precompute(
 
     if folder is not None and data is not None:
         raise OditsError("Name a data set with --data or a folder with --folder, not both.")
-    if candidates and (text or not parse(segmenter, "segmenter").is_sam):
+    if candidates and (text or not ObjectsRequest(segmenter).has_candidates):
         raise OditsError("Candidates are what SAM finds by points: choose a SAM with --segmenter, and no --text.")
     found = collection_of_folder(folder) if folder else collection_of_dataset(load_data(data), split)
     request = ObjectsRequest(

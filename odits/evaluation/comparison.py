@@ -169,7 +169,7 @@ class Trial:
         return cls(
             row,
             request.checkpoint,
-            request.segmenter,
+            "#".join(filter(None, (request.segmenter, VARIANTS[row].get("layout")))),
             request.view,
             data,
             request.split,
@@ -181,7 +181,7 @@ class Trial:
     @property
     def settings(self) -> OditsSettings:
         """Settings of its training."""
-        changed = {name: value for name, value in VARIANTS[self.row].items() if name != "read"}
+        changed = {name: value for name, value in VARIANTS[self.row].items() if name not in ("read", "layout")}
         return replace(self.base, seed=self.seed, **changed)
 
     @property

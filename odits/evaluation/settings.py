@@ -23,6 +23,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ODITS without recalled lexicons": {"without": ("recall",)},
     "ODITS, whole image as only object": {"objects": "image"},
     "ODITS, another image's objects": {"objects": "shuffled"},
+    "ODITS, lines of text only": {"objects": "lines"},
+    "ODITS, regions only": {"objects": "regions"},
+    "ODITS, random boxes of equal area": {"layout": "random"},
+    "ODITS, grid boxes of equal area": {"layout": "grid"},
     "ODITS, signs read by the spotter too": {"read": True},
 }
 """Trained rows, and how their training differs from the defaults."""

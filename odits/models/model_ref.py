@@ -39,6 +39,8 @@ STREET = "street"
 DEFAULT_MODEL = STREET
 """The word model of every page and command where no other one is named."""
 DEFAULT_SEGMENTER = EMBEDDED
+LAYOUTS = {"random": "Boxes at random", "grid": "Boxes in a grid"}
+"""Controls: how boxes of the sizes of a segmenter's objects are laid instead of them, and what that is called."""
 
 EMBEDDED_ARCHITECTURE = "odits-signs"
 EMBEDDED_WEIGHTS = asset("odits-signs/model.safetensors")
@@ -111,7 +113,12 @@ class ModelRef:
     @property
     def family(self) -> str:
         """What stands before the reference's first colon: of segmenters "embedded", "sam", "sam2" or "sam3"."""
-        return self.reference.partition(":")[0]
+        return split_layout(self.reference)[0].partition(":")[0]
+
+    @property
+    def layout(self) -> str:
+        """How boxes of the sizes of a segmenter's objects are laid instead of them, of `LAYOUTS`; "": they are not."""
+        return split_layout(self.reference)[1] if self.kind == "segmenter" else ""
 
     @property
     def published(self) -> bool:
@@ -197,6 +204,17 @@ def find_file(text: str) -> Path | None:
         return path if path.is_file() else None
     except (OSError, ValueError):  # a name too long, or a NUL in it
         return None
+
+
+def split_layout(reference: str) -> tuple[str, str]:
+    """Split a segmenter's reference and the layout, of `LAYOUTS`, that stands behind it; "" where none does.
+
+    Example:
+        >>> split_layout("sam:vit_b#grid"), split_layout("sam:run#2/weights.pth")
+        (('sam:vit_b', 'grid'), ('sam:run#2/weights.pth', ''))
+    """
+    base, _, layout = reference.rpartition("#")
+    return (base, layout) if layout in LAYOUTS else (reference, "")
 
 
 def shortened(text: str) -> str:

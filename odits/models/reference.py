@@ -20,6 +20,7 @@
 | `sam2:tiny`, `sam2:small`, `sam2:base-plus`, `sam2:large` | Segment Anything 2.1 of the hub |
 | `sam3` | Segment Anything 3 of the hub, which takes text prompts |
 | `sam:`, `sam2:` or `sam3:` with FOLDER or OWNER/NAME | the same, in the hub's layout |
+| a segmenter with `#random` or `#grid` behind it | a control: boxes of the sizes of its objects, laid blindly |
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from odits.models.model_ref import (
     EMBEDDED_NAME,
     EMBEDDED_WEIGHTS,
     KINDS,
+    LAYOUTS,
     SPOTTING,
     SPOTTING_JOINT,
     SPOTTING_V4,
@@ -60,6 +62,7 @@ from odits.models.model_ref import (
     find_file,
     read_metadata,
     shortened,
+    split_layout,
 )
 from odits.models.pulled import recall
 
@@ -155,6 +158,7 @@ _STREET_NOTE = (
     "Reads each place where a word is written, and says how probable it is that the word is there, "
     "with any vocabulary; trained on rendered scenes."
 )
+_CONTROL_NOTE = "A control: boxes as many and as large as the objects, laid without a look at the picture."
 _SPOTTING_NOTE = "Reads what is written in the picture: a word that stands nowhere gets next to no probability."
 
 
@@ -221,6 +225,10 @@ def _pulled_stem(run: str, name: str) -> str:
 def _parse(text: str, wanted: tuple[Kind, ...]) -> ModelRef:
     if text == EMBEDDED:
         return _embedded_segmenter() if "clip" not in wanted and "segmenter" in wanted else _embedded()
+    segmenter, layout = split_layout(text)
+    if layout and "segmenter" in wanted and not find_file(text):
+        ref = _parse(segmenter, ("segmenter",))
+        return replace(ref, reference=text, name=f"{LAYOUTS[layout]}, sizes of: {ref.name}", note=_CONTROL_NOTE)
     if text == STREET:
         return _street()
     scheme = text.partition(":")[0]

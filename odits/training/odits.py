@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,8 @@ def choose_objects(inputs: Sequence[OditsInput], objects: str, seed: int) -> lis
 
     Args:
         inputs: images with their own objects.
-        objects: "all": their own; "image": the whole image; "shuffled": another image's.
+        objects: "all": their own; "image": the whole image; "shuffled": another image's; "lines", "regions": their own
+            of one kind, and what a spotter read.
         seed: of the shuffling.
     """
     if objects == "image":
@@ -159,6 +160,11 @@ def choose_objects(inputs: Sequence[OditsInput], objects: str, seed: int) -> lis
         return [
             OditsInput(inputs[there].embeddings.with_image(one.embeddings.image), inputs[there].read)
             for one, there in zip(inputs, other, strict=True)
+        ]
+    if objects in ("lines", "regions"):
+        return [
+            replace(one, embeddings=one.embeddings.only(one.is_read | (one.embeddings.is_text == (objects == "lines"))))
+            for one in inputs
         ]
     return list(inputs)
 

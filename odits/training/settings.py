@@ -112,8 +112,10 @@ OBJECTS = {
     "all": "the image's own objects",
     "image": "the whole image as the only object",
     "shuffled": "another image's objects, in training and after",
+    "lines": "only lines of text and their words, of the image's own objects",
+    "regions": "only what is no line of text, of the image's own objects",
 }
-"""Whose objects a model is given: the last two are controls."""
+"""Whose objects a model is given: all but the first are controls."""
 
 CLIP_PARTS = {
     "frozen": "CLIP stays as it is",

@@ -57,6 +57,16 @@ class ObjectEmbeddings:
     def __len__(self) -> int:
         return len(self.objects)
 
+    @property
+    def is_text(self) -> np.ndarray:
+        """Which objects are lines of text or parts of one, bool (K,)."""
+        return np.isin(self.kind, ("text", "word", "line"))
+
+    def only(self, chosen: np.ndarray) -> ObjectEmbeddings:
+        """Return the same image with the chosen objects, bool (K,), alone."""
+        kept = {field.name: getattr(self, field.name)[chosen] for field in fields(self) if field.name != "image"}
+        return replace(self, **kept)
+
     def with_lines(self, other: ObjectEmbeddings) -> ObjectEmbeddings:
         """Append the objects of another instance of the same image."""
         names = [field.name for field in fields(self) if field.name != "image"]

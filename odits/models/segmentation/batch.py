@@ -54,7 +54,8 @@ class ObjectsRequest:
     def has_candidates(self) -> bool:
         """Whether it is a SAM that finds objects by points: not where SAM 3 has a text."""
         by_text = isinstance(self.parameters, Sam3Parameters) and bool(self.parameters.phrases)
-        return parse(self.reference, "segmenter").is_sam and not by_text
+        ref = parse(self.reference, "segmenter")
+        return ref.is_sam and not ref.layout and not by_text
 
     @property
     def store(self) -> Store[Any]:

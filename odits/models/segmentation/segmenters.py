@@ -12,7 +12,9 @@ from odits.core.errors import OditsError
 from odits.core.model_folders import is_repository, weight_names
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
+from odits.models.model_ref import split_layout
 from odits.models.reference import ModelRef, parse
+from odits.models.segmentation.equal_area import EqualAreaSegmenter, equal_area_key
 from odits.models.segmentation.parameters import RegionParameters, Sam3Parameters, SamParameters, parameters_of
 from odits.models.segmentation.sam_weights import SamWeights
 
@@ -91,6 +93,9 @@ def identify_segmenter(
         OditsError: as `load_segmenter`.
     """
     ref = parse(reference, "segmenter")
+    if ref.layout:
+        own = identify_segmenter(split_layout(ref.reference)[0], parameters, device, progress)
+        return SegmenterIdentity(ref.name, equal_area_key(own.key, ref.layout))
     if not ref.is_sam:
         return SegmenterIdentity(ref.name, RegionParameters().key)
     chosen = parameters or parameters_of(ref.family)()
@@ -122,6 +127,9 @@ def load_segmenter(
         OditsError: an unknown reference, no network, or a file that is not such a SAM's.
     """
     ref = parse(reference, "segmenter")
+    if ref.layout:
+        moved = replace(ref, reference=split_layout(ref.reference)[0])
+        return EqualAreaSegmenter(load_segmenter(moved, parameters, device, progress, threads), ref.layout, ref.name)
     if not ref.is_sam:
         from odits.models.segmentation.regions import RegionSegmenter
 
