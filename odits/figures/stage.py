@@ -153,8 +153,8 @@ def _legend(slide: Slide) -> str:
 def _head(slide: Slide) -> str:
     first = '<th scope="col">word</th>'
     names = "".join(
-        f'<th scope="col" title="{_text(head.whole or head.name)}"><b>{_text(head.name)}</b><small>{_text(head.checkpoint[:8])}'
-        f"{'' if number else ', the first'}</small></th>"
+        f'<th scope="col" title="{_text(head.whole or head.name)}"><b>{_text(head.name)}</b>'
+        f"<small>{_text(head.checkpoint[:8])}{'' if number else ', the first'}</small></th>"
         for number, head in enumerate(slide.heads)
     )
     return f"<thead><tr>{first}{names}</tr></thead>"
@@ -268,7 +268,7 @@ STYLE = """
   overflow-wrap: anywhere}
 .stage-words thead th {vertical-align: bottom; border-bottom: 2px solid var(--quiet)}
 .stage-words small {display: block}
-.stage-words thead b {display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden}
+.stage-words thead b {display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 5; overflow: hidden}
 .stage-words td {white-space: nowrap}
 .stage-words small {color: var(--quiet); font-size: .82em; overflow-wrap: anywhere}
 .stage-words tbody th {font-weight: 650; line-height: 1.15}
@@ -291,8 +291,8 @@ STYLE = """
 .stage-note p.lit {background: var(--soft)}
 .stage-movers {color: var(--quiet)}
 .large .stage-below {display: none}
-.large .stage-words th:first-child {width: 27%}
-.large .stage-words thead b {font-size: .8em; line-height: 1.2} .large .stage-rank {font-size: .68em}
+.large .stage-words th:first-child {width: 26%} .large .stage-share {font-size: .86em}
+.large .stage-words thead b {font-size: .8em; line-height: 1.2} .large .stage-words small {font-size: .62em} .large .stage-rank {font-size: .66em}
 .large .stage-words :is(th, td) {padding: .1em .3em} .large .stage-words tbody th:has(> i) {padding-left: 1.2em}
 .large .stage-words tbody th > i {left: .2em}
 .stage-without {font-size: .9em; margin: .3em .5em}

@@ -51,7 +51,8 @@ _STYLE = """
 [data-testid="stPlotlyChart"] :is([class$="tick"], [class^="g-"][class$="title"]) text {fill: currentColor !important;
   fill-opacity: .85 !important}
 [data-testid="stPlotlyChart"] :is(.bartext-outside,
-  .annotation-text:not([style*="fill: rgb(255, 255, 255)"])) {fill: currentColor !important; fill-opacity: .85 !important}
+  .annotation-text:not([style*="fill: rgb(255, 255, 255)"])) {
+  fill: currentColor !important; fill-opacity: .85 !important}
 /* nor has white on the accent of the dark theme */
 :is([data-testid^="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag] *) {
   color: light-dark(#FFFFFF, #0B1015) !important;
