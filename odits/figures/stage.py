@@ -292,7 +292,8 @@ STYLE = """
 .stage-movers {color: var(--quiet)}
 .large .stage-below {display: none}
 .large .stage-words th:first-child {width: 26%} .large .stage-share {font-size: .86em}
-.large .stage-words thead b {font-size: .8em; line-height: 1.2} .large .stage-words small {font-size: .62em} .large .stage-rank {font-size: .66em}
+.large .stage-words thead b {font-size: .8em; line-height: 1.2} .large .stage-words small {font-size: .62em}
+.large .stage-rank {font-size: .66em}
 .large .stage-words :is(th, td) {padding: .1em .3em} .large .stage-words tbody th:has(> i) {padding-left: 1.2em}
 .large .stage-words tbody th > i {left: .2em}
 .stage-without {font-size: .9em; margin: .3em .5em}
