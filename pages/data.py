@@ -32,6 +32,7 @@ from pages._shared.layout import (
     escape_markdown,
     file_stem,
     page,
+    panes,
     table_download,
 )
 from pages._shared.likeness import offer_duplicates
@@ -94,20 +95,27 @@ def overview(facts: dict[str, Any], name: str) -> None:
             "Words in the pictures": splits["boxed_words"],
         }
     )
-    st.dataframe(shown, hide_index=True, key="splits-table")
+    st.table(shown.map(_written).set_index("Split"))
     table_download(shown, f"{name}-splits", "splits")
     frequency = facts["frequency"]
     st.subheader("How often a word occurs", anchor=False)
     words = pd.DataFrame([frequency]).rename(
         columns={"count": "words", "std": "standard deviation", "min": "least", "50%": "median", "max": "most"}
     )
-    st.dataframe(words.round(3), hide_index=True, key="frequency-table")
+    st.table(words.map(_written).set_index("words"))
     common = ", ".join(f"{word} ({number})" for word, number in facts["most_common"])
     st.caption(
         f"{facts['at_most_20']:,} of the {facts['all_unique']:,} words occur at most 20 times. "
         f"The most frequent are {escape_markdown(common)}. Every occurrence counts, repeats in one lexicon too."
     )
     table_download(words, f"{name}-frequencies", "frequencies")
+
+
+def _written(value: object) -> str:
+    """Write a cell of a table whose heads wrap in a narrow window: a whole number with commas, another one rounded."""
+    if isinstance(value, str):
+        return escape_markdown(value)
+    return f"{float(str(value)):,.3f}".removesuffix(".000")
 
 
 def save_boxes(dataset: Dataset, name: str) -> None:
@@ -129,12 +137,7 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     """Show the figures of lexicons and words."""
     density = state.choose_part("Scale", {"frequency": "frequency", "density": "density"}, "scale") == "density"
     st.subheader("The most frequent words", anchor=False)
-    show(
-        frequent_words_figure(dataset, density),
-        "The 20 most frequent words of the lexicons.",
-        f"{name}-frequent-words",
-        "The 20 most frequent words of each split",
-    )
+    frequent_words(dataset, density, f"{name}-frequent-words")
     st.subheader("Words in a lexicon", anchor=False, help=help_on("lexicon"))
     show(
         lexicon_lengths_figure(dataset, density),
@@ -153,6 +156,22 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     table = word_table(*key, dataset)
     st.dataframe(table, hide_index=True, height=320, key="words-table")
     table_download(table, f"{name}-words", "words")
+
+
+def frequent_words(dataset: Dataset, density: bool, name: str) -> None:
+    """Show the most frequent words, a chart for each split: they stand below each other in a narrow window."""
+    figure = frequent_words_figure(dataset, density)
+    splits = [*dataset.splits, "all"] if len(dataset.splits) > 1 else dataset.splits
+    st.html("<style>.st-key-panes-frequent-words > div {flex-basis: 15.5rem}</style>")
+    with panes("frequent-words") as row:
+        for split in splits:
+            with row.container(key=f"pane-words-{split}"):
+                title = SPLIT_TITLES[split].lower()
+                single = frequent_words_figure(dataset, density, [split])
+                chart(single, f"{name}-{split}", f"The 20 most frequent words, {title}")
+    with st.container(horizontal=True, vertical_alignment="center", key=f"under-{name}"):
+        panels_menu(name, name, figure)
+        st.caption("The 20 most frequent words of the lexicons.")
 
 
 def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:

@@ -88,6 +88,7 @@ def draw(
     st.caption(
         f"Bars are shares of a column's highest; # is the rank among {len(vocabulary):,} words, ▲ and ▼ how far a word "
         "rose or fell against the first."
+        + (" ← names the objects that carry a word, and what each adds to its logit." if slide.carried else "")
     )
 
 

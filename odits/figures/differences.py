@@ -81,9 +81,11 @@ def forest_figure(rows: Sequence[ForestRow], axis: str = "difference") -> go.Fig
                 continue
             _add_changes(plots.figure, found, place, (title, color, symbol), title not in in_legend)
             in_legend.add(title)
-    plots.figure.update_xaxes(tickformat="+.3~g")
-    plots.figure.update_xaxes(title=escape_html(axis), row=plots.lines)
-    return plots.finished(legend=True, least=LEAST_HEIGHT)
+    plots.figure.update_xaxes(tickformat="+.3~g", tickangle=0)
+    # one title for all axes: each would run into its neighbour's in a narrow window
+    plots.figure.update_xaxes(title=escape_html(axis), row=plots.lines, col=1)
+    finished = plots.finished(legend=True, least=LEAST_HEIGHT)
+    return finished.update_xaxes(nticks=3)
 
 
 def _add_changes(

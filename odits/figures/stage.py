@@ -27,10 +27,17 @@ Outline = tuple[Sequence[float | None], Sequence[float | None]]
 
 
 class Head(NamedTuple):
-    """What stands above a column: a model and the digest of its weights."""
+    """What stands above a column.
+
+    Attributes:
+        name: of the model, as short as it is called where it is chosen.
+        checkpoint: the digest of its weights.
+        whole: its whole name, shown when the column's head is pointed at.
+    """
 
     name: str
     checkpoint: str
+    whole: str = ""
 
 
 class Carried(NamedTuple):
@@ -146,8 +153,8 @@ def _legend(slide: Slide) -> str:
 def _head(slide: Slide) -> str:
     first = '<th scope="col">word</th>'
     names = "".join(
-        f'<th scope="col" title="{_text(head.name)}"><b>{_text(head.name)}</b><small>{_text(head.checkpoint[:8])}'
-        f"{'' if number else ', the first'}</small></th>"
+        f'<th scope="col" title="{_text(head.whole or head.name)}"><b>{_text(head.name)}</b>'
+        f"<small>{_text(head.checkpoint[:8])}{'' if number else ', the first'}</small></th>"
         for number, head in enumerate(slide.heads)
     )
     return f"<thead><tr>{first}{names}</tr></thead>"
@@ -261,11 +268,13 @@ STYLE = """
   overflow-wrap: anywhere}
 .stage-words thead th {vertical-align: bottom; border-bottom: 2px solid var(--quiet)}
 .stage-words small {display: block}
-.stage-words thead b {display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden}
+.stage-words thead b {display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 5; overflow: hidden}
 .stage-words td {white-space: nowrap}
 .stage-words small {color: var(--quiet); font-size: .82em; overflow-wrap: anywhere}
 .stage-words tbody th {font-weight: 650; line-height: 1.15}
 .stage-words tbody i {color: var(--mark)}
+/* a sign stands beside its word, however wide the word is */
+.stage-words tbody th:has(> i) {padding-left: 1.45em} .stage-words tbody th > i {position: absolute; left: .4em}
 .stage-bar {position: absolute; left: 0; top: 12%; bottom: 12%; background: var(--mark); opacity: .3;
   border-radius: 0 4px 4px 0; border-left: 3px solid var(--mark); box-sizing: border-box}
 .stage-share {position: relative; font-size: .94em; font-variant-numeric: tabular-nums}
@@ -282,7 +291,11 @@ STYLE = """
 .stage-note p.lit {background: var(--soft)}
 .stage-movers {color: var(--quiet)}
 .large .stage-below {display: none}
-.large .stage-words th, .large .stage-words td {padding: .1em .3em}
+.large .stage-words th:first-child {width: 26%} .large .stage-share {font-size: .86em}
+.large .stage-words thead b {font-size: .8em; line-height: 1.2} .large .stage-words small {font-size: .62em}
+.large .stage-rank {font-size: .66em}
+.large .stage-words :is(th, td) {padding: .1em .3em} .large .stage-words tbody th:has(> i) {padding-left: 1.2em}
+.large .stage-words tbody th > i {left: .2em}
 .stage-without {font-size: .9em; margin: .3em .5em}
 @media (max-width: 900px) {.stage {grid-template-columns: minmax(0, 1fr)} .stage-picture {position: static}
   .stage-canvas {width: min(100%, 34vh * var(--ratio))}}

@@ -50,7 +50,10 @@ def show_adjudication(annotator: str | None, data: str, pictures: Mapping[str, I
             complain(problem)
         if not shown:
             st.info(
-                "Every dispute is decided." if found else "No two annotators differ on a word of this data set.",
+                "Every dispute is decided."
+                if found
+                else "No two annotators differ on a word of this data set. When two have marked the same pictures, a "
+                "third decides here what they differ on.",
                 icon=":material/handshake:",
             )
             return

@@ -30,8 +30,8 @@ def show_agreement() -> None:
     names = annotators()
     if not names:
         st.info(
-            "Nobody has marked a word yet. Open an image in the gallery and mark its words, or add another "
-            "annotator's file here.",
+            "Nobody has marked a word yet. Give your name on the left and press “Annotate” under “Images”, or add "
+            "another annotator's file here.",
             icon=":material/group:",
         )
     elif len(names) == 1:

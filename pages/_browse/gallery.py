@@ -38,6 +38,7 @@ _STYLE = """
 [class*="st-key-card-"] [data-testid="stElementToolbar"] {display: none}
 .st-key-gallery-filter > div {flex: 1 1 8.5rem; min-width: 0}
 .st-key-gallery-filter > div:first-child {flex-basis: 13.5rem}
+.st-key-gallery-filter > div:last-child {max-width: 22rem}
 </style>
 """
 

@@ -90,7 +90,13 @@ def choose_runs(runs: Sequence[StoredRun]) -> list[StoredRun]:
         key="run-table",
         height=min(38 + 35 * len(runs), 320),
         selection_default={"selection": {"rows": places}},
-        column_config={"Started": DATE, "Total loss": NUMBER, **dict.fromkeys(METRICS, NUMBER)},
+        # a pinned column that is as wide as the longest name leaves a narrow window no room for the others
+        column_config={
+            "Run": st.column_config.TextColumn(width="medium"),
+            "Started": DATE,
+            "Total loss": NUMBER,
+            **dict.fromkeys(METRICS, NUMBER),
+        },
     )
     rows = [row for row in event["selection"]["rows"] if row < len(runs)]
     state.put("runs", "|".join(ids[row] for row in rows))

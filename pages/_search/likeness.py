@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LINK = ("like", "like-model")
 MOST = 12
-_COLUMNS = 4
+_WIDTH = 180  # pixels: two stand beside each other in a narrow window
 
 
 def offer_likeness(collection: Collection) -> None:
@@ -34,12 +34,12 @@ def offer_likeness(collection: Collection) -> None:
             st.caption("Choose one of these images or upload one: the images that look like it are found.")
             return
         reference = choose_model(
-            LINK[1], "", ("clip",), "Looked at by", "EfficientNet-Lite2: what photographs look like"
+            LINK[1], "", ("clip",), "Compared by", "EfficientNet-Lite2: what photographs look like"
         )
         model = clip_of(reference) if reference else None
         found = offer_embeddings(collection, model)
         if found is None:
-            st.caption("These images have not been looked at by it yet: press the button, once.")
+            st.caption("Then the images that look like this one stand here, the most alike first.")
         else:
             _show(found.likeness, asked, model)
 
@@ -65,9 +65,9 @@ def _show(likeness: Likeness, asked: ImageRecord, model: ClipModel | None) -> No
         )
     else:
         st.caption(f"The most alike first, by the cosine of the embeddings of {escape_markdown(name)}.")
-    for start in range(0, len(found), _COLUMNS):
-        for column, one in zip(st.columns(_COLUMNS), found[start : start + _COLUMNS], strict=False):
+    with st.container(horizontal=True, key="alike"):
+        for one in found:
             name = short_name(one.record.name)
             caption = f"{escape_markdown(name)} · {one.similarity:.2f}"
-            column.image(thumbnail(one.record), caption, alt=f"The image {literal(name)}")
+            st.image(thumbnail(one.record), caption, alt=f"The image {literal(name)}", width=_WIDTH)
     jobs.show_problems([problem.problem for problem in likeness.problems])

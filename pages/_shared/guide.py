@@ -71,7 +71,7 @@ button {
 }
 button:hover {border-color: currentColor}
 button:focus-visible {outline: 2px solid var(--st-primary-color); outline-offset: 1px}
-.copy {min-width: 6.6rem; text-align: left}
+.copy {min-width: 5.6rem; text-align: left}
 .said {position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%)}
 .card {
   position: fixed; right: 1.25rem; bottom: 1.25rem; z-index: 1000; width: min(22rem, calc(100vw - 2.5rem));
@@ -177,7 +177,7 @@ function build(root, steps) {
   card.onkeydown = (event) => { if (event.key === "Escape") { event.stopPropagation(); end(); } };
   copy.onclick = async () => {
     const done = await copied(window.location.href);
-    copy.textContent = done ? "Link copied" : "Not copied";
+    copy.textContent = done ? "Copied" : "Not copied";
     said.textContent = done ? "Link copied" : "The link could not be copied: take it from the browser's address bar.";
     setTimeout(() => { copy.textContent = "Copy link"; }, 3000);
   };

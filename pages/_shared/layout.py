@@ -47,10 +47,12 @@ _STYLE = """
 :is([data-testid="stCaptionContainer"], [data-testid="stImageCaption"]) {opacity: .78}
 [data-testid="stWidgetLabel"] {color: inherit !important}
 [data-testid="stCaptionContainer"] code {color: inherit; font-size: .9em}
-/* nor has Plotly's of ticks, of titles of axes and of numbers at bars */
+/* nor has Plotly's of ticks, of titles of axes and panels, and of numbers at bars */
 [data-testid="stPlotlyChart"] :is([class$="tick"], [class^="g-"][class$="title"]) text {fill: currentColor !important;
   fill-opacity: .85 !important}
-[data-testid="stPlotlyChart"] .bartext-outside {fill: currentColor !important; fill-opacity: .85 !important}
+[data-testid="stPlotlyChart"] :is(.bartext-outside,
+  .annotation-text:not([style*="fill: rgb(255, 255, 255)"])) {
+  fill: currentColor !important; fill-opacity: .85 !important}
 /* nor has white on the accent of the dark theme */
 :is([data-testid^="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag] *) {
   color: light-dark(#FFFFFF, #0B1015) !important;

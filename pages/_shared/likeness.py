@@ -166,9 +166,9 @@ def _show_more() -> None:
 
 
 def _show_pair(pair: Pair) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center"):  # both fit in a narrow window
         for record in (pair.first, pair.second):
-            st.image(thumbnail(record), _caption(record), alt=f"The image {literal(record.name)}", width=220)
+            st.image(thumbnail(record), _caption(record), alt=f"The image {literal(record.name)}", width=180)
         st.caption(f"similarity {pair.similarity:.3f}", width="content")
 
 

@@ -231,7 +231,7 @@ def measured_figures(checkpoint: str) -> str:
     if found is None:
         return ""
     titles = {"precision@10": "precision at 10", "average precision": "average precision"}
-    svt = [f"{title} {percent(found.svt[key])}" for key, title in titles.items() if key in found.svt]
+    svt = [f"{title}: {percent(found.svt[key])}" for key, title in titles.items() if key in found.svt]
     parts = [f"on SVT's photographs {', '.join(svt)}"] if svt else []
     if "in the top ten" in found.scenes:
         parts.append(f"on drawn scenes {percent(found.scenes['in the top ten'])} of the written words in the top ten")

@@ -12,6 +12,7 @@ from odits.data.predictions import WordModel, WordPrediction
 from odits.evaluation.alignment import AlignedRow, align
 from odits.figures.stage import CARRIERS, Carried, Head, Slide
 from odits.figures.words import carriers_of_word
+from odits.models.registry import parse
 from pages._shared.carriers import carriers_of, contributions
 from pages._shared.evaluations import model_name
 from pages._shared.pictures import Opened, open_picture
@@ -83,7 +84,7 @@ def slide_of(
             without.append(f"{reference}: {error}")
             continue
         models.append(model)
-        heads.append(Head(model_name(model.name), model.checkpoint))
+        heads.append(Head(_short_name(reference, model), model.checkpoint, model.name))
     rows = align(found, most)
     carried: list[Carried] = []
     for number, model in enumerate(models):
@@ -99,6 +100,12 @@ def slide_of(
         tuple(carried),
         tuple(without),
     )
+
+
+def _short_name(reference: str, model: WordModel) -> str:
+    """Name a model as it is called where it is chosen: a spotter's own name lists the networks that read."""
+    ref = parse(reference)
+    return model_name(ref.name if ref.kind == "spotting" else model.name)
 
 
 def _carried(

@@ -59,7 +59,7 @@ def test_the_link_of_every_page_is_copied(app: str, page: Page) -> None:
             expect(page.get_by_role("heading", level=1)).to_have_text(title)
             settle(page)
         page.get_by_role("button", name="Copy link").click()
-        expect(page.get_by_role("button", name="Link copied")).to_be_visible()
+        expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()") == page.url
         assert path in page.url
 
