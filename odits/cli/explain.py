@@ -35,6 +35,9 @@ def explain(
     data: Data = None,
     vocabulary: PictureWords = PICTURE,
     top: Annotated[int, typer.Option(min=1, help="How many objects.")] = 10,
+    shapley: Annotated[
+        bool, typer.Option("--shapley", help="Shapley values too, which share what several objects bring together.")
+    ] = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -69,6 +72,11 @@ def explain(
         }
         for place in (-abs(contributions)).argsort(kind="stable")[:top].tolist()
     ]
+    if shapley:
+        found = explainer.shapley(index)
+        for row in rows:
+            place = row["object"] - 1
+            row |= {"shapley": float(found.values[place]), "shapley_error": float(found.errors[place])}
     if as_json:
         print_json(
             {
@@ -82,7 +90,7 @@ def explain(
         )
         return
     title = f"{words.words[index]}: {percent(float(prediction.probabilities[index]))} by {model.name}"
-    columns = ("object", "kind", "contribution", "attention")
+    columns = ("object", "kind", "contribution", "attention", *(("shapley", "shapley_error") if shapley else ()))
     print_table(columns, [[row[name] for name in columns] for row in rows], title)
 
 

@@ -15,7 +15,7 @@ from odits.core.errors import OditsError
 from odits.data import Dataset, open_image, read_dataset
 from odits.metrics.probabilities import confidence_metrics
 from odits.models.clip.loading import load_clip
-from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, lexicon_table
+from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, OditsInput, lexicon_table
 from odits.models.fusion.model import load_odits
 from odits.models.registry import read_metadata
 from odits.models.segmentation.segmenters import load_segmenter
@@ -136,6 +136,15 @@ def test_controls_see_other_objects(data: Dataset, input_encoder: InputEncoder) 
     own = {one.embeddings.image.tobytes(): one.embeddings.objects.tobytes() for one in inputs}
     assert all(own[one.embeddings.image.tobytes()] != one.embeddings.objects.tobytes() for one in shuffled)
     assert sorted(one.embeddings.objects.tobytes() for one in shuffled) == sorted(own.values())
+    for one, lines, regions in zip(
+        inputs, *(choose_objects(inputs, kind, 0) for kind in ("lines", "regions")), strict=True
+    ):
+        kinds = one.embeddings.kind.tolist()
+        assert len(lines.embeddings) + len(regions.embeddings) == len(kinds)
+        assert {"text", "word"} >= set(lines.embeddings.kind.tolist())
+        assert set(regions.embeddings.kind.tolist()) <= {"region"}
+    read = OditsInput(inputs[0].embeddings, np.zeros((1, 3), np.float16))
+    assert choose_objects([read], "regions", 0)[0].is_read.tolist()[-1]  # what a spotter read stays
 
 
 @pytest.mark.slow

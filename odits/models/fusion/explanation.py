@@ -15,6 +15,7 @@ from odits.models.fusion.model import OditsModel
 from odits.models.fusion.network import ObjectText
 from odits.models.fusion.places import PlaceEncoder
 from odits.models.fusion.settings import OditsConfig
+from odits.models.fusion.shapley import PERMUTATIONS, ShapleyValues, shapley_values
 from odits.models.reading.spotter import shared_area
 
 COMPETITORS = 50
@@ -129,6 +130,17 @@ class Explainer:
         without = ~np.eye(len(self.groups), dtype=bool)
         logits = self.logits(np.concatenate([everything, without]), torch.tensor(list(words)))
         return logits[:1] - logits[1:]
+
+    def shapley(self, word: int, permutations: int = PERMUTATIONS, seed: int = 0) -> ShapleyValues:
+        """Compute the Shapley values (P,) of the groups for the logit of a word (an index).
+
+        Args:
+            word: its place in the vocabulary.
+            permutations: drawn where there are more than `EXACT_PLAYERS` groups, each with its reverse.
+            seed: of the drawing.
+        """
+        subset = torch.tensor([word])
+        return shapley_values(lambda present: self.logits(present, subset)[:, 0], len(self.groups), permutations, seed)
 
     def attention(self, attention: np.ndarray) -> np.ndarray:
         """Sum the image's attention (K,) to the objects over the members of each group, float32 (P,)."""
