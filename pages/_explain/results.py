@@ -11,6 +11,7 @@ from PIL import Image
 
 from odits.core.percent import percent
 from odits.data import ImageRecord
+from odits.figures.drawing import Drawing, Scale, Shape, outline_path
 from odits.figures.explanation import (
     contribution_bars,
     contributions_figure,
@@ -21,7 +22,7 @@ from odits.figures.explanation import (
 from odits.figures.words import top_words_figure
 from pages._explain.answers import Answer, changes
 from pages._shared import state
-from pages._shared.canvas import Drawing, Scale, Shape, outline_path, show_canvas
+from pages._shared.canvas import show_canvas
 from pages._shared.carriers import Carriers, contributions
 from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes, table_download
 from pages._shared.pictures import Opened

@@ -6,14 +6,14 @@ what a line of text costs. How strongly they are drawn is up to `set_look`, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime import get_instance
 
 from odits.core.text import literal
+from odits.figures.drawing import Drawing, Look
 from pages._shared.pictures import Opened, preview
 
 _HTML = """
@@ -211,98 +211,16 @@ export default function (component) {
 }
 """
 
-Outline = tuple[Sequence[float | None], Sequence[float | None]]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Something that lies over the picture; those that come later lie on top.
-
-    Attributes:
-        path: of its outline, in SVG's words, in pixels of the picture.
-        fill: colour, "#RRGGBB".
-        stroke: colour of the outline.
-        number: that a click on it tells.
-        tip: lines that hovering shows.
-        share: of the opacity in `set_look` that its fill has, 0 to 1.
-        least: opacity of the fill at least.
-        line: width of the outline in pixels.
-        picked: whether its outline is there where `set_look` leaves outlines out.
-        label: is written at it.
-        at: where: x, y, and the middle's y in pixels.
-    """
-
-    path: str
-    fill: str
-    stroke: str
-    number: int = -1
-    tip: tuple[str, ...] = ()
-    share: float = 1.0
-    least: float = 0.0
-    line: float = 1.5
-    picked: bool = False
-    label: str = ""
-    at: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-
-class Scale(NamedTuple):
-    """What colours stand for: written below the picture, with the words at both ends."""
-
-    title: str
-    colors: Sequence[str]
-    low: str
-    high: str
-
-
-class Drawing(NamedTuple):
-    """What is drawn over a picture.
-
-    Attributes:
-        shapes: the first lowest.
-        legend: colours and what they stand for.
-        scale: of colours that stand for numbers.
-        note: is written in the middle.
-    """
-
-    shapes: Sequence[Shape]
-    legend: Sequence[tuple[str, str]] = ()
-    scale: Scale | None = None
-    note: str = ""
-
-
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     return st.components.v2.component("odits_canvas", html=_HTML, css=_CSS, js=_SCRIPT)
 
 
-def outline_path(outline: Outline) -> str:
-    """Write an outline, x and y with None between its rings, as the path of an SVG.
-
-    Example:
-        >>> outline_path(([1, 2.5, 2.5, 1, None, 4, 5, 4], [0, 0, 3, 0, None, 1, 1, 1]))
-        'M1 0 2.5 0 2.5 3 1 0ZM4 1 5 1 4 1Z'
-    """
-    rings: list[list[str]] = [[]]
-    for x, y in zip(*outline, strict=True):
-        if x is None or y is None:
-            rings.append([])
-        else:
-            rings[-1].append(f"{x:.6g} {y:.6g}")
-    return "".join(f"M{' '.join(ring)}Z" for ring in rings if ring)
-
-
-def place_of(outline: Outline, height: int) -> tuple[float, float, float]:
-    """Return where a label stands: above a shape, or below it where the picture's top is near; as `Shape.at`."""
-    x, y = ([value for value in values if value is not None] for values in outline)
-    middle = (min(y) + max(y)) / 2
-    return (min(x) + max(x)) / 2, max(y) if min(y) < 0.08 * height else min(y), middle
-
-
-def set_look(opacity: float, outlines: bool, shown: bool) -> None:
-    """Set, for all pictures of the page, how strongly shapes are filled, whether outlined, and whether drawn."""
+def set_look(look: Look) -> None:
+    """Set how strongly the shapes of all pictures of the page are drawn."""
     st.html(
-        f"<style>[data-testid=stMain] {{--odits-opacity: {opacity:.3f}; --odits-lines: {int(outlines)}; "
-        f"--odits-shapes: {int(shown)}}}</style>"
+        f"<style>[data-testid=stMain] {{--odits-opacity: {look.opacity:.3f}; --odits-lines: {int(look.outlines)}; "
+        f"--odits-shapes: {int(look.shown)}}}</style>"
     )
 
 

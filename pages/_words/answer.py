@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from odits.core.percent import percent
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction, WordProbability
+from odits.figures.drawing import Drawing, Shape, outline_path, place_of
 from odits.figures.words import (
     CARRIER_COLOR,
     MARKS_HELP,
@@ -23,7 +24,7 @@ from odits.figures.words import (
     word_mark,
 )
 from pages._shared import state
-from pages._shared.canvas import Drawing, Shape, outline_path, place_of, show_canvas
+from pages._shared.canvas import show_canvas
 from pages._shared.carriers import Carriers, carriers_of, contributions
 from pages._shared.figures import figure_menu
 from pages._shared.layout import chart, escape_markdown, file_stem, guarded, panes, table_download
