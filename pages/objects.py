@@ -14,7 +14,7 @@ from pages._objects.filters import choose_shown
 from pages._objects.names import names_for, offer_names
 from pages._objects.overlay import Scene, choose_style, is_pair, show_objects
 from pages._objects.prompts import ask_for_mask
-from pages._objects.results import show_table, show_words
+from pages._objects.results import show_table, show_words, table_of
 from pages._shared import state
 from pages._shared.datasets import choose_collection, choose_dataset, current_dataset, pictures_of
 from pages._shared.layout import guarded, page, panes
@@ -24,6 +24,7 @@ from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model
 
 if TYPE_CHECKING:
+    import pandas as pd
     import supervision as sv
 
 MODES = {"all": "All objects", "one": "Point at one"}
@@ -83,13 +84,17 @@ def explore(
     selected = selected if selected in shown else None
     state.publish(*link)
     scene = Scene(picture, opened, detections, segmenter.key, shown, called, selected)
+
+    def table() -> pd.DataFrame:
+        return table_of(detections, shown, named)
+
     if is_pair():
         with guarded():
-            show_objects(scene)
+            show_objects(scene, table)
     with panes("objects") as row:
         if not is_pair():
             with row.container(key="pane-overlay"), guarded():
-                show_objects(scene)
+                show_objects(scene, table)
         with row.container(key="pane-objects"), guarded():
             show_table(picture, opened, detections, shown, named, segmenter, selected)
             if selected is None and shown:

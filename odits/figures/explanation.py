@@ -57,8 +57,12 @@ def value_shades(values: np.ndarray, diverging: bool) -> list[Shade]:
 
 def scale_colors(diverging: bool) -> list[str]:
     """Return colours from the low to the high end of the scale of contributions, or of attention."""
-    scale = DIVERGING if diverging else SEQUENTIAL
-    return [hex_color(color) for color in sample_colorscale(scale, np.linspace(0, 1, 9).tolist(), colortype="tuple")]
+    return sample_colors(DIVERGING if diverging else SEQUENTIAL, np.linspace(0, 1, 9))
+
+
+def sample_colors(scale: object, places: np.ndarray) -> list[str]:
+    """Return the colours "#RRGGBB" of a scale at places in 0..1."""
+    return [hex_color(color) for color in sample_colorscale(scale, places.tolist(), colortype="tuple")]
 
 
 def contributions_figure(

@@ -87,9 +87,7 @@ def _draw(axes: Axes, image: Image.Image, drawing: Drawing, look: Look) -> None:
             _label(axes, image.width, shape)
     if drawing.note:
         box = {"facecolor": (0, 0, 0, 0.7), "edgecolor": "none", "pad": 6}
-        axes.text(
-            0.5, 0.5, drawing.note, transform=axes.transAxes, ha="center", va="center", color="#FFFFFF", bbox=box
-        )
+        axes.text(0.5, 0.5, drawing.note, transform=axes.transAxes, ha="center", va="center", color="#FFFFFF", bbox=box)
 
 
 def _patch(shape: Shape, look: Look) -> PathPatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,18 +20,21 @@ from odits.figures.explanation import (
     scale_colors,
     value_shades,
 )
-from odits.figures.words import top_words_figure
 from pages._explain.answers import Answer, changes
+from pages._explain.charts import STYLE, contributions_html, matrix_html, words_html
 from pages._shared import state
 from pages._shared.canvas import show_canvas
 from pages._shared.carriers import Carriers, contributions
-from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, panes, table_download
-from pages._shared.pictures import Opened
+from pages._shared.figures import figure_menu
+from pages._shared.layout import escape_markdown, file_stem, panes, table_download
+from pages._shared.pictures import Opened, short_name
 from pages._shared.word_models import show_caption
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from matplotlib.figure import Figure
 
+    from odits.figures.static import Theme
     from odits.models.fusion.model import OditsModel
 
 TOP = 10
@@ -43,6 +47,7 @@ VIEWS = {"contribution": "What the word loses without an object", "attention": "
 def show_words(answer: Answer, picture: ImageRecord) -> None:
     """Show the ten words of ODITS beside those of what it is compared with."""
     with panes("two-models") as row:
+        st.html(STYLE)
         for key, prediction, title in (
             ("clip", answer.other, f"{answer.other_name[0].upper()}{answer.other_name[1:]}, from the whole picture"),
             ("odits", answer.odits, "ODITS, from the picture and its objects"),
@@ -51,9 +56,37 @@ def show_words(answer: Answer, picture: ImageRecord) -> None:
                 st.caption(title)
                 show_caption(prediction)
                 top = prediction.top(TOP)
-                extra = prediction.vocabulary.extra
-                figure = top_words_figure(top, picture.lexicon, picture.visible, read=extra)
-                chart(figure, f"explain-{key}", "The most probable words: " + ", ".join(item.word for item in top))
+                label = "The most probable words: " + ", ".join(item.word for item in top)
+                st.html(words_html(prediction, picture, TOP, label))
+    _words_menu(answer, picture)
+
+
+def _words_menu(answer: Answer, picture: ImageRecord) -> None:
+    """Draw the menu that saves the words of both models."""
+    name, told = short_name(picture.name), []
+    for who, prediction in ((answer.other_name, answer.other), ("ODITS", answer.odits)):
+        told.append((f"{name}: {who}", prediction.top(TOP), prediction.vocabulary.extra))
+
+    def interactive() -> go.Figure:
+
+        return top_words_figure(told[1][1], picture.lexicon, picture.visible, read=told[1][2])
+
+    def paper(theme: Theme) -> Figure:
+        from odits.figures.static_words import WordBars, words_figure
+
+        bars = [WordBars(title, top, picture.lexicon, picture.visible, read) for title, top, read in told]
+        return words_figure(bars, theme)
+
+    def table() -> pd.DataFrame:
+        rows = [
+            {"model": who, "rank": rank, "word": item.word, "probability": item.probability}
+            for who, (_, top, _) in zip((answer.other_name, "ODITS"), told, strict=True)
+            for rank, item in enumerate(top, 1)
+        ]
+        return pd.DataFrame(rows)
+
+    words = [item.word for _, top, _ in told for item in top]
+    figure_menu("explain-words", file_stem(f"explain-words-{name}"), interactive, paper, table, [name, *words])
 
 
 def show_changes(answer: Answer, picture: ImageRecord, contributed: np.ndarray) -> None:
@@ -100,14 +133,10 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
     title = f"adds to “{word}” (logit)" if diverging else "share of the attention"
     labels = answer.carriers.labels
 
-    def figure() -> go.Figure:
-        return contributions_figure(opened.image, answer.carriers.outlines, labels, values, title, diverging)
-
-    stem = file_stem(f"explain-{picture.name}-{word}-{view}")
+    drawing = _drawing(answer.carriers, values, title, diverging)
     with panes("explained") as row:
         with row.container(key="pane-overlay"):
             alt = f"{len(values)} objects coloured by {VIEWS[view].lower()}"
-            drawing = _drawing(answer.carriers, values, title, diverging)
             show_canvas(f"explain-picture-{opened.digest[:12]}", opened, drawing, alt, HIGHEST)
         with row.container(key="pane-bars"):
             strongest = [
@@ -116,25 +145,43 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
             if strongest:
                 st.markdown(f"**{escape_markdown(word)}** without each object")
                 names = [labels[i] for i in strongest]
-                chart(
-                    contribution_bars(names, contributed[strongest]),
-                    "explain-bars",
-                    "Contributions of " + ", ".join(names),
-                )
+                label = f"Contributions to {word} of " + ", ".join(names)
+                st.html(contributions_html(names, contributed[strongest], label))
+                _bars_menu(names, contributed[strongest], word, picture)
             elif len(contributed):
                 st.info(
                     "No object matters for this word here: without any of them it is as likely.", icon=":material/info:"
                 )
-    table = pd.DataFrame(
-        {
-            "object": answer.carriers.labels,
-            "contribution": contributed,
-            "attention": answer.carriers.explainer.attention(answer.odits.attention),
-        }
-    )
-    with st.container(horizontal=True, key="explain-downloads"):
-        chart_download(figure, stem, "explain-picture")
-        table_download(table, stem, "explain-objects", "Objects")
+    name = short_name(picture.name)
+
+    def interactive() -> go.Figure:
+        return contributions_figure(opened.image, answer.carriers.outlines, labels, values, title, diverging)
+
+    def paper(theme: Theme) -> Figure:
+        from odits.figures.static_pictures import picture_figure
+
+        return picture_figure(opened.image, drawing, theme, title=name)
+
+    def table() -> pd.DataFrame:
+        attention = answer.carriers.explainer.attention(answer.odits.attention)
+        return pd.DataFrame({"object": labels, "contribution": contributed, "attention": attention})
+
+    stem = file_stem(f"explain-{picture.name}-{word}-{view}")
+    figure_menu("explain-picture", stem, interactive, paper, table, [name, *drawing.texts()])
+
+
+def _bars_menu(names: list[str], values: np.ndarray, word: str, picture: ImageRecord) -> None:
+    """Draw the menu that saves the bars of what a word loses without each object."""
+    title = f"{word} without each object"
+
+    def paper(theme: Theme) -> Figure:
+        from odits.figures.static_explanation import bars_figure
+
+        return bars_figure(names, values, theme, title)
+
+    table = pd.DataFrame({"object": names, "contribution": values})
+    stem = file_stem(f"contributions-{picture.name}-{word}")
+    figure_menu("explain-bars", stem, lambda: contribution_bars(names, values), paper, table, [title, *names])
 
 
 def _drawing(carriers: Carriers, values: np.ndarray, title: str, diverging: bool) -> Drawing:
@@ -168,17 +215,28 @@ def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:
         return
     part = answer.carriers.matrix[rows][:, columns]
     crops = [_crop(opened, answer.carriers.explainer.groups[i].corners) for i in rows]
-    figure = matrix_figure(part, [answer.carriers.labels[i] for i in rows], words, crops)
-    chart(figure, "explain-matrix", f"Object-text matrix of {len(rows)} objects and {len(words)} words")
+    labels = [answer.carriers.labels[i] for i in rows]
+    st.html(
+        matrix_html(part, labels, words, crops, f"Object-text matrix of {len(rows)} objects and {len(words)} words")
+    )
     st.caption(
-        "Each row is one object: its probabilities over the vocabulary. Shown are the words that either model "
+        "Each row is one object: its probabilities over the vocabulary, in per cent. Shown are the words that either model "
         "predicts, and the objects that are most sure of one of them."
     )
-    table = pd.DataFrame(part, columns=words)
-    table.insert(0, "object", [answer.carriers.labels[i] for i in rows])
-    with st.container(horizontal=True, key="matrix-downloads"):
-        chart_download(figure, file_stem(f"matrix-{picture.name}"), "explain-matrix")
-        table_download(table, file_stem(f"matrix-{picture.name}"), "explain-matrix")
+
+    def paper(theme: Theme) -> Figure:
+        from odits.figures import static_explanation
+
+        return static_explanation.matrix_figure(part, labels, words, theme)
+
+    def table() -> pd.DataFrame:
+        found = pd.DataFrame(part, columns=words)
+        found.insert(0, "object", labels)
+        return found
+
+    stem = file_stem(f"matrix-{picture.name}")
+    draw = partial(matrix_figure, part, labels, words, crops)
+    figure_menu("explain-matrix", stem, draw, paper, table, [*labels, *words])
 
 
 def _crop(opened: Opened, corners: np.ndarray) -> Image.Image:

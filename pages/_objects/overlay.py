@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 from odits.data import ImageRecord
+from odits.figures.drawing import Drawing, Look, Scale, Shape, outline_path
 from pages._shared import state
-from pages._shared.canvas import Drawing, Scale, Shape, outline_path, set_look, show_canvas
+from pages._shared.canvas import set_look, show_canvas
+from pages._shared.figures import figure_menu
 from pages._shared.keyboard import keys
-from pages._shared.layout import chart_download, file_stem, panes
-from pages._shared.pictures import Opened, show_picture
+from pages._shared.layout import file_stem, panes
+from pages._shared.pictures import Opened, short_name, show_picture
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
     import supervision as sv
+    from matplotlib.figure import Figure
 
     from odits.figures.objects import ColorBy
+    from odits.figures.static import Theme
 
 
 COLORS = {"kind": "kind", "area": "area", "confidence": "confidence"}
@@ -28,6 +33,7 @@ LINK = ("look",)
 HIDE_KEY = "h"
 HIGHEST = 580
 """Pixels of the picture's height at most."""
+_DRAWN = "odits-objects-look"
 
 
 class Scene(NamedTuple):
@@ -69,11 +75,12 @@ def choose_style() -> None:
 def _choose_look() -> None:
     """Ask how strongly they are drawn: of all that shows, only a rule of style changes with it."""
     keys("object-keys", {HIDE_KEY: "hide"}, lambda _: state.put("bare", not state.get("bare")))
-    hidden = bool(state.get("bare"))
+    hidden, drawn = bool(state.get("bare")), _drawn_look()
     with st.container(horizontal=True, vertical_alignment="bottom", key="look"):
         opacity = st.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="opacity", width=150)
         outline = st.toggle("Outlines", True, key="outline")
-        set_look(opacity, outline, not hidden)
+        drawn[0] = Look(opacity, outline, not hidden)
+        set_look(drawn[0])
         key = HIDE_KEY.upper()
         st.caption(
             f"The objects are hidden. Press **{key}** to show them again."
@@ -83,10 +90,22 @@ def _choose_look() -> None:
         )
 
 
-def show_objects(scene: Scene) -> None:
-    """Show the picture under its objects, or the picture and beside it the same with its objects (Fig. 3.3)."""
+def _drawn_look() -> list[Look]:
+    """Hold how strongly objects are drawn now, for files that are made later, outside the session."""
+    drawn: list[Look] = st.session_state.setdefault(_DRAWN, [Look(0.45)])
+    return drawn
+
+
+def show_objects(scene: Scene, table: Callable[[], pd.DataFrame]) -> None:
+    """Show the picture under its objects, or the picture and beside it the same with its objects (Fig. 3.3).
+
+    Args:
+        scene: what is drawn.
+        table: makes the table of the objects shown.
+    """
+    drawing = _drawing(scene)
     if not is_pair():
-        _draw(scene)
+        _draw(scene, drawing)
     else:
         with panes("pair") as row:
             with row.container(key="pane-original"):
@@ -94,29 +113,32 @@ def show_objects(scene: Scene) -> None:
                 show_picture(scene.opened, scene.picture, "original")
             with row.container(key="pane-segmented"):
                 st.caption("With objects")
-                _draw(scene)
+                _draw(scene, drawing)
     with st.container(horizontal=True, key="overlay-downloads"):
         _picture_download(scene)
-        chart_download(lambda: _figure(scene), file_stem(f"objects-{scene.picture.name}"), "overlay")
+        _figure_menu(scene, drawing, table)
 
 
-def _draw(scene: Scene) -> None:
+def _drawing(scene: Scene) -> Drawing:
     from odits.figures.objects import color_scale
 
     detections, shown, color_by = scene.detections, scene.shown, _color_by()
     nothing = "No object passes the filter" if len(detections) else "No objects were found in this image"
     scale = color_scale(detections, color_by) if shown else None
-    drawing = Drawing(
+    return Drawing(
         _shapes(scene),
         _legend(detections, shown) if color_by == "kind" else (),
         None if scale is None else Scale(*scale),
         "" if shown else nothing,
     )
+
+
+def _draw(scene: Scene, drawing: Drawing) -> None:
     show_canvas(
         f"overlay-{scene.opened.digest[:12]}",
         scene.opened,
         drawing,
-        f"{len(shown)} objects over {scene.picture.name}",
+        f"{len(scene.shown)} objects over {scene.picture.name}",
         HIGHEST,
         lambda index: state.act("object", None if index < 0 else index + 1),
     )
@@ -171,33 +193,42 @@ def _paths(digest: str, segmenter: str, _detections: sv.Detections) -> list[str]
     return [outline_path(mask_outline(mask)) for mask in masks_of(_detections)]
 
 
-def _figure(scene: Scene) -> go.Figure:
-    from odits.figures.objects import ObjectStyle, objects_figure
+def _figure_menu(scene: Scene, drawing: Drawing, table: Callable[[], pd.DataFrame]) -> None:
+    """Draw the menu that saves what is shown; files are made at the click, without a session."""
+    drawn, pair, color_by = _drawn_look(), is_pair(), _color_by()
+    name = short_name(scene.picture.name)
 
-    return objects_figure(
-        scene.opened.image,
-        scene.detections,
-        ObjectStyle(
-            opacity=st.session_state.get("opacity", 0.45),
-            outline=st.session_state.get("outline", True),
-            color_by=_color_by(),
-            overlay=not state.get("bare"),
-        ),
-        selected=scene.selected,
-        shown=scene.shown,
-        names=scene.names,
-    )
+    def interactive() -> go.Figure:
+        from odits.figures.objects import ObjectStyle, objects_figure
+
+        look = drawn[0]
+        return objects_figure(
+            scene.opened.image,
+            scene.detections,
+            ObjectStyle(look.opacity, look.outlines, color_by, look.shown),
+            selected=scene.selected,
+            shown=scene.shown,
+            names=scene.names,
+        )
+
+    def paper(theme: Theme) -> Figure:
+        from odits.figures.static_pictures import picture_figure
+
+        return picture_figure(scene.opened.image, drawing, theme, drawn[0], name, beside=pair)
+
+    stem = file_stem(f"objects-{scene.picture.name}")
+    figure_menu("overlay", stem, interactive, paper, table, [name, *drawing.texts()])
 
 
 def _picture_download(scene: Scene) -> None:
-    pair, opacity = is_pair(), st.session_state.get("opacity", 0.45)
+    pair, drawn = is_pair(), _drawn_look()
 
     def content() -> bytes:
         from odits.objects.coco import png
         from odits.objects.detections import overlay_image, part_of, side_by_side
 
-        drawn = overlay_image(scene.opened.image, part_of(scene.detections, scene.shown), opacity)
-        return png(side_by_side(scene.opened.image, drawn) if pair else drawn)
+        over = overlay_image(scene.opened.image, part_of(scene.detections, scene.shown), drawn[0].opacity)
+        return png(side_by_side(scene.opened.image, over) if pair else over)
 
     st.download_button(
         "Picture",

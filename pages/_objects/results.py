@@ -17,13 +17,16 @@ from odits.figures.words import top_words_figure
 from pages._objects import filters
 from pages._shared import state
 from pages._shared.exports import export_menu
-from pages._shared.layout import chart, chart_download, escape_markdown, file_stem, table_download
+from pages._shared.figures import figure_menu
+from pages._shared.layout import chart, escape_markdown, file_stem, table_download
 from pages._shared.pictures import Opened, short_name
 from pages._shared.word_models import predict, show_caption
 
 if TYPE_CHECKING:
     import supervision as sv
+    from matplotlib.figure import Figure
 
+    from odits.figures.static import Theme
     from odits.models.segmentation.naming import ObjectNames
 
 
@@ -38,6 +41,19 @@ COLUMNS = {
 }
 
 
+def table_of(detections: sv.Detections, shown: list[int], named: ObjectNames | None) -> pd.DataFrame:
+    """Return the table of the objects that pass the filter, with their names where they have some."""
+    from odits.objects.detections import object_table
+
+    whole = object_table(detections, *((named.names, named.scores) if named else ()))
+    if named and named.levels:
+        scored = [level in ("class", "group") for level in named.levels]  # rules name a surface, not a probability
+        whole["name_score"] = whole["name_score"].where(scored)
+        levels = [level.removeprefix("plain ") for level in named.levels]
+        whole.insert(whole.columns.get_loc("name_score"), "name_level", levels)
+    return whole.iloc[shown].reset_index(drop=True)
+
+
 def show_table(
     picture: ImageRecord,
     opened: Opened,
@@ -48,15 +64,7 @@ def show_table(
     selected: int | None,
 ) -> None:
     """Show the objects that pass the filter; a click on a row selects one. Say what to do where none is left."""
-    from odits.objects.detections import object_table
-
-    whole = object_table(detections, *((named.names, named.scores) if named else ()))
-    if named and named.levels:
-        scored = [level in ("class", "group") for level in named.levels]  # rules name a surface, not a probability
-        whole["name_score"] = whole["name_score"].where(scored)
-        levels = [level.removeprefix("plain ") for level in named.levels]
-        whole.insert(whole.columns.get_loc("name_score"), "name_level", levels)
-    table = whole.iloc[shown].reset_index(drop=True)
+    table = table_of(detections, shown, named)
     _headline(len(shown), len(detections), segmenter, named)
     if not shown:
         _show_nothing(len(detections))
@@ -205,7 +213,13 @@ def show_words(
     figure = top_words_figure(top, picture.lexicon, picture.visible)
     chart(figure, "object-words", "The most probable words: " + ", ".join(item.word for item in top))
     stem = file_stem(f"{title}-words-{picture.name}".lower())
+    caption = f"{title} in {short_name(picture.name)}"
+
+    def paper(theme: Theme) -> Figure:
+        from odits.figures.static_words import WordBars, words_figure
+
+        return words_figure([WordBars(caption, top, picture.lexicon, picture.visible)], theme)
+
+    words = pd.DataFrame({"word": [item.word for item in top], "probability": [item.probability for item in top]})
     with st.container(horizontal=True, key="word-downloads"):
-        chart_download(figure, stem, "object-words")
-        words = pd.DataFrame({"word": [item.word for item in top], "probability": [item.probability for item in top]})
-        table_download(words, stem, "object-words")
+        figure_menu("object-words", stem, figure, paper, words, [caption, *(item.word for item in top)])

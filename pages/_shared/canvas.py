@@ -211,6 +211,7 @@ export default function (component) {
 }
 """
 
+
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     return st.components.v2.component("odits_canvas", html=_HTML, css=_CSS, js=_SCRIPT)
