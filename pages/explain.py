@@ -8,7 +8,6 @@ import streamlit as st
 from pages._explain.answers import answer_for
 from pages._explain.models import choose_odits, load, offer_training
 from pages._explain.results import (
-    TOP,
     choose_view,
     choose_word,
     show_capabilities,
@@ -24,6 +23,7 @@ from pages._shared.glossary import help_on
 from pages._shared.layout import guarded, page
 from pages._shared.pictures import choose_picture, open_picture
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
+from pages._shared.word_charts import TOP
 
 
 def main() -> None:

@@ -13,8 +13,9 @@ from pages._shared.datasets import choose_collection, choose_dataset, pictures_o
 from pages._shared.layout import chart, escape_markdown, guarded, page, panes
 from pages._shared.pictures import Opened, choose_picture, open_picture, show_picture
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
+from pages._shared.word_charts import TOP, alt_of, words_figure
 from pages._shared.word_models import choose_model, predict, reads, show_caption
-from pages._words.answer import TOP, alt_of, show_answer, show_nothing, show_numbers, words_figure
+from pages._words.answer import show_answer, show_nothing, show_numbers
 from pages._words.pictures import offer_pictures
 from pages._words.reading import offer_reading
 

@@ -88,6 +88,10 @@ class Look(NamedTuple):
     shown: bool = True
 
 
+LOOK = Look()
+"""All that is there, as strong as it can be."""
+
+
 def outline_path(outline: Outline) -> str:
     """Write an outline, x and y with None between its rings, as the path of an SVG.
 

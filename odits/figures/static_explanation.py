@@ -64,6 +64,9 @@ def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequenc
         ha="right",
         rotation_mode="anchor",
     )
+    axes.tick_params("x", rotation=40)
+    for text in axes.get_xticklabels():
+        text.set(ha="right", rotation_mode="anchor")
     axes.set_ylim(len(objects), 0)
     bar = figure.colorbar(cells, ax=axes, format=lambda share, _: f"{100 * share:.3g} %", fraction=0.04, pad=0.02)
     bar.outline.set_visible(False)  # type: ignore[operator]

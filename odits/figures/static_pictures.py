@@ -10,7 +10,7 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 from PIL import Image
 
-from odits.figures.drawing import Drawing, Look, Scale, Shape, rings_of
+from odits.figures.drawing import LOOK, Drawing, Look, Scale, Shape, rings_of
 from odits.figures.static import DPI, SCALE, Theme, literal_label
 from odits.figures.theme import SHOWN_SIDE
 
@@ -28,7 +28,7 @@ def picture_figure(
     image: Image.Image,
     drawing: Drawing,
     theme: Theme,
-    look: Look = Look(),
+    look: Look = LOOK,
     title: str = "",
     *,
     beside: bool = False,
@@ -59,8 +59,7 @@ def picture_figure(
             _draw(axes, image, drawing, look)
     start = left / across
     if title:
-        at = {"x": start, "y": 1 - MARGIN / tall, "ha": "left", "va": "top"}
-        figure.text(s=literal_label(title), color=theme.ink, fontsize=11, **at)
+        figure.text(start, 1 - MARGIN / tall, literal_label(title), color=theme.ink, fontsize=11, va="top")
     if drawing.legend:
         _legend(figure, drawing, theme, (start, 1 - (above - LEGEND) / tall))
     if drawing.scale:
@@ -147,7 +146,7 @@ def _scale(axes: Axes, scale: Scale, theme: Theme) -> None:
     axes.set_xticks([0, 1], [literal_label(scale.low), literal_label(scale.high)])
     axes.tick_params(colors=theme.ink, labelsize=10, length=0)
     for text, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        text.set_ha(side)
+        text.set_horizontalalignment(side)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_title(literal_label(scale.title), fontsize=10, loc="left", color=theme.ink, pad=4)

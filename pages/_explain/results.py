@@ -28,6 +28,7 @@ from pages._shared.carriers import Carriers, contributions
 from pages._shared.figures import figure_menu
 from pages._shared.layout import escape_markdown, file_stem, panes, table_download
 from pages._shared.pictures import Opened, short_name
+from pages._shared.word_charts import TOP, words_menu
 from pages._shared.word_models import show_caption
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from odits.figures.static import Theme
     from odits.models.fusion.model import OditsModel
 
-TOP = 10
 SHOWN = 12
 HIGHEST = 560
 """Pixels of the picture's height at most."""
@@ -58,35 +58,7 @@ def show_words(answer: Answer, picture: ImageRecord) -> None:
                 top = prediction.top(TOP)
                 label = "The most probable words: " + ", ".join(item.word for item in top)
                 st.html(words_html(prediction, picture, TOP, label))
-    _words_menu(answer, picture)
-
-
-def _words_menu(answer: Answer, picture: ImageRecord) -> None:
-    """Draw the menu that saves the words of both models."""
-    name, told = short_name(picture.name), []
-    for who, prediction in ((answer.other_name, answer.other), ("ODITS", answer.odits)):
-        told.append((f"{name}: {who}", prediction.top(TOP), prediction.vocabulary.extra))
-
-    def interactive() -> go.Figure:
-
-        return top_words_figure(told[1][1], picture.lexicon, picture.visible, read=told[1][2])
-
-    def paper(theme: Theme) -> Figure:
-        from odits.figures.static_words import WordBars, words_figure
-
-        bars = [WordBars(title, top, picture.lexicon, picture.visible, read) for title, top, read in told]
-        return words_figure(bars, theme)
-
-    def table() -> pd.DataFrame:
-        rows = [
-            {"model": who, "rank": rank, "word": item.word, "probability": item.probability}
-            for who, (_, top, _) in zip((answer.other_name, "ODITS"), told, strict=True)
-            for rank, item in enumerate(top, 1)
-        ]
-        return pd.DataFrame(rows)
-
-    words = [item.word for _, top, _ in told for item in top]
-    figure_menu("explain-words", file_stem(f"explain-words-{name}"), interactive, paper, table, [name, *words])
+                words_menu(f"explain-{key}", file_stem(f"words-{picture.name}-{prediction.model}"), prediction, picture)
 
 
 def show_changes(answer: Answer, picture: ImageRecord, contributed: np.ndarray) -> None:
@@ -220,8 +192,8 @@ def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:
         matrix_html(part, labels, words, crops, f"Object-text matrix of {len(rows)} objects and {len(words)} words")
     )
     st.caption(
-        "Each row is one object: its probabilities over the vocabulary, in per cent. Shown are the words that either model "
-        "predicts, and the objects that are most sure of one of them."
+        "Each row is one object: its probabilities over the vocabulary, in per cent. Shown are the words that either "
+        "model predicts, and the objects that are most sure of one of them."
     )
 
     def paper(theme: Theme) -> Figure:

@@ -17,16 +17,14 @@ from odits.figures.words import top_words_figure
 from pages._objects import filters
 from pages._shared import state
 from pages._shared.exports import export_menu
-from pages._shared.figures import figure_menu
 from pages._shared.layout import chart, escape_markdown, file_stem, table_download
 from pages._shared.pictures import Opened, short_name
+from pages._shared.word_charts import TOP, words_menu
 from pages._shared.word_models import predict, show_caption
 
 if TYPE_CHECKING:
     import supervision as sv
-    from matplotlib.figure import Figure
 
-    from odits.figures.static import Theme
     from odits.models.segmentation.naming import ObjectNames
 
 
@@ -186,9 +184,6 @@ def _exports(
     )
 
 
-TOP = 10
-
-
 def show_words(
     picture: ImageRecord,
     opened: Opened,
@@ -213,13 +208,5 @@ def show_words(
     figure = top_words_figure(top, picture.lexicon, picture.visible)
     chart(figure, "object-words", "The most probable words: " + ", ".join(item.word for item in top))
     stem = file_stem(f"{title}-words-{picture.name}".lower())
-    caption = f"{title} in {short_name(picture.name)}"
-
-    def paper(theme: Theme) -> Figure:
-        from odits.figures.static_words import WordBars, words_figure
-
-        return words_figure([WordBars(caption, top, picture.lexicon, picture.visible)], theme)
-
-    words = pd.DataFrame({"word": [item.word for item in top], "probability": [item.probability for item in top]})
     with st.container(horizontal=True, key="word-downloads"):
-        figure_menu("object-words", stem, figure, paper, words, [caption, *(item.word for item in top)])
+        words_menu("object-words", stem, prediction, picture, f"{title} in {short_name(picture.name)}")

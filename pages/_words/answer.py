@@ -7,41 +7,31 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from odits.core.percent import percent
 from odits.data import ImageRecord, Vocabulary
-from odits.data.predictions import WordPrediction, WordProbability
+from odits.data.predictions import WordPrediction
 from odits.figures.drawing import Drawing, Shape, outline_path, place_of
 from odits.figures.words import (
     CARRIER_COLOR,
     MARKS_HELP,
     PLACE_COLOR,
     carriers_of_word,
-    top_words_figure,
-    word_mark,
 )
 from pages._shared import state
 from pages._shared.canvas import show_canvas
 from pages._shared.carriers import Carriers, carriers_of, contributions
-from pages._shared.figures import figure_menu
 from pages._shared.layout import chart, escape_markdown, file_stem, guarded, panes, table_download
 from pages._shared.pictures import Opened
+from pages._shared.word_charts import TOP, alt_of, ranking, words_figure, words_menu
 from pages._shared.word_models import load, predict, show_caption
 from pages._words.guess import show_guess
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-    from matplotlib.figure import Figure
-
-    from odits.figures.static import Theme
     from odits.models.fusion.model import OditsModel
 
-TOP = 10
-ROW_HEIGHT = 23
-"""Pixels of a word's bar: ten of them, the picture and who speaks fit a window of 720 pixels."""
 _ANSWERED = "odits-answered"
 HIGHEST = 430
 """Pixels of the picture's height at most."""
@@ -134,41 +124,6 @@ def _choose_bar(key: str, words: Sequence[str]) -> None:
         row = point.get("y")
         if isinstance(row, int | float) and 0 <= row < len(words):
             state.act("word", words[int(row)])
-
-
-def words_figure(
-    prediction: WordPrediction, picture: ImageRecord, limit: float | None = None, chosen: str | None = None
-) -> go.Figure:
-    """Draw the most probable words of a prediction."""
-    return top_words_figure(
-        prediction.top(TOP),
-        picture.lexicon,
-        picture.visible,
-        limit,
-        prediction.vocabulary.extra,
-        chosen,
-        _axis(prediction),
-        ROW_HEIGHT,
-    )
-
-
-def paper_figure(prediction: WordPrediction, picture: ImageRecord, theme: Theme) -> Figure:
-    """Draw the most probable words of a prediction on paper."""
-    from odits.figures.static_words import WordBars, words_figure
-
-    title = f"{picture.name}: {prediction.model}"
-    bars = WordBars(title, prediction.top(TOP), picture.lexicon, picture.visible, prediction.vocabulary.extra)
-    return words_figure([bars], theme, _axis(prediction))
-
-
-def _axis(prediction: WordPrediction) -> str:
-    presence = getattr(prediction, "presence", None) is not None
-    return "probability that the word is in the picture" if presence else "probability among all words"
-
-
-def alt_of(top: Sequence[WordProbability]) -> str:
-    """Say in words what a chart of words shows."""
-    return f"The {len(top)} most probable words: " + ", ".join(item.word for item in top)
 
 
 def show_nothing(opened: Opened, key: str = "0") -> None:
@@ -284,26 +239,5 @@ def show_numbers(prediction: WordPrediction, picture: ImageRecord, key: str) -> 
             column_config={"probability": st.column_config.NumberColumn(format="%.7f")},
         )
         with st.container(horizontal=True, key=f"downloads-{key}"):
-            figure_menu(
-                f"chart-{key}",
-                stem,
-                lambda: words_figure(prediction, picture),
-                lambda theme: paper_figure(prediction, picture, theme),
-                lambda: ranking(prediction, picture, TOP),
-                [picture.name, *(item.word for item in prediction.top(TOP))],
-            )
+            words_menu(f"chart-{key}", stem, prediction, picture)
             table_download(lambda: ranking(prediction, picture), stem, f"table-{key}", "All words")
-
-
-def ranking(prediction: WordPrediction, picture: ImageRecord, count: int | None = None) -> pd.DataFrame:
-    """Return the words by rank with probability and what is known about them; all of them by default."""
-    top = prediction.top(len(prediction.vocabulary) if count is None else count)
-    columns: dict[str, list[object]] = {
-        "rank": list(range(1, len(top) + 1)),
-        "word": [item.word for item in top],
-        "probability": [item.probability for item in top],
-    }
-    extra = prediction.vocabulary.extra
-    if picture.lexicon or picture.boxed or extra:
-        columns["known"] = [word_mark(item.word, picture.lexicon, picture.visible, extra).title for item in top]
-    return pd.DataFrame(columns)
