@@ -146,7 +146,7 @@ def _scale(axes: Axes, scale: Scale, theme: Theme) -> None:
     axes.set_xticks([0, 1], [literal_label(scale.low), literal_label(scale.high)])
     axes.tick_params(colors=theme.ink, labelsize=10, length=0)
     for text, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        text.set_horizontalalignment(side)
+        text.set(horizontalalignment=side)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_title(literal_label(scale.title), fontsize=10, loc="left", color=theme.ink, pad=4)

@@ -20,7 +20,7 @@ from pages._shared.layout import escape_html
 
 THUMBNAIL = 96
 """Pixels of an object's longer side before its row of the matrix."""
-_ROOM = 70.0  # per cent of its cell that the longest bar takes: its number stands after it
+_ROOM = 5  # rem of a bar's cell that its number takes
 _DARK = 0.36  # of luminance: below it white letters are read better than black ones
 
 STYLE = f"""
@@ -42,15 +42,14 @@ STYLE = f"""
 .odits-signed :is(td, th) {{width: 34%}} .odits-signed td {{white-space: nowrap}}
 .odits-signed td:nth-child(2) {{text-align: right; border-right: 1px solid rgba(128, 140, 152, .8) !important}}
 .odits-signed td {{padding: .12rem 0}}
-.odits-matrix table {{width: auto; min-width: min(100%, 46rem)}}
+.odits-matrix table {{width: auto; min-width: min(100%, 46rem); border-collapse: separate; border-spacing: 1px}}
 .odits-matrix thead th {{vertical-align: bottom; height: 1px; padding: .2rem 0}}
 .odits-matrix thead th div {{writing-mode: vertical-rl; rotate: 180deg; max-height: 9.5rem; overflow: hidden;
   margin: 0 auto; white-space: nowrap; text-overflow: ellipsis; line-height: 1.2}}
 .odits-matrix tbody th {{min-width: 11rem; max-width: 15rem}}
 .odits-matrix th img {{width: 3rem; height: 1.9rem; object-fit: contain; vertical-align: middle; margin-right: .4rem}}
 .odits-matrix td {{text-align: center !important; min-width: 2.4rem; padding: 0 .1rem; height: 2.1rem;
-  font-size: .78rem; forced-color-adjust: none; background-clip: padding-box;
-  border: 1px solid transparent !important; white-space: nowrap}}
+  font-size: .78rem; forced-color-adjust: none; white-space: nowrap}}
 .odits-hidden {{position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}}
 </style>
 """
@@ -71,7 +70,7 @@ def words_html(prediction: WordPrediction, picture: ImageRecord, count: int, lab
     shares = percents([item.probability for item in top])
     rows = "".join(
         f'<tr><th scope="row">{_sign(mark)}{escape_html(item.word)}</th><td>'
-        f'<b style="width:{_ROOM * item.probability / most:.1f}%;background:{mark.color}"></b>'
+        f'<b style="{_width(item.probability / most)};background:{mark.color}"></b>'
         f"<span>{escape_html(share)}</span></td></tr>"
         for item, mark, share in zip(top, marks, shares, strict=True)
     )
@@ -88,16 +87,24 @@ def contributions_html(labels: Sequence[str], values: np.ndarray, label: str) ->
         values: (P,) what the word's logit loses without each.
         label: says what the chart shows.
     """
-    most = float(np.abs(values).max(initial=0.0)) or 1.0
+    most, both = float(np.abs(values).max(initial=0.0)) or 1.0, bool((values < 0).any())
     rows = []
     for name, value in zip(labels, np.asarray(values, float).tolist(), strict=True):
-        width, number = f"width:{_ROOM * abs(value) / most:.1f}%", f"<span>{value:+.2f}</span>"
-        left, right = ("", f'<b style="{width};background:{VERMILION}"></b>{number}')
+        width, number = _width(abs(value) / most), f"<span>{value:+.2f}</span>"
+        left, right = "", f'<b style="{width};background:{VERMILION}"></b>{number}'
         if value < 0:
             left, right = f'{number}<u style="{width}"></u>', ""
-        rows.append(f'<tr><th scope="row">{escape_html(name)}</th><td>{left}</td><td>{right}</td></tr>')
-    note = "<p>change of the word's logit: the right adds, the striped left takes away</p>"
-    return _chart("odits-signed", "".join(rows), label, note)
+        rows.append(
+            f'<tr><th scope="row">{escape_html(name)}</th>{f"<td>{left}</td>" if both else ""}<td>{right}</td></tr>'
+        )
+    sides = ": to the right it adds, striped to the left it takes away" if both else " that the object adds"
+    kind = "odits-signed" if both else "odits-bars"
+    return _chart(kind, "".join(rows), label, f"<p>change of the word's logit{sides}</p>")
+
+
+def _width(share: float) -> str:
+    """Return the style of a bar that is as long as a share of the longest."""
+    return f"width:calc((100% - {_ROOM}rem) * {share:.4f})"
 
 
 def matrix_html(

@@ -106,24 +106,6 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
     labels = answer.carriers.labels
 
     drawing = _drawing(answer.carriers, values, title, diverging)
-    with panes("explained") as row:
-        with row.container(key="pane-overlay"):
-            alt = f"{len(values)} objects coloured by {VIEWS[view].lower()}"
-            show_canvas(f"explain-picture-{opened.digest[:12]}", opened, drawing, alt, HIGHEST)
-        with row.container(key="pane-bars"):
-            strongest = [
-                int(i) for i in np.argsort(-np.abs(contributed), kind="stable")[:SHOWN] if abs(contributed[i]) > 1e-4
-            ]
-            if strongest:
-                st.markdown(f"**{escape_markdown(word)}** without each object")
-                names = [labels[i] for i in strongest]
-                label = f"Contributions to {word} of " + ", ".join(names)
-                st.html(contributions_html(names, contributed[strongest], label))
-                _bars_menu(names, contributed[strongest], word, picture)
-            elif len(contributed):
-                st.info(
-                    "No object matters for this word here: without any of them it is as likely.", icon=":material/info:"
-                )
     name = short_name(picture.name)
 
     def interactive() -> go.Figure:
@@ -139,7 +121,25 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
         return pd.DataFrame({"object": labels, "contribution": contributed, "attention": attention})
 
     stem = file_stem(f"explain-{picture.name}-{word}-{view}")
-    figure_menu("explain-picture", stem, interactive, paper, table, [name, *drawing.texts()])
+    with panes("explained") as row:
+        with row.container(key="pane-overlay"):
+            alt = f"{len(values)} objects coloured by {VIEWS[view].lower()}"
+            show_canvas(f"explain-picture-{opened.digest[:12]}", opened, drawing, alt, HIGHEST)
+            figure_menu("explain-picture", stem, interactive, paper, table, [name, *drawing.texts()])
+        with row.container(key="pane-bars"):
+            strongest = [
+                int(i) for i in np.argsort(-np.abs(contributed), kind="stable")[:SHOWN] if abs(contributed[i]) > 1e-4
+            ]
+            if strongest:
+                st.markdown(f"**{escape_markdown(word)}** without each object")
+                names = [labels[i] for i in strongest]
+                label = f"Contributions to {word} of " + ", ".join(names)
+                st.html(contributions_html(names, contributed[strongest], label))
+                _bars_menu(names, contributed[strongest], word, picture)
+            elif len(contributed):
+                st.info(
+                    "No object matters for this word here: without any of them it is as likely.", icon=":material/info:"
+                )
 
 
 def _bars_menu(names: list[str], values: np.ndarray, word: str, picture: ImageRecord) -> None:
