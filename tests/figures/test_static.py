@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,10 +16,13 @@ from odits.core.errors import OditsError
 from odits.data.predictions import WordProbability
 from odits.figures import static
 from odits.figures.differences import ForestRow
+from odits.figures.drawing import Drawing, Shape
 from odits.figures.evaluations import MEASURED, PUBLISHED, Row
 from odits.figures.static import Draw, format_of, missing_letters, missing_sentence, save, save_pages
 from odits.figures.static_counts import counts_figure, quantile_figure
+from odits.figures.static_explanation import bars_figure, matrix_figure
 from odits.figures.static_models import comparison_figure, forest_figure
+from odits.figures.static_pictures import picture_figure
 from odits.figures.static_words import WordBars, words_figure
 from odits.metrics.paired import Change
 
@@ -31,6 +35,8 @@ FOREST = [
     ForestRow("Recall", "One", None, math.nan),
 ]
 MODELS = [Row("One", MEASURED, {"F1": 0.4, "P": None}), Row("Two", PUBLISHED, {"F1": 0.3, "P": 0.2})]
+PICTURE = Image.linear_gradient("L").convert("RGB")
+OBJECTS = Drawing([Shape("M10 10 90 10 50 90Z", "#D55E00", "#D55E00", label="HOTEL", at=(50, 10, 50))])
 KINDS: dict[str, Draw] = {
     "words": lambda theme: words_figure(BARS, theme),
     "counts": lambda theme: counts_figure(COUNTS, theme),
@@ -38,6 +44,9 @@ KINDS: dict[str, Draw] = {
     "equal counts": lambda theme: counts_figure([4, 4], theme),
     "quantiles": lambda theme: quantile_figure(COUNTS, "norm", theme),
     "forest": lambda theme: forest_figure(FOREST, theme),
+    "objects": lambda theme: picture_figure(PICTURE, OBJECTS, theme, title="a.jpg"),
+    "contributions": lambda theme: bars_figure(["1 (text)", "2"], np.array([1.0, -0.5]), theme),
+    "matrix": lambda theme: matrix_figure(np.eye(3), ["1", "2", "3"], ["A", "B", "C"], theme),
     "models": lambda theme: comparison_figure(MODELS, ["F1", "P", "Q"], theme),
 }
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
 from streamlit.testing.v1 import AppTest
 
 REPOSITORY = Path(__file__).parents[2]
@@ -29,3 +34,23 @@ def run(app: AppTest) -> AppTest:
     assert not app.exception
     assert not app.error, [item.value for item in app.error]
     return app
+
+
+class Saved(NamedTuple):
+    """What a figure's menu would save."""
+
+    draw: Callable[[Any], Figure]
+    table: pd.DataFrame
+    texts: list[str]
+
+
+def watch_menus(patch: pytest.MonkeyPatch, *modules: str) -> dict[str, Saved]:
+    """What the menus of these modules would save, by their keys, as of the page's last run."""
+    found: dict[str, Saved] = {}
+
+    def menu(key: str, name: str, figure: Any, draw: Any, table: Any, texts: Any = ()) -> None:
+        found[key] = Saved(draw, table() if callable(table) else table, list(texts))
+
+    for module in modules:
+        patch.setattr(f"{module}.figure_menu", menu)
+    return found

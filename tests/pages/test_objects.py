@@ -9,10 +9,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from odits.figures.static import THEMES
 from pages._objects.prompts import Prompt
 from tests.models.segmentation.small_hub_sam import write_small_sam2, write_small_sam3
 from tests.models.segmentation.small_sam import build_sam
-from tests.pages.running import REPOSITORY, open_page, opened_by_hand, run
+from tests.pages.running import REPOSITORY, open_page, opened_by_hand, run, watch_menus
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +64,28 @@ def test_the_selected_object_shows_its_words_and_a_hidden_one_does_not() -> None
     number = table(objects(size="0.5-100"))
     hidden = next(n for n in table(objects()) if n not in number)
     assert not objects(object=str(hidden), size="0.5-100").subheader
+
+
+def test_what_is_saved_is_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = watch_menus(monkeypatch, "pages._objects.overlay", "pages._shared.word_charts")
+    app = objects(size="0.5-100", object="2")
+    shown = table(app)
+    figure = saved["overlay"].draw(THEMES["dark"])
+    (picture,) = figure.axes
+    assert len(picture.patches) == len(shown) and saved["overlay"].table["number"].tolist() == shown
+    assert sum(int(text.get_text().split("(")[1][:-1]) for text in figure.legends[0].get_texts()) == len(shown)
+    words = saved["object-words"].table["word"].tolist()
+    bars = saved["object-words"].draw(THEMES["light"]).axes[0]
+    assert [label.get_text().split()[-1] for label in bars.get_yticklabels()] == words and len(words) == 10
+    assert "Object 2" in bars.get_title(loc="left")
+    app.slider(key="opacity").set_value(1.0)
+    app.toggle(key="outline").set_value(False)
+    run(app)
+    (picture,) = saved["overlay"].draw(THEMES["dark"]).axes
+    plain = [patch for patch in picture.patches if patch.get_linewidth() == 0]
+    assert len(plain) == len(shown) - 1, "all but the one that is picked"
+    objects(look="pair", size="0.5-100")
+    assert [len(axes.patches) for axes in saved["overlay"].draw(THEMES["light"]).axes] == [0, len(shown)]
 
 
 def test_both_views_and_saved_links() -> None:
