@@ -30,7 +30,7 @@ def test_words_with_their_marks() -> None:
     html = words_html(prediction, picture, 3, f"The words of {HOSTILE}")
     assert "<img" not in html
     found = rows(html)
-    assert found[0] == ["HOTEL", "50.00 %"]
+    assert found[0] == ["HOTEL", "50.0 %"]
     assert found[1][0].replace(" ", "") == "◆(intheneighbourhood)BAR", "the mark is read out too"
     assert found[2][0] == HOSTILE
     assert "* 1.0000)" in html and "* 0.5000)" in html, "bars are as long as their share of the longest"
