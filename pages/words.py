@@ -9,17 +9,15 @@ from odits.data.predictions import WordPrediction
 from odits.figures.words import MARKS_HELP
 from odits.models.registry import EMBEDDED
 from pages._shared import state
+from pages._shared.bars import show_words_chart
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
-from pages._shared.layout import chart, escape_markdown, guarded, page, panes
+from pages._shared.layout import escape_markdown, guarded, page, panes
 from pages._shared.pictures import Opened, choose_picture, open_picture, show_picture
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
-from pages._shared.word_charts import TOP, alt_of, words_figure
 from pages._shared.word_models import choose_model, predict, reads, show_caption
 from pages._words.answer import show_answer, show_nothing, show_numbers
 from pages._words.pictures import offer_pictures
 from pages._words.reading import offer_reading
-
-_ROOM = 1.2  # in narrow charts the numbers after the bars need more
 
 
 def main() -> None:
@@ -90,7 +88,7 @@ def show_prediction(prediction: WordPrediction, opened: Opened, picture: ImageRe
     if prediction.is_empty:
         show_nothing(opened, key)
         return
-    chart(words_figure(prediction, picture, _ROOM * limit), f"chart-{key}", alt_of(prediction.top(TOP)))
+    show_words_chart(prediction, picture, limit)
     show_numbers(prediction, picture, key)
 
 

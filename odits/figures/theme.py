@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from functools import lru_cache
 
 import numpy as np
 import plotly.graph_objects as go
@@ -38,6 +39,7 @@ SPLIT_TITLES = {"train": "Training", "eval": "Evaluation", "all": "Both"}
 SPLIT_COLORS = {"train": BLUE, "eval": VERMILION, "all": GREEN}
 
 
+@lru_cache(maxsize=1)
 def template() -> go.layout.Template:
     """Return the plotly template of all figures: transparent, quiet grid, readable sizes, the legend below."""
     axis = {

@@ -68,7 +68,6 @@ def top_words_figure(
     boxed: Collection[str] = (),
     limit: float | None = None,
     read: Collection[str] = (),
-    chosen: str | None = None,
     title: str = "probability",
     row_height: int = 33,
 ) -> go.Figure:
@@ -80,7 +79,6 @@ def top_words_figure(
         boxed: words known to be visible in the image: orange, solid, with a square before the word.
         limit: the probability at the right end of the axis; charts to be compared share it. By default the largest.
         read: words that were read and are in no list: green, dotted, with a circle before the word.
-        chosen: a word to bring out; clicking a bar can choose another.
         title: what the axis says.
         row_height: pixels of a bar and the room around it.
     """
@@ -94,10 +92,8 @@ def top_words_figure(
             _add_bars(figure, words, rows, mark, known)
     most = limit if limit is not None else max((item.probability for item in words), default=1.0)
     labels = [_label(item.word, mark) for item, mark in zip(words, marks, strict=True)]
-    labels = [f"<b>▸ {label}</b>" if item.word == chosen else label for item, label in zip(words, labels, strict=True)]
     # room of its own for the words: what plotly measures is wrong where the column has no width yet
-    more = 2 if chosen is None else 5  # letters: the mark, and what brings a word out
-    left = 16 + _LETTER_WIDTH * max((min(len(item.word), MAX_LABEL) + more for item in words), default=0)
+    left = 16 + _LETTER_WIDTH * max((min(len(item.word), MAX_LABEL) + 2 for item in words), default=0)
     figure.update_layout(barmode="overlay", margin={"t": 8, "b": 84 if known else 8, "l": left})
     figure.update_yaxes(
         tickmode="array",
@@ -132,8 +128,6 @@ def _add_bars(
         text=[escape_html(shares[row]) for row in rows],
         textposition="outside",
         cliponaxis=False,
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
         marker={
             "color": mark.color,
             "cornerradius": 3,

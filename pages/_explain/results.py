@@ -21,8 +21,9 @@ from odits.figures.explanation import (
     value_shades,
 )
 from pages._explain.answers import Answer, changes
-from pages._explain.charts import STYLE, contributions_html, matrix_html, words_html
+from pages._explain.charts import STYLE, contributions_html, matrix_html
 from pages._shared import state
+from pages._shared.bars import show_words_chart
 from pages._shared.canvas import show_canvas
 from pages._shared.carriers import Carriers, contributions
 from pages._shared.figures import figure_menu
@@ -55,9 +56,7 @@ def show_words(answer: Answer, picture: ImageRecord) -> None:
             with row.container(key=f"pane-{key}"):
                 st.caption(title)
                 show_caption(prediction)
-                top = prediction.top(TOP)
-                label = "The most probable words: " + ", ".join(item.word for item in top)
-                st.html(words_html(prediction, picture, TOP, label))
+                show_words_chart(prediction, picture)
                 words_menu(f"explain-{key}", file_stem(f"words-{picture.name}-{prediction.model}"), prediction, picture)
 
 

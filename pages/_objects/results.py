@@ -13,13 +13,13 @@ from odits.core.text import literal
 from odits.data import ImageRecord, Vocabulary
 from odits.data.exports import SHAPES, Files
 from odits.data.predictions import Segmenter
-from odits.figures.words import top_words_figure
 from pages._objects import filters
 from pages._shared import state
+from pages._shared.bars import show_words_chart
 from pages._shared.exports import export_menu
-from pages._shared.layout import chart, escape_markdown, file_stem, table_download
+from pages._shared.layout import escape_markdown, file_stem, table_download
 from pages._shared.pictures import Opened, short_name
-from pages._shared.word_charts import TOP, words_menu
+from pages._shared.word_charts import words_menu
 from pages._shared.word_models import predict, show_caption
 
 if TYPE_CHECKING:
@@ -204,9 +204,7 @@ def show_words(
     with st.container(key="fit-crop"):
         st.image(crop, alt=literal(title))
     show_caption(prediction)
-    top = prediction.top(TOP)
-    figure = top_words_figure(top, picture.lexicon, picture.visible)
-    chart(figure, "object-words", "The most probable words: " + ", ".join(item.word for item in top))
+    show_words_chart(prediction, picture)
     stem = file_stem(f"{title}-words-{picture.name}".lower())
     with st.container(horizontal=True, key="word-downloads"):
         words_menu("object-words", stem, prediction, picture, f"{title} in {short_name(picture.name)}")

@@ -19,23 +19,16 @@ if TYPE_CHECKING:
     from odits.figures.static import Theme
 
 TOP = 10
-ROW_HEIGHT = 23
-"""Pixels of a word's bar: ten of them, the picture and who speaks fit a window of 720 pixels."""
 
 
-def words_figure(
-    prediction: WordPrediction, picture: ImageRecord, limit: float | None = None, chosen: str | None = None
-) -> go.Figure:
+def words_figure(prediction: WordPrediction, picture: ImageRecord) -> go.Figure:
     """Draw the most probable words of a prediction."""
     return top_words_figure(
         prediction.top(TOP),
         picture.lexicon,
         picture.visible,
-        limit,
-        prediction.vocabulary.extra,
-        chosen,
-        _axis(prediction),
-        ROW_HEIGHT,
+        read=prediction.vocabulary.extra,
+        title=axis_of(prediction),
     )
 
 
@@ -45,10 +38,11 @@ def paper_figure(prediction: WordPrediction, picture: ImageRecord, theme: Theme,
 
     title = f"{of or picture.name}: {prediction.model}"
     bars = WordBars(title, prediction.top(TOP), picture.lexicon, picture.visible, prediction.vocabulary.extra)
-    return words_figure([bars], theme, _axis(prediction))
+    return words_figure([bars], theme, axis_of(prediction))
 
 
-def _axis(prediction: WordPrediction) -> str:
+def axis_of(prediction: WordPrediction) -> str:
+    """Say what the probabilities of a prediction are of."""
     presence = getattr(prediction, "presence", None) is not None
     return "probability that the word is in the picture" if presence else "probability among all words"
 

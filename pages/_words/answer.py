@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +20,12 @@ from odits.figures.words import (
     carriers_of_word,
 )
 from pages._shared import state
+from pages._shared.bars import choose_word_in_chart, show_words_chart
 from pages._shared.canvas import show_canvas
 from pages._shared.carriers import Carriers, carriers_of, contributions
-from pages._shared.layout import chart, escape_markdown, file_stem, guarded, panes, table_download
+from pages._shared.layout import escape_markdown, file_stem, guarded, panes, table_download
 from pages._shared.pictures import Opened
-from pages._shared.word_charts import TOP, alt_of, ranking, words_figure, words_menu
+from pages._shared.word_charts import TOP, ranking, words_menu
 from pages._shared.word_models import load, predict, show_caption
 from pages._words.guess import show_guess
 
@@ -100,13 +100,11 @@ def show_words(prediction: WordPrediction, picture: ImageRecord, opened: Opened,
     top = prediction.top(TOP)
     words = [item.word for item in top]
     if not explained:
-        chart(words_figure(prediction, picture), "chart-0", alt_of(top))
+        show_words_chart(prediction, picture)
         return None
     asked = state.get("word")
     word = asked if asked in words else words[0]
-    figure = words_figure(prediction, picture, chosen=word)
-    key = f"chart-0-{opened.digest[:12]}-{prediction.checkpoint[:12]}-{prediction.vocabulary.digest[:12]}"
-    chart(figure, key, alt_of(top), on_select=partial(_choose_bar, key, words), selection_mode="points")
+    choose_word_in_chart("chart-0", prediction, picture, word, lambda one: state.act("word", one))
     chosen: str = st.selectbox(
         "The word whose objects are shown",
         words,
@@ -116,14 +114,6 @@ def show_words(prediction: WordPrediction, picture: ImageRecord, opened: Opened,
         **state.bind("word", word, f"-{word}"),
     )
     return chosen
-
-
-def _choose_bar(key: str, words: Sequence[str]) -> None:
-    """Take over the word whose bar was clicked."""
-    for point in st.session_state[key].selection.points:
-        row = point.get("y")
-        if isinstance(row, int | float) and 0 <= row < len(words):
-            state.act("word", words[int(row)])
 
 
 def show_nothing(opened: Opened, key: str = "0") -> None:

@@ -71,10 +71,10 @@ def test_every_page_opens_without_an_error_and_fits_a_narrow_window(app: str, pa
 
 def test_words_of_a_demo_image_with_model_checkpoint_and_vocabulary_named(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=demo&image=cafe.jpg&vocabulary=demo&model=embedded")
-    expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
+    expect(page.locator(".odits-bars")).to_be_visible()
     said = page.get_by_text(re.compile(r"checkpoint [0-9a-f]{12}")).inner_text()
     assert "demo images, all words (38 words)" in said
-    expect(page.locator(".js-plotly-plot .ytick text")).to_have_count(10)
+    expect(page.locator(".odits-bars tbody th")).to_have_count(10)
 
 
 def test_arrow_keys_go_to_the_next_and_the_previous_image(app: str, page: Page) -> None:
@@ -128,7 +128,7 @@ def test_an_upload_gives_words_and_masks(app: str, page: Page) -> None:
     expect(page.get_by_text("Add one or several images").first).to_be_visible()
     upload(page, ("mine.png", demo_image()))
     expect(page.get_by_text("1 of 1").first).to_be_visible()
-    expect(page.locator(".js-plotly-plot .ytick text")).to_have_count(10)
+    expect(page.locator(".odits-bars tbody th")).to_have_count(10)
     page.get_by_role("link", name="Objects", exact=True).click()
     expect(page.get_by_text(re.compile(r"^\d+ objects")).first).to_be_visible()
     settle(page)
@@ -161,7 +161,7 @@ def test_forty_pictures_at_once_and_some_of_odd_sizes(app: str, page: Page) -> N
 def test_a_link_to_an_object_shows_its_words(app: str, page: Page) -> None:
     visit(page, f"{app}/objects?images=demo&image=cafe.jpg&vocabulary=demo&object=2")
     expect(page.get_by_role("heading", name="Object 2", exact=True)).to_be_visible()
-    expect(page.locator(".st-key-object-words .ytick text")).to_have_count(10)
+    expect(page.locator(".odits-bars tbody th")).to_have_count(10)
 
 
 def test_clicking_the_picture_selects_an_object(app: str, page: Page) -> None:

@@ -50,7 +50,7 @@ def test_the_first_screen_answers_without_scrolling(app: str, page: Page) -> Non
     expect(objects).to_be_visible()
     expect(page.locator(".st-key-carriers")).to_contain_text("to its log-odds")
     assert page.locator('.st-key-strip [class*="st-key-thumb-"] button').count() == 6
-    shown = (".st-key-pane-overlay .stage", ".st-key-pane-words .main-svg", ".st-key-carriers")
+    shown = (".st-key-pane-overlay .stage", ".st-key-pane-words .odits-bars", ".st-key-carriers")
     assert lowest(page, *shown) <= 720
     assert page.get_by_test_id("stMain").evaluate("element => element.scrollTop") == 0
     assert mistakes(page) == []
@@ -58,8 +58,8 @@ def test_the_first_screen_answers_without_scrolling(app: str, page: Page) -> Non
 
 def test_a_click_on_a_bar_and_the_box_choose_the_word_whose_objects_are_shown(app: str, page: Page) -> None:
     visit(page, f"{app}/?images=demo&image=cafe.jpg")
-    bar = page.locator(".st-key-pane-words .bars .point path").nth(2)
-    word = (page.locator(".st-key-pane-words .ytick text").nth(2).text_content() or "").split()[-1]
+    bar = page.locator(".st-key-pane-words .odits-bars tbody b").nth(2)
+    word = (page.locator(".st-key-pane-words .odits-bars tbody th").nth(2).text_content() or "").split()[-1]
     box = bar.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 6, box["y"] + box["height"] / 2)

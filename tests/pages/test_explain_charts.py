@@ -10,7 +10,8 @@ from PIL import Image
 
 from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction
-from pages._explain.charts import contributions_html, matrix_html, words_html
+from pages._explain.charts import contributions_html, matrix_html
+from pages._shared.bars import words_html
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -27,12 +28,16 @@ def test_words_with_their_marks() -> None:
     words = Vocabulary(("HOTEL", "BAR", HOSTILE), "three")
     prediction = WordPrediction(words, np.array([0.5, 0.25, 0.25], np.float32), "model", "digest")
     picture = ImageRecord("a.jpg", b"", lexicon=("BAR",))
-    html = words_html(prediction, picture, 3, f"The words of {HOSTILE}")
+    html = words_html(prediction, picture)
     assert "<img" not in html
     found = rows(html)
     assert found[0] == ["HOTEL", "50.0 %"]
     assert found[1][0].replace(" ", "") == "◆(intheneighbourhood)BAR", "the mark is read out too"
     assert found[2][0] == HOSTILE
+    assert 'class="striped"' in html, "told apart without colours"
+    chosen = rows(words_html(prediction, picture, limit=1.0, chosen="BAR"))
+    assert [row[0].endswith("▸ BAR") for row in chosen] == [False, True, False]
+    assert "* 0.5000)" in words_html(prediction, picture, limit=1.0)
     assert "* 1.0000)" in html and "* 0.5000)" in html, "bars are as long as their share of the longest"
 
 
