@@ -122,7 +122,7 @@ def words_html(
             word = f'<button type="button" aria-pressed="{str(here).lower()}">{"▸ " if here else ""}{word}</button>'
         told = f"rank {rank}, probability {item.probability:.7f}" + (f", {mark.title}" if mark.sign else "")
         rows.append(
-            f'<tr{" class=chosen" if here else ""} style="--mark:{mark.color}" title="{told}">'
+            f'<tr class="{"chosen" if here else "other"}" style="--mark:{mark.color}" title="{told}">'
             f'<th scope="row">{_sign(mark)}{word}</th><td><b class="{_pattern(mark)}" '
             f'style="{width_of(item.probability / most)}"></b><span>{escape_html(share)}</span></td></tr>'
         )
