@@ -14,12 +14,12 @@ from pages._shared import state
 from pages._shared.answers import ahead
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
 from pages._shared.layout import guarded, page
-from pages._shared.pictures import choose_picture, open_picture
-from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
+from pages._shared.pictures import choose_picture, open_picture, pictures_beside
+from pages._shared.vocabularies import choose_vocabulary, session_free, vocabulary_of
 from pages._shared.word_models import choose_model, need_weights, reads
 from pages._stage.component import show_slide
 from pages._stage.playlist import chosen_names, offer_list
-from pages._stage.slides import LARGE_ROWS, ROWS, session_free, slide_of
+from pages._stage.slides import LARGE_ROWS, ROWS, slide_of
 
 _STYLE = """
 <style>
@@ -115,9 +115,7 @@ def ask_ahead(
     def ask(one: ImageRecord) -> None:
         slide_of(references, one, words_of(one), LARGE_ROWS if large else ROWS, objects)
 
-    place = next(number for number, one in enumerate(pictures) if one.name == picture.name)
-    beside = [*pictures[place + 1 : place + 2], *pictures[max(place - 1, 0) : place]]
-    ahead([partial(ask, one) for one in beside])
+    ahead([partial(ask, one) for one in pictures_beside(pictures, picture)])
 
 
 main()

@@ -15,7 +15,7 @@ from pages._shared.layout import escape_markdown, guarded, page, panes
 from pages._shared.pictures import Opened, choose_picture, open_picture, show_picture
 from pages._shared.vocabularies import choose_vocabulary, vocabulary_of
 from pages._shared.word_models import choose_model, predict, reads, show_caption
-from pages._words.answer import show_answer, show_nothing, show_numbers
+from pages._words.answer import ask_ahead, show_answer, show_nothing, show_numbers
 from pages._words.pictures import offer_pictures
 from pages._words.reading import offer_reading
 
@@ -30,7 +30,8 @@ def main() -> None:
             kind = choose_vocabulary(dataset, of_picture=True)
             references += choose_others()
         offer_pictures()
-        picture = choose_picture(pictures_of(collection, dataset))
+        pictures = pictures_of(collection, dataset)
+        picture = choose_picture(pictures)
         reader = next((reference for reference in references if reads(reference)), None)
         link = ["images", "image", "model", "vocabulary", *(["words"] if kind == "typed" else []), "compare"]
         link += ["model2", "model3"] if state.is_on("compare") else ["word"]
@@ -50,6 +51,8 @@ def main() -> None:
         if reader:
             with guarded():
                 shown = offer_reading(reader, opened, picture, find_vocabulary)
+        with guarded():
+            ask_ahead(references, pictures, picture, kind, dataset)
         state.publish(*link, *(["lines"] if reader else []), *(["spot", "sure"] if shown else []))
 
 

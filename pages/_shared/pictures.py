@@ -107,3 +107,15 @@ def choose_picture(pictures: Sequence[ImageRecord]) -> ImageRecord | None:
         )
         st.caption(f"{index + 1} of {len(names)}", width="content")
     return pictures[names.index(chosen)]
+
+
+def pictures_beside(pictures: Sequence[ImageRecord], picture: ImageRecord) -> list[ImageRecord]:
+    """Return the next and the previous picture, those that there are: what somebody will most likely turn to.
+
+    Example:
+        >>> one, two, three = (ImageRecord(f"{number}.jpg", b"") for number in range(3))
+        >>> [beside.name for beside in pictures_beside([one, two, three], two)]
+        ['2.jpg', '0.jpg']
+    """
+    place = next(number for number, one in enumerate(pictures) if one.name == picture.name)
+    return [*pictures[place + 1 : place + 2], *pictures[max(place - 1, 0) : place]]

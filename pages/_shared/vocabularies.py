@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -105,6 +106,35 @@ def vocabulary_of(
             raise OditsError("Add a text file of words on the left; a link to this page cannot carry the file itself.")
         return given
     return Vocabulary.from_text(str(state.get("words") or ""), "typed words")
+
+
+def session_free(
+    kind: str, dataset: Dataset | None, references: Sequence[str]
+) -> tuple[Callable[[ImageRecord], Vocabulary], Vocabulary | None]:
+    """Return what knows each picture's vocabulary without the session, for other threads, and the one of all pictures.
+
+    Args:
+        kind: of vocabulary; typed words and files are of the session, and looked up here.
+        dataset: the data set that is open.
+        references: of the models; the first that reads says what is written in a picture.
+
+    Returns:
+        A function of a picture; and the vocabulary where it is the same of every picture.
+
+    Raises:
+        OditsError: there are no words yet.
+    """
+    fixed = None if kind in (PICTURE, "lexicon") else vocabulary_of(kind, dataset, None)
+    reader = next((reference for reference in references if reads(reference)), None)
+
+    def words_of(one: ImageRecord) -> Vocabulary:
+        if fixed is not None:
+            return fixed
+        if kind == PICTURE:
+            return picture_vocabulary(open_picture(one), load_quietly(reader) if reader else None)
+        return Vocabulary.from_words(one.lexicon, f"lexicon of {one.name}")
+
+    return words_of, fixed
 
 
 def picture_vocabulary(opened: Opened, spotting: WordModel | None) -> Vocabulary:

@@ -14,7 +14,8 @@ from odits.figures.stage import Slide, stage_document
 from pages._shared import jobs, state
 from pages._shared.layout import count_of, escape_markdown
 from pages._shared.parameters import LONGEST
-from pages._stage.slides import session_free, slide_of
+from pages._shared.vocabularies import session_free
+from pages._stage.slides import slide_of
 
 SEPARATOR = "\n"
 """Stands between the names of the list; no name of a picture has one."""

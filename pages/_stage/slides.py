@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from odits.core.errors import OditsError
-from odits.data import Dataset, ImageRecord, Vocabulary
+from odits.data import ImageRecord, Vocabulary
 from odits.data.predictions import WordModel, WordPrediction
 from odits.evaluation.alignment import AlignedRow, align
 from odits.figures.stage import CARRIERS, Carried, Head, Slide
@@ -16,42 +16,12 @@ from odits.models.registry import parse
 from pages._shared.carriers import carriers_of, contributions
 from pages._shared.evaluations import model_name
 from pages._shared.pictures import Opened, open_picture
-from pages._shared.vocabularies import PICTURE, picture_vocabulary, vocabulary_of
-from pages._shared.word_models import load_quietly, predict_quietly, reads
+from pages._shared.word_models import load_quietly, predict_quietly
 
 ROWS, LARGE_ROWS = 11, 7
 """Words on a slide: as many as a window of 720 pixels has room for."""
 EXPLAINED = 3
 """Words of each model whose objects are named."""
-
-
-def session_free(
-    kind: str, dataset: Dataset | None, references: Sequence[str]
-) -> tuple[Callable[[ImageRecord], Vocabulary], Vocabulary | None]:
-    """Return what knows each picture's vocabulary without the session, for other threads, and the one of all pictures.
-
-    Args:
-        kind: of vocabulary; typed words and files are of the session, and looked up here.
-        dataset: the data set that is open.
-        references: of the models; the first that reads says what is written in a picture.
-
-    Returns:
-        A function of a picture; and the vocabulary where it is the same of every picture.
-
-    Raises:
-        OditsError: there are no words yet.
-    """
-    fixed = None if kind in (PICTURE, "lexicon") else vocabulary_of(kind, dataset, None)
-    reader = next((reference for reference in references if reads(reference)), None)
-
-    def words_of(one: ImageRecord) -> Vocabulary:
-        if fixed is not None:
-            return fixed
-        if kind == PICTURE:
-            return picture_vocabulary(open_picture(one), load_quietly(reader) if reader else None)
-        return Vocabulary.from_words(one.lexicon, f"lexicon of {one.name}")
-
-    return words_of, fixed
 
 
 def slide_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from odits.core.percent import percent
-from odits.data import ImageRecord, Vocabulary
+from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.data.predictions import WordPrediction
 from odits.figures.drawing import Drawing, Shape, outline_path, place_of
 from odits.figures.words import (
@@ -20,19 +21,21 @@ from odits.figures.words import (
     carriers_of_word,
 )
 from pages._shared import state
+from pages._shared.answers import Kind, ahead, held
 from pages._shared.bars import choose_word_in_chart, show_words_chart
 from pages._shared.canvas import show_canvas
 from pages._shared.carriers import Carriers, carriers_of, contributions
 from pages._shared.layout import escape_markdown, file_stem, guarded, panes, table_download
-from pages._shared.pictures import Opened
+from pages._shared.pictures import Opened, open_picture, pictures_beside, preview
+from pages._shared.vocabularies import session_free
 from pages._shared.word_charts import TOP, ranking, words_menu
-from pages._shared.word_models import load, predict, show_caption
+from pages._shared.word_models import load, load_quietly, predict, predict_quietly, show_caption
 from pages._words.guess import show_guess
 
 if TYPE_CHECKING:
     from odits.models.fusion.model import OditsModel
 
-_ANSWERED = "odits-answered"
+_PREPARED = Kind("prepared", 256)
 HIGHEST = 430
 """Pixels of the picture's height at most."""
 
@@ -54,15 +57,15 @@ def show_answer(
     with panes("answer") as row:
         canvas, beside = row.container(key="pane-overlay"), row.container(key="pane-words")
     place = canvas.empty()
-    drawn = st.session_state.get(_ANSWERED) != (opened.digest, reference)
-    if drawn:  # else its objects are drawn at once
+    prepared = held().kept(_PREPARED, (opened.digest, reference)) is not None
+    if not prepared:  # else its objects are drawn at once
         with place.container():
             show_canvas(f"picture-{opened.digest[:12]}", opened, Drawing([]), f"The image {picture.name}", HIGHEST)
     prediction: WordPrediction | None = None
     with beside, guarded(), st.spinner("Reading the words …", show_time=True):
         prediction = predict(reference, opened.image, opened.digest, find_vocabulary())
     model = load(reference) if prediction is not None else None
-    if not drawn and not isinstance(model, OditsModel):
+    if prepared and not isinstance(model, OditsModel):
         with place.container():
             show_canvas(f"picture-{opened.digest[:12]}", opened, Drawing([]), f"The image {picture.name}", HIGHEST)
     if prediction is None or model is None:
@@ -77,7 +80,7 @@ def show_answer(
             show_objects(model, opened, picture, prediction, word, (place, carried))
         if picture.visible:
             st.caption("Words in the picture: " + escape_markdown(", ".join(picture.visible)), help=MARKS_HELP)
-    st.session_state[_ANSWERED] = (opened.digest, reference)
+    held().keep(_PREPARED, (opened.digest, reference), True)
     with guarded():
         show_numbers(prediction, picture, "0")
 
@@ -146,9 +149,7 @@ def show_objects(
         contributed = np.zeros(len(found.labels), np.float32)
         if word is not None:
             ranked = [item.word for item in prediction.top(TOP)]
-            place = {one: index for index, one in enumerate(prediction.vocabulary.words) if one in set(ranked)}
-            indices = tuple(place[one] for one in ranked)
-            contributed = contributions(opened, model, indices, found)[:, ranked.index(word)]
+            contributed = _contributions(opened, model, prediction, found)[:, ranked.index(word)]
     key = opened.digest, prediction.checkpoint, prediction.vocabulary.digest, word or ""
     drawing = _objects_drawing(*key, opened, found, contributed)
     carriers = carriers_of_word(contributed)
@@ -160,6 +161,47 @@ def show_objects(
     if word is not None:
         with beside:
             _say_carriers(prediction, word, [(found.labels[index], float(contributed[index])) for index in carriers])
+
+
+def _contributions(opened: Opened, model: OditsModel, prediction: WordPrediction, found: Carriers) -> np.ndarray:
+    """Return float32 (P, q): what the logits of the words shown lose without each object."""
+    ranked = [item.word for item in prediction.top(TOP)]
+    place = {one: index for index, one in enumerate(prediction.vocabulary.words) if one in set(ranked)}
+    return contributions(opened, model, tuple(place[one] for one in ranked), found)
+
+
+def ask_ahead(
+    references: Sequence[str], pictures: Sequence[ImageRecord], picture: ImageRecord, kind: str, dataset: Dataset | None
+) -> None:
+    """Let the models answer about the next and the previous picture before somebody turns to them.
+
+    Args:
+        references: of the models.
+        pictures: those that the arrow keys go through.
+        picture: the one shown.
+        kind: of vocabulary.
+        dataset: the data set that is open.
+    """
+    from odits.models.fusion.model import OditsModel
+
+    words_of = session_free(kind, dataset, references)[0]
+
+    def ask(one: ImageRecord) -> None:
+        opened = open_picture(one)
+        preview(opened.digest, opened.image)
+        vocabulary = words_of(one)
+        for reference in references:
+            prediction, model = (
+                predict_quietly(reference, opened.image, opened.digest, vocabulary),
+                load_quietly(reference),
+            )
+            if len(references) == 1 and isinstance(model, OditsModel):
+                found = carriers_of(model, one, opened, vocabulary)
+                if not prediction.is_empty:
+                    _contributions(opened, model, prediction, found)
+            held().keep(_PREPARED, (opened.digest, reference), True)
+
+    ahead([partial(ask, one) for one in pictures_beside(pictures, picture)])
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
