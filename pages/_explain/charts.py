@@ -74,10 +74,10 @@ def matrix_html(
     """
     most = max(float(similarity.max(initial=0.0)), 1e-6)
     head = "".join(f'<th scope="col" title="{escape_html(word)}"><div>{escape_html(word)}</div></th>' for word in words)
+    every = np.array(sample_colors(SEQUENTIAL, similarity.ravel() / most)).reshape(similarity.shape)
     rows = []
-    for name, values, crop in zip(objects, similarity, crops, strict=True):
+    for name, values, colors, crop in zip(objects, similarity, every.tolist(), crops, strict=True):
         image = f'<img src="{data_uri(jpeg(crop, THUMBNAIL))}" alt="">'
-        colors = sample_colors(SEQUENTIAL, values / most)
         cells = "".join(
             f'<td style="background-color:{color};color:{_readable_on(color)}" '
             f'title="{escape_html(name)}, {escape_html(word)}: {escape_html(percent(share))}">{_brief(share)}</td>'

@@ -72,7 +72,16 @@ def show_changes(answer: Answer, picture: ImageRecord, contributed: np.ndarray) 
         )
     elif not (table[before] > TOP).any():
         st.markdown("Both have the same ten words.")
-    with st.expander("What changed, word by word"):
+    _show_changes_table(table, picture)
+
+
+@st.fragment
+def _show_changes_table(table: pd.DataFrame, picture: ImageRecord) -> None:
+    """Show what changed as a table, once somebody unfolds it: tables take the browser long."""
+    box = st.expander("What changed, word by word", key="changes-box", on_change="rerun")
+    if not box.open:
+        return
+    with box:
         st.dataframe(
             table,
             hide_index=True,
@@ -218,17 +227,23 @@ def _crop(opened: Opened, corners: np.ndarray) -> Image.Image:
     return opened.image.crop((left, top, max(left + 1, min(right, width)), max(top + 1, min(bottom, height))))
 
 
+@st.fragment
 def show_capabilities(model: OditsModel) -> None:
     """Show what ODITS has and CLIP has not (Table 3.4 of the thesis), as the loaded model really is; folded away."""
     from odits.models.fusion.explanation import capabilities
 
+    box = st.expander(
+        "What ODITS has and CLIP has not", icon=":material/checklist:", key="capabilities-box", on_change="rerun"
+    )
+    if not box.open:
+        return
     table = pd.DataFrame(
         [
             {"part": one.name, "CLIP": _tick(one.clip), "ODITS": _tick(one.odits), "here": one.here}
             for one in capabilities(model)
         ]
     )
-    with st.expander("What ODITS has and CLIP has not", icon=":material/checklist:"):
+    with box:
         st.dataframe(table, hide_index=True, key="capabilities", height=35 * (len(table) + 1) + 3)
         st.caption("Table 3.4 of the thesis, filled in from the checkpoint in use.")
         table_download(table, "odits-and-clip", "capabilities")

@@ -260,10 +260,14 @@ def _say_carriers(prediction: WordPrediction, word: str, carriers: Sequence[tupl
     st.markdown("\n".join(lines))
 
 
+@st.fragment
 def show_numbers(prediction: WordPrediction, picture: ImageRecord, key: str) -> None:
-    """Show the numbers of a prediction, and the downloads of its chart and all of its words."""
+    """Show, once somebody unfolds them, the numbers of a prediction, and the downloads of its chart and all words."""
     stem = file_stem(f"words-{picture.name}-{prediction.model}")
-    with st.expander("The numbers"):
+    box = st.expander("The numbers", key=f"numbers-box-{key}", on_change="rerun")
+    if not box.open:  # tables take the browser long
+        return
+    with box:
         st.dataframe(
             ranking(prediction, picture, TOP),
             hide_index=True,
