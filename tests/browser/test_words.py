@@ -72,6 +72,22 @@ def test_a_click_on_a_bar_and_the_box_choose_the_word_whose_objects_are_shown(ap
     expect(page).to_have_url(re.compile("word=LUNA"))
 
 
+def test_a_word_is_chosen_by_keyboard_and_keeps_the_focus(app: str, page: Page) -> None:
+    visit(page, f"{app}/?images=demo&image=cafe.jpg")
+    words = page.locator(".st-key-pane-words .odits-bars tbody button")
+    word = words.nth(1).inner_text()
+    words.nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label(re.compile(f"those that carry {word}: .*{word}"))).to_be_visible()
+    expect(words.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(words.nth(1)).to_be_focused()
+    assert page.get_by_test_id("stDataFrame").count() == 0
+    page.get_by_text("The numbers").click()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.locator(".st-key-chart-0-save")).to_be_visible()
+    assert mistakes(page) == []
+
+
 def test_a_thumbnail_and_an_upload_take_the_pictures_place(app: str, page: Page) -> None:
     visit(page, f"{app}/")
     page.get_by_role("button", name="pharmacy.jpg").click()
