@@ -13,6 +13,7 @@ from PIL import Image
 from odits.core.percent import percent
 from odits.core.text import literal
 from odits.evaluation.alignment import AlignedRow, Cell, movers
+from odits.figures.drawing import Outline
 from odits.figures.theme import data_uri, jpeg
 from odits.figures.words import LEXICON, READ, VISIBLE, WordMark, word_mark
 
@@ -22,8 +23,6 @@ LONGEST_BAR = 96.0
 """Percent of its column that the longest bar takes: the next column's begins apart from it."""
 CARRIERS = 3
 """Objects named below a model for one word."""
-
-Outline = tuple[Sequence[float | None], Sequence[float | None]]
 
 
 class Head(NamedTuple):
