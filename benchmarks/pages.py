@@ -59,7 +59,9 @@ def main() -> None:
     """Start both apps, visit every page until it is warm, then time it; print medians in milliseconds."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="three repetitions in place of nine")
+    arguments.add_argument("--only", nargs="+", choices=list(PAGES), metavar="PAGE", help="these pages alone")
     options = arguments.parse_args()
+    asked = options.only or list(PAGES)
     times = 3 if options.quick else 9
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     figures: dict[str, float] = {"repetitions": times, "load_before": os.getloadavg()[0]}
@@ -73,9 +75,11 @@ def main() -> None:
             figures |= visits(page, address, "trivial", times)
             figures["trivial_slider_ms"] = median(times, lambda: slide(page))
         with served(ROOT, folder) as address:
-            for name, path in PAGES.items():
-                figures |= visits(page, f"{address}/{path}", name, times)
-            figures |= steps(page, address, times)
+            for name in asked:
+                figures |= visits(page, f"{address}/{PAGES[name]}", name, times)
+            for name in STEPS:
+                if name in asked:
+                    figures |= STEPS[name](page, address, times)
         browser.close()
     figures["load_after"] = os.getloadavg()[0]
     ready = [value for name, value in figures.items() if name.endswith("_ready_ms") and not name.startswith("trivial")]
@@ -139,29 +143,42 @@ def slide(page: Page) -> float:
     return took(page, lambda: page.keyboard.press("ArrowRight"))
 
 
-def steps(page: Page, address: str, times: int) -> dict[str, float]:
-    """Time a slider that only redraws, on Objects, and the next picture on Words and Browse."""
-    turns = itertools.cycle(["ArrowRight"] * 4 + ["ArrowLeft"] * 4)  # every picture is warm after the first turn
+def slider_on_objects(page: Page, address: str, times: int) -> dict[str, float]:
+    """Time a slider that only redraws."""
     page.goto(f"{address}/{PAGES['objects']}")
     page.get_by_test_id("stMain").get_by_role("slider").first.wait_for()
     quiet(page, 0)
-    found = {"slider_ms": median(times, lambda: slide(page))}
+    return {"slider_ms": median(times, lambda: slide(page))}
+
+
+def next_on_words(page: Page, address: str, times: int) -> dict[str, float]:
+    """Time the next picture on Words."""
     page.goto(f"{address}/{PAGES['words'].replace('cafe', 'bakery')}")
     quiet(page, 0)
-    for _ in range(8):
-        took(page, lambda: page.keyboard.press(next(turns)))
-    found["words_next_picture_ms"] = median(times, lambda: took(page, lambda: page.keyboard.press(next(turns))))
+    return {"words_next_picture_ms": turn(page, times)}
+
+
+def next_on_browse(page: Page, address: str, times: int) -> dict[str, float]:
+    """Time the next picture on Browse, once its pictures are evaluated."""
     page.goto(f"{address}/{PAGES['browse']}&part=images")
     page.get_by_role("button", name="Evaluate 6 images").click()
     page.locator(".st-key-gallery").wait_for()
     page.goto(f"{address}/{PAGES['browse']}&part=images&view=image&opened=bakery.jpg")
     page.locator(".st-key-pane-opened").wait_for()
     quiet(page, 0)
-    turns = itertools.cycle(["ArrowRight"] * 4 + ["ArrowLeft"] * 4)
+    return {"browse_next_picture_ms": turn(page, times)}
+
+
+def turn(page: Page, times: int) -> float:
+    """Return the median of a turn to the next or the previous of the pictures, after one turn through all of them."""
+    keys = itertools.cycle(["ArrowRight"] * 4 + ["ArrowLeft"] * 4)
     for _ in range(8):
-        took(page, lambda: page.keyboard.press(next(turns)))
-    found["browse_next_picture_ms"] = median(times, lambda: took(page, lambda: page.keyboard.press(next(turns))))
-    return found
+        took(page, lambda: page.keyboard.press(next(keys)))
+    return median(times, lambda: took(page, lambda: page.keyboard.press(next(keys))))
+
+
+STEPS = {"objects": slider_on_objects, "words": next_on_words, "browse": next_on_browse}
+"""What is timed beyond a visit, by its page."""
 
 
 if __name__ == "__main__":
