@@ -16,6 +16,7 @@ from odits.figures.dataset import (
     frequent_words_figure,
     image_sizes_figure,
     lexicon_lengths_figure,
+    shown_splits,
     word_frequency_figure,
 )
 from odits.figures.theme import SPLIT_TITLES
@@ -71,6 +72,11 @@ def main() -> None:
 def show(figure: go.Figure, caption: str, name: str, alt: str) -> None:
     """Show a figure with its caption and the menu that saves it."""
     chart(figure, name, alt)
+    _save_below(figure, caption, name)
+
+
+def _save_below(figure: go.Figure, caption: str, name: str) -> None:
+    """Draw the menu that saves a figure, and its caption."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"under-{name}"):
         panels_menu(name, name, figure)
         st.caption(caption)
@@ -137,7 +143,8 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     """Show the figures of lexicons and words."""
     density = state.choose_part("Scale", {"frequency": "frequency", "density": "density"}, "scale") == "density"
     st.subheader("The most frequent words", anchor=False)
-    frequent_words(dataset, density, f"{name}-frequent-words")
+    whole, single = frequent_figures(*key, density, dataset)
+    frequent_words(whole, single, f"{name}-frequent-words")
     st.subheader("Words in a lexicon", anchor=False, help=help_on("lexicon"))
     show(
         lexicon_lengths_figure(dataset, density),
@@ -158,20 +165,14 @@ def words(dataset: Dataset, key: tuple[str, int], name: str) -> None:
     table_download(table, f"{name}-words", "words")
 
 
-def frequent_words(dataset: Dataset, density: bool, name: str) -> None:
+def frequent_words(whole: go.Figure, single: dict[str, go.Figure], name: str) -> None:
     """Show the most frequent words, a chart for each split: they stand below each other in a narrow window."""
-    figure = frequent_words_figure(dataset, density)
-    splits = [*dataset.splits, "all"] if len(dataset.splits) > 1 else dataset.splits
     st.html("<style>.st-key-panes-frequent-words > div {flex-basis: 15.5rem}</style>")
     with panes("frequent-words") as row:
-        for split in splits:
+        for split, figure in single.items():
             with row.container(key=f"pane-words-{split}"):
-                title = SPLIT_TITLES[split].lower()
-                single = frequent_words_figure(dataset, density, [split])
-                chart(single, f"{name}-{split}", f"The 20 most frequent words, {title}")
-    with st.container(horizontal=True, vertical_alignment="center", key=f"under-{name}"):
-        panels_menu(name, name, figure)
-        st.caption("The 20 most frequent words of the lexicons.")
+                chart(figure, f"{name}-{split}", f"The 20 most frequent words, {SPLIT_TITLES[split].lower()}")
+    _save_below(whole, "The 20 most frequent words of the lexicons.", name)
 
 
 def images(dataset: Dataset, key: tuple[str, int], name: str) -> None:
@@ -238,6 +239,15 @@ def word_table(root: str, images: int, _dataset: Dataset) -> pd.DataFrame:
     }
     table = pd.DataFrame(columns).fillna(0).astype(int).rename_axis("word").reset_index()
     return table.sort_values("both", ascending=False, kind="stable", ignore_index=True)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def frequent_figures(
+    root: str, images: int, density: bool, _dataset: Dataset
+) -> tuple[go.Figure, dict[str, go.Figure]]:
+    """Draw the most frequent words: in one figure, which is what is saved, and alone by split, which is shown."""
+    single = {split: frequent_words_figure(_dataset, density, [split]) for split in shown_splits(_dataset)}
+    return frequent_words_figure(_dataset, density), single
 
 
 @st.cache_data(max_entries=4, show_spinner="Measuring images …")

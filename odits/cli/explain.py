@@ -62,6 +62,7 @@ def explain(
     explainer = Explainer(model, inputs, words)
     contributions = explainer.contributions([index])[:, 0]
     attention = explainer.attention(prediction.attention)
+    shares = explainer.shapley(index) if shapley else None
     rows = [
         {
             "object": place + 1,
@@ -69,14 +70,10 @@ def explain(
             "contribution": float(contributions[place]),
             "attention": float(attention[place]),
             "corners": explainer.groups[place].corners.round(1).tolist(),
+            **({} if shares is None else {"shapley": shares.values[place], "shapley_error": shares.errors[place]}),
         }
         for place in (-abs(contributions)).argsort(kind="stable")[:top].tolist()
     ]
-    if shapley:
-        found = explainer.shapley(index)
-        for row in rows:
-            place = row["object"] - 1
-            row |= {"shapley": float(found.values[place]), "shapley_error": float(found.errors[place])}
     if as_json:
         print_json(
             {

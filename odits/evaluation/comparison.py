@@ -26,6 +26,7 @@ from odits.evaluation.settings import VARIANTS, ComparisonRequest
 from odits.metrics import probabilities as metrics
 from odits.metrics.paired import holm, paired_bootstrap
 from odits.metrics.scoring import Lexicons, average_metrics, mean_of, score_images
+from odits.models.model_ref import with_layout
 from odits.training.run import Listener, RunOptions
 from odits.training.settings import FinetuneSettings, OditsSettings
 
@@ -169,7 +170,7 @@ class Trial:
         return cls(
             row,
             request.checkpoint,
-            "#".join(filter(None, (request.segmenter, VARIANTS[row].get("layout")))),
+            with_layout(request.segmenter, VARIANTS[row].get("layout", "")),
             request.view,
             data,
             request.split,

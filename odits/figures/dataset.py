@@ -25,7 +25,7 @@ def lexicon_lengths_figure(dataset: Dataset, density: bool = False, splits: Sequ
         density: shares per word of length, with a kernel density curve, rather than numbers of images.
         splits: the panels, of "train", "eval" and "all"; default all that have images.
     """
-    splits = _shown(dataset, splits)
+    splits = shown_splits(dataset, splits)
     figure = _panels(splits, "different words in the lexicon", "density" if density else "images")
     lengths = {split: lexicon_lengths(dataset.split(split)) for split in splits}
     everything = np.concatenate([np.asarray(values) for values in lengths.values()])
@@ -51,7 +51,7 @@ def frequent_words_figure(
         splits: the panels, of "train", "eval" and "all"; default all that have images. Three want 700 pixels of width.
         count: words in each panel.
     """
-    splits = _shown(dataset, splits)
+    splits = shown_splits(dataset, splits)
     figure = _panels(splits, "share of all words" if density else "occurrences", None, shared_y=False)
     for column, split in enumerate(splits, start=1):
         frequencies = word_frequencies(dataset.split(split))
@@ -90,7 +90,7 @@ def word_frequency_figure(dataset: Dataset) -> go.Figure:
     """
     figure = go.Figure()
     symbols = {"train": "circle", "eval": "square", "all": "diamond"}
-    for split in _shown(dataset):
+    for split in shown_splits(dataset):
         occurrences = np.array(list(word_frequencies(dataset.split(split)).values()))
         edges = _growing_edges(int(occurrences.max()) if len(occurrences) else 1)
         numbers, _ = np.histogram(occurrences, edges)
@@ -148,7 +148,7 @@ def image_sizes_figure(sizes: Mapping[str, Sequence[tuple[int, int]]]) -> go.Fig
     return styled(figure, 380, legend=len(given) > 1)
 
 
-def _shown(dataset: Dataset, splits: Sequence[str] | None = None) -> tuple[str, ...]:
+def shown_splits(dataset: Dataset, splits: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the panels asked for, else each split that has images, and "all" where there are two."""
     present = (*dataset.splits, "all") if len(dataset.splits) > 1 else dataset.splits
     chosen = tuple(splits) if splits else present

@@ -84,8 +84,7 @@ def forest_figure(rows: Sequence[ForestRow], axis: str = "difference") -> go.Fig
     plots.figure.update_xaxes(tickformat="+.3~g", tickangle=0)
     # one title for all axes: each would run into its neighbour's in a narrow window
     plots.figure.update_xaxes(title=escape_html(axis), row=plots.lines, col=1)
-    finished = plots.finished(legend=True, least=LEAST_HEIGHT)
-    return finished.update_xaxes(nticks=3)
+    return plots.finished(legend=True, least=LEAST_HEIGHT, ticks=3)
 
 
 def _add_changes(

@@ -46,8 +46,14 @@ class Panels:
         for place, title in enumerate(self._titles):
             yield title, {"row": place // self._columns + 1, "col": place % self._columns + 1}
 
-    def finished(self, legend: bool, least: int = 0) -> go.Figure:
-        """Return the figure with its axes, its height in pixels, `least` at least, and a legend where it is wanted."""
+    def finished(self, legend: bool, least: int = 0, ticks: int = 4) -> go.Figure:
+        """Return the figure with its axes, its height in pixels, `least` at least, and a legend where it is wanted.
+
+        Args:
+            legend: whether it has one.
+            least: pixels of its height, at least.
+            ticks: of each axis of numbers, at most.
+        """
         self.figure.update_yaxes(
             type="category",  # names that look like numbers or dates are names
             categoryorder="array",
@@ -56,7 +62,7 @@ class Panels:
             showgrid=True,
             tickfont={"size": SMALL_SIZE},
         )
-        self.figure.update_xaxes(showgrid=True, nticks=4)
+        self.figure.update_xaxes(showgrid=True, nticks=ticks)
         styled(self.figure, max(self._height + TOP + BOTTOM, least), legend=legend)
         self.figure.update_annotations(font={"size": FONT_SIZE})
         return self.figure.update_layout(margin={"t": TOP, "b": BOTTOM, "r": 20})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -120,6 +120,10 @@ class ModelRef:
         """How boxes of the sizes of a segmenter's objects are laid instead of them, of `LAYOUTS`; "": they are not."""
         return split_layout(self.reference)[1] if self.kind == "segmenter" else ""
 
+    def without_layout(self) -> ModelRef:
+        """Return the segmenter whose boxes are laid anew; itself where none are."""
+        return replace(self, reference=split_layout(self.reference)[0])
+
     @property
     def published(self) -> bool:
         """Whether its weights are published ones, which can be downloaded."""
@@ -215,6 +219,11 @@ def split_layout(reference: str) -> tuple[str, str]:
     """
     base, _, layout = reference.rpartition("#")
     return (base, layout) if layout in LAYOUTS else (reference, "")
+
+
+def with_layout(reference: str, layout: str) -> str:
+    """Return the reference of a control of a segmenter, as `split_layout` takes it apart; itself for no layout."""
+    return f"{reference}#{layout}" if layout else reference
 
 
 def shortened(text: str) -> str:

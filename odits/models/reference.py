@@ -227,7 +227,7 @@ def _parse(text: str, wanted: tuple[Kind, ...]) -> ModelRef:
         return _embedded_segmenter() if "clip" not in wanted and "segmenter" in wanted else _embedded()
     segmenter, layout = split_layout(text)
     if layout and "segmenter" in wanted and not find_file(text):
-        ref = _parse(segmenter, ("segmenter",))
+        ref = parse(segmenter, "segmenter")
         return replace(ref, reference=text, name=f"{LAYOUTS[layout]}, sizes of: {ref.name}", note=_CONTROL_NOTE)
     if text == STREET:
         return _street()

@@ -26,6 +26,7 @@ RESUMES = "Stopped. What is done is stored: the button goes on from there."
 
 _ENDED = 64  # jobs that have ended are remembered with their results, the latest ones
 _WATCHED, _TO_REPORT, _ASKED, _BEGUN = "odits-jobs-watched", "odits-jobs-ended", "odits-job-asked-", "odits-jobs-begun"
+_NOTED = "odits-jobs-noted"  # the latest ended job of each key that this session has looked up the results of
 _UNLIMITED = 1_000  # jobs at a time where the explorer is not served
 _serials = itertools.count()
 
@@ -42,7 +43,8 @@ class Task:
         note: beside the button.
         done: said when it has ended well; by default what it made is all that shows.
         stopped: said when the user has stopped it.
-        refresh: called once when the job has ended, before the page is drawn again: clears what was looked up before.
+        refresh: clears what was looked up before the job ended; called before the page is drawn again, in each session
+            that had begun to look.
         icon: of the button.
         primary: whether the button stands out.
         for_all: whether everybody may start it where the explorer is served; otherwise its owner.
@@ -225,7 +227,7 @@ def offer(
         start(task.key, task.title, task.run)
     if busy:
         st.warning("One long job at a time: another one of yours is at work.", icon=":material/hourglass_top:")
-    _note_end(task)
+    _note_end(task, needed)
     job = _jobs().get(task.key)
     if job is not None and job.state == "running":
         st.session_state.setdefault(_WATCHED, {})[task.key] = job.serial
@@ -332,18 +334,25 @@ def _first_time(key: str) -> bool:
     return first
 
 
-def _note_end(task: Task) -> None:
-    """Draw the page again where a job that this session watched has ended: the page began before its end."""
+def _note_end(task: Task, needed: bool) -> None:
+    """Draw the page again where a job has ended that this session watched, or whose results it seems not to have.
+
+    The page began before the end; or a visitor came later and met what others had looked up before it.
+    """
     watched = st.session_state.get(_WATCHED, {})
+    noted = st.session_state.setdefault(_NOTED, {})
     job = _jobs().get(task.key)
-    if task.key not in watched or (job is not None and job.state == "running"):
+    if job is not None and job.state == "running":
         return
-    serial = watched.pop(task.key)
-    if job is not None and job.serial == serial:
+    serial = watched.pop(task.key, None)
+    if job is None or serial is None and (not needed or task.refresh is None or noted.get(task.key) == job.serial):
+        return
+    noted[task.key] = job.serial
+    if job.serial == serial:
         st.session_state.setdefault(_TO_REPORT, {})[task.key] = job
-        if task.refresh is not None:
-            task.refresh()
-        st.rerun()
+    if task.refresh is not None:
+        task.refresh()
+    st.rerun()
 
 
 def _report(job: Job, task: Task) -> None:

@@ -46,6 +46,20 @@ def test_words_of_images(svt: Path) -> None:
     assert min(probabilities) >= 0 and max(probabilities) <= 1  # of each word by itself
 
 
+@pytest.mark.slow
+def test_shapley_values_of_objects() -> None:
+    image = ROOT / "assets" / "demo" / "bakery.jpg"
+    done = run("explain", image, "--checkpoint", "street", "--top", "1000", "--shapley", "--json")
+    assert done.returncode == 0, done.stderr
+    objects = json.loads(done.stdout)["objects"]
+    assert len(objects) > 12
+    first = max(objects, key=lambda one: one["shapley"])
+    assert first["shapley"] > 1 and first["shapley_error"] >= 0
+    assert first is max(objects, key=lambda one: one["contribution"])  # one sign carries the word, others nothing
+    plain = run("explain", image, "--checkpoint", "street", "--top", "3")
+    assert "shapley" not in plain.stdout and "contribution" in plain.stdout
+
+
 def test_dataset(svt: Path) -> None:
     done = run("dataset", "--data", svt, "--json")
     facts = json.loads(done.stdout)

@@ -131,6 +131,21 @@ def test_started_twice_it_runs_once_and_the_second_tab_shows_it(work: Work) -> N
     assert not tab().success, "a tab that never saw it is not told"
 
 
+def test_a_visitor_after_the_end_sees_what_was_made_though_others_looked_before(work: Work) -> None:
+    first = tab()
+    press(first, "Do it")
+    assert work.began.wait(20)
+    from pages._shared import jobs
+
+    work.go_on.set()
+    jobs._jobs()["work"].wait(20)  # nobody looks on while it ends
+    REFRESHED.clear()
+    later = tab()
+    assert REFRESHED == ["work"] and not later.success
+    shown(later)
+    assert REFRESHED == ["work"], "once a session"
+
+
 def test_stopping_from_another_tab(work: Work) -> None:
     first = tab()
     press(first, "Do it")

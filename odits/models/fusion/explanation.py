@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -120,6 +121,11 @@ class Explainer:
             rows.append(output.logits.numpy())
         return np.concatenate(rows)
 
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """Logits of all words with every group present, float32 (n,)."""
+        return self.logits(np.ones((1, len(self.groups)), bool))[0]
+
     def contributions(self, words: Sequence[int]) -> np.ndarray:
         """Compute how much the logit of each word (an index) falls without each group; below 0: it rises.
 
@@ -193,8 +199,7 @@ def curves(explainer: Explainer, word: int, order: np.ndarray, steps: int = 20) 
 
 def _competitors(explainer: Explainer, word: int) -> Tensor:
     """Return the word, then the others that are most probable with all objects present."""
-    logits = explainer.logits(np.ones((1, len(explainer.groups)), bool))[0]
-    best = np.argsort(-logits, kind="stable")[:COMPETITORS]
+    best = np.argsort(-explainer.whole, kind="stable")[:COMPETITORS]
     return torch.tensor([word, *[int(index) for index in best if index != word][: COMPETITORS - 1]])
 
 

@@ -12,7 +12,6 @@ from odits.core.errors import OditsError
 from odits.core.model_folders import is_repository, weight_names
 from odits.core.progress import Progress, no_progress
 from odits.data.predictions import Segmenter
-from odits.models.model_ref import split_layout
 from odits.models.reference import ModelRef, parse
 from odits.models.segmentation.equal_area import EqualAreaSegmenter, equal_area_key
 from odits.models.segmentation.parameters import RegionParameters, Sam3Parameters, SamParameters, parameters_of
@@ -94,7 +93,7 @@ def identify_segmenter(
     """
     ref = parse(reference, "segmenter")
     if ref.layout:
-        own = identify_segmenter(split_layout(ref.reference)[0], parameters, device, progress)
+        own = identify_segmenter(ref.without_layout(), parameters, device, progress)
         return SegmenterIdentity(ref.name, equal_area_key(own.key, ref.layout))
     if not ref.is_sam:
         return SegmenterIdentity(ref.name, RegionParameters().key)
@@ -128,8 +127,8 @@ def load_segmenter(
     """
     ref = parse(reference, "segmenter")
     if ref.layout:
-        moved = replace(ref, reference=split_layout(ref.reference)[0])
-        return EqualAreaSegmenter(load_segmenter(moved, parameters, device, progress, threads), ref.layout, ref.name)
+        own = load_segmenter(ref.without_layout(), parameters, device, progress, threads)
+        return EqualAreaSegmenter(own, ref.layout, ref.name)
     if not ref.is_sam:
         from odits.models.segmentation.regions import RegionSegmenter
 

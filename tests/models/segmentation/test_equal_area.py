@@ -77,6 +77,8 @@ def test_a_control_is_named_as_one_and_stored_apart() -> None:
     assert len({identify_segmenter(text).key for text in ("embedded", "embedded#random", "embedded#grid")}) == 3
     with pytest.raises(OditsError, match="no segmenter 'embedded#square'"):
         parse("embedded#square", "segmenter")
+    with pytest.raises(OditsError, match="'street' is not a segmenter"):
+        parse("street#random")
 
 
 def test_controls_are_computed_by_processes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
