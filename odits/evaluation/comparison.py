@@ -272,7 +272,8 @@ def _train_and_predict(
     trial: Trial, dataset: Dataset, input_encoder: Any, folder: Path, phase: Callable[[str], Phase]
 ) -> np.ndarray:
     from odits.models.registry import load
-    from odits.training.odits import choose_objects, encode_images, origin_of, train_odits
+    from odits.training.odits import origin_of, train_odits
+    from odits.training.odits_data import choose_objects, encode_images
 
     origin = origin_of(trial.checkpoint, trial.segmenter, input_encoder)
     options = RunOptions(listener=Listener(phase=phase))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from odits.core.errors import OditsError
-from odits.core.files import cache_home
-from odits.core.pool import Item, Results, collect, map_images, per_item
-from odits.core.pool import Task as ImageTask
+from odits.core.files import cache_home, file_digest
 from odits.core.progress import Progress, no_progress
-from odits.data import Dataset, ImageRecord, Vocabulary
+from odits.core.weights import read_tensors
+from odits.data import Dataset, ImageRecord
 from odits.models.fusion.initializers import initialise
-from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, OditsInput, collate, lexicon_table
+from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, collate, lexicon_table
 from odits.models.fusion.layers import Recall
 from odits.models.fusion.network import ObjectText, Odits, OditsOutput
 from odits.models.fusion.settings import OditsConfig
+from odits.models.reference import read_metadata
 from odits.models.registry import load
 from odits.training.clip_parts import LiveClip
 from odits.training.data import data_digest, require_two, usable_records
 from odits.training.losses import best_sharpness, confidence_f1, draw_words, multi_positive_loss, word_weights
 from odits.training.machine import Processes, deterministic
+from odits.training.odits_data import OditsData, choose_objects, encode_images, split_data
 from odits.training.recall import choose_recall
 from odits.training.run import Listener, RunOptions, RunState, Task, open_run, require_numbers, run_lock, train
 from odits.training.saving import BEST, INITIAL, inherited_metadata, save_odits
@@ -37,6 +38,7 @@ _AVERAGED = "averaged "  # before the name of a weight, the name of its moving a
 _FEW = 8  # numbers; matrices have more
 _IN_MEMORY = 1 << 30  # bytes
 _RULE = "recall chosen"  # changes with how a run of the same settings ends
+_RECALL, _AS_TRAINED, _CHOSEN = "recall", "as trained", "chosen"  # what a checkpoint says of its recall
 _TOGETHER = 8  # images in a batch of held-out ones
 
 
@@ -91,84 +93,6 @@ def run_folder(
     return cache_home() / root / f"odits-{key}"
 
 
-# Data
-
-
-@dataclass(frozen=True, eq=False)
-class OditsData:
-    """What a network is trained on.
-
-    Attributes:
-        inputs: the m images.
-        text: normalised embeddings (n, d) of the vocabulary.
-        lexicons: float32 (m, n), 1 where an image's lexicon holds a word.
-        train: int64, which images are learned from.
-        held_out: int64, which images choose the epoch.
-    """
-
-    inputs: Sequence[OditsInput]
-    text: Tensor
-    lexicons: Tensor
-    train: np.ndarray
-    held_out: np.ndarray
-
-
-def split_data(inputs: Sequence[OditsInput], text: Tensor, lexicons: Tensor, settings: OditsSettings) -> OditsData:
-    """Cut images into those to learn from and those to hold out, by the seed."""
-    order = np.random.default_rng((settings.seed, 1)).permutation(len(inputs))
-    count = min(len(inputs) - 1, max(1, round(settings.held_out * len(inputs))))
-    return OditsData(inputs, text, lexicons, np.sort(order[count:]), np.sort(order[:count]))
-
-
-def encode_images(
-    input_encoder: InputEncoder,
-    records: Sequence[ImageRecord],
-    vocabulary: Vocabulary,
-    progress: Progress = no_progress,
-) -> Results:
-    """Encode images, or find in the store what they were encoded to; one that can't be read is a problem.
-
-    Args:
-        input_encoder: finds and embeds objects.
-        records: the images.
-        vocabulary: the words that a spotter reads, where there is one.
-        progress: called with (images done, images in all).
-
-    Returns:
-        An `OditsInput` for each image that can be used.
-    """
-    items = [Item(record.name, record.source) for record in records]
-    function = per_item(lambda item: input_encoder.encode(item.source, vocabulary))
-    return collect(map_images(ImageTask("", here=function), items, progress=progress))
-
-
-def choose_objects(inputs: Sequence[OditsInput], objects: str, seed: int) -> list[OditsInput]:
-    """Give images the objects that a model is to see.
-
-    Args:
-        inputs: images with their own objects.
-        objects: "all": their own; "image": the whole image; "shuffled": another image's; "lines", "regions": their own
-            of one kind, and what a spotter read.
-        seed: of the shuffling.
-    """
-    if objects == "image":
-        return [OditsInput(one.embeddings.image_as_object()) for one in inputs]
-    if objects == "shuffled":
-        order = np.random.default_rng(seed).permutation(len(inputs))
-        other = np.empty(len(inputs), int)
-        other[order] = np.roll(order, 1)  # one cycle: no image keeps its own
-        return [
-            OditsInput(inputs[there].embeddings.with_image(one.embeddings.image), inputs[there].read)
-            for one, there in zip(inputs, other, strict=True)
-        ]
-    if objects in ("lines", "regions"):
-        return [
-            replace(one, embeddings=one.embeddings.only(one.is_read | (one.embeddings.is_text == (objects == "lines"))))
-            for one in inputs
-        ]
-    return list(inputs)
-
-
 # Training
 
 
@@ -183,8 +107,9 @@ def train_odits(
     """Train a fusion network; the run is taken up where it stopped if `folder` holds its beginning.
 
     The network after the epoch with the lowest loss on held-out training images is saved as best.safetensors, its
-    sharpness chosen on those images too (`best_sharpness`), and how it recalls lexicons on all training images
-    (`choose_recall`); initial.safetensors is the network before. An image's own lexicon is hidden from it everywhere.
+    sharpness chosen on those images too (`best_sharpness`), and, after the last epoch, how it recalls lexicons on all
+    training images (`choose_recall`); initial.safetensors is the network before. An image's own lexicon is hidden from
+    it everywhere.
 
     Args:
         input_encoder: makes the inputs; CLIP's weights stay as they are, or are changed in place.
@@ -209,7 +134,7 @@ def train_odits(
         origin = {**origin, "parent_digest": clip.checkpoint, "data": dataset.name, "data_digest": data_digest(records)}
         identity = {**settings.identity(), "inputs": input_encoder.key, "data": origin["data_digest"]}
         state = open_run(folder, identity, options, Processes())
-        if is_finished(state, settings):
+        if is_finished(state, settings) and not _recalls_as_trained(state):
             return state
         task = _make_task(input_encoder, dataset, records, folder, settings, origin, state, options.listener)
         return train(task, state, folder, {**asdict(settings), **origin}, options)
@@ -250,6 +175,11 @@ def is_finished(state: RunState, settings: OditsSettings) -> bool:
     """Whether a run has done all its epochs, or `patience` of them without a lower held-out loss."""
     best = state.checkpoints[-1]["epoch"] if state.checkpoints else 0
     return state.epoch >= settings.epochs or (state.epoch > 0 and state.epoch - best >= settings.patience)
+
+
+def _recalls_as_trained(state: RunState) -> bool:
+    """Whether the best network's recall is still to be chosen."""
+    return bool(state.checkpoints) and state.checkpoints[-1]["metadata"].get(_RECALL) == _AS_TRAINED
 
 
 def new_network(settings: OditsSettings, width: int, logit_scale: float) -> Odits:
@@ -382,17 +312,42 @@ class OditsTask(Task[np.ndarray]):
         require_numbers(line, ("held_out",))
         if line["held_out"] >= state.lowest:
             return []
+        said = {"epoch": str(int(line["epoch"])), "held_out_loss": repr(line["held_out"])}
         if network.recall is not None and network.recall.attends:
-            self._choose_recall(network, network.recall)
-            logits = self.held_out_logits(network)
+            said[_RECALL] = _AS_TRAINED
+            if self._live is not None:  # its weights of today are gone when the last epoch is done
+                self._choose_recall(network, network.recall, no_progress)
+                logits, said[_RECALL] = self.held_out_logits(network), _CHOSEN
+        return [self._save_best(network, logits, said)]
+
+    def end(self, state: RunState, listener: Listener) -> bool:
+        """Choose how the best network recalls lexicons: once, as that takes longer than an epoch."""
+        if not _recalls_as_trained(state):
+            return False
+        path = self._checkpoints.folder / state.checkpoints[-1]["file"]
+        said = read_metadata(path)  # of the file: a run may have been cut off between it and the state
+        epoch = {name: said[name] for name in ("epoch", "held_out_loss")}
+        if said[_RECALL] == _CHOSEN:
+            said = {name: value for name, value in said.items() if name not in ("words", "format")}
+            state.checkpoints = [_entry({"file": path.name, "digest": file_digest(path), "metadata": said})]
+            return True
+        tensors = read_tensors(path)
+        network = self.averaged()
+        network.load_state_dict({name: tensors[f"odits.{name}"] for name in network.state_dict()})
+        assert network.recall is not None
+        with torch.no_grad():
+            network.sharpness -= math.log(float(said["sharpened"]))
+        self._choose_recall(network, network.recall, listener.phase("choosing how lexicons are recalled"))
+        state.checkpoints = [self._save_best(network, self.held_out_logits(network), epoch | {_RECALL: _CHOSEN})]
+        return True
+
+    def _save_best(self, network: Odits, logits: Tensor, metadata: Mapping[str, str]) -> dict[str, Any]:
+        """Write a network, its sharpness chosen by its logits of the held-out images."""
         true = self._data.lexicons[self._data.held_out]
         sharpness = best_sharpness(logits, true, confidence_f1(self._untrained, true))
         with torch.no_grad():
             network.sharpness += math.log(sharpness)
-        epoch = int(line["epoch"])
-        metadata = {"epoch": str(epoch), "sharpened": f"{sharpness:g}", "held_out_loss": repr(line["held_out"])}
-        written = self._checkpoints.save(network, BEST, metadata)
-        return [{**written, "epoch": epoch, "loss": line["held_out"], "reasons": ["new low"]}]
+        return _entry(self._checkpoints.save(network, BEST, {**metadata, "sharpened": f"{sharpness:g}"}))
 
     def _matrix(self, images: np.ndarray) -> ObjectText | None:
         """Return the object-text matrix of a batch, from memory where there is room for those of all images."""
@@ -440,7 +395,7 @@ class OditsTask(Task[np.ndarray]):
             )
 
     @torch.no_grad()
-    def _choose_recall(self, network: Odits, recall: Recall) -> None:
+    def _choose_recall(self, network: Odits, recall: Recall, progress: Progress) -> None:
         """Choose how sharply lexicons are recalled (`odits.training.recall`), on all images."""
         assert network.evidence is not None
         everything = np.sort(np.concatenate([self._data.train, self._data.held_out]))
@@ -449,6 +404,7 @@ class OditsTask(Task[np.ndarray]):
             assert output.object_weights is not None
             others.append(output.logits / network.sharpness.exp())
             support.append(network.evidence(output.similarity, output.object_weights)[1])
+            progress(sum(map(len, others)), len(everything))
         own = torch.from_numpy(everything)
         choose_recall(recall, torch.cat(others), torch.cat(support), self._data.lexicons, own)
 
@@ -463,6 +419,12 @@ class OditsTask(Task[np.ndarray]):
             {name: self._average[_AVERAGED + name] for name, _ in network.named_parameters()}, strict=False
         )
         return network
+
+
+def _entry(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run's state says of a checkpoint, from its "file", "digest" and "metadata"."""
+    said = written["metadata"]
+    return {**written, "epoch": int(said["epoch"]), "loss": float(said["held_out_loss"]), "reasons": ["new low"]}
 
 
 def make_optimizer(

@@ -280,6 +280,14 @@ class Task(ABC, Generic[Batch]):
         """Whether nothing is left to be done."""
         return state.epoch >= self.epochs
 
+    def end(self, state: RunState, listener: Listener) -> bool:
+        """Do what is left when all epochs are done, once; return whether there was anything.
+
+        It may be cut off and called again: what it changes is the state, which is saved afterwards, and files that are
+        made from those that were there.
+        """
+        return False
+
     def generator(self, state: RunState) -> np.random.Generator:
         """Return the generator of the epoch that follows."""
         return np.random.default_rng((self.seed, state.epoch + 1))
@@ -363,6 +371,8 @@ def train(
             loop.save()
         while not task.finished(state):
             loop.epoch()
+        if processes.first and task.end(state, options.listener):
+            loop.save()
         if task.only_best and processes.first:
             for checkpoint in state.checkpoints:
                 run.checkpoint(folder / checkpoint["file"], f"epoch-{checkpoint['epoch']:03d}", checkpoint["metadata"])

@@ -27,7 +27,8 @@ from odits.training.losses import (
     multi_positive_loss,
     word_weights,
 )
-from odits.training.odits import choose_objects, make_input_encoder, origin_of, split_data, train_odits
+from odits.training.odits import make_input_encoder, origin_of, train_odits
+from odits.training.odits_data import choose_objects, split_data
 from odits.training.run import Listener, RunOptions
 from odits.training.settings import ABLATIONS, OditsSettings
 
@@ -92,6 +93,33 @@ def test_it_learns_and_same_seed_means_same_bytes(data: Dataset, input_encoder: 
 
     with pytest.raises(OditsError, match="was made with another seed"):
         train_odits(input_encoder, data, tmp_path / "a", replace(QUICK, seed=1), origin)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_cut_off_behind_its_last_epoch_ends_the_same(
+    data: Dataset, input_encoder: InputEncoder, tmp_path: Path
+) -> None:
+    from odits.models.clip.embedded import ARCHITECTURE
+
+    origin = ORIGIN | {"architecture": ARCHITECTURE}
+
+    def cut(name: str) -> Phase:
+        if name.startswith("choosing"):
+            raise KeyboardInterrupt
+        return Phase(name)
+
+    best = "best.safetensors"
+    whole = train_odits(input_encoder, data, tmp_path / "whole", QUICK, origin)
+    assert whole.checkpoints[-1]["metadata"]["recall"] == "chosen"
+    for name in ("before", "between"):  # before the file is written, between the file and the state
+        with pytest.raises(KeyboardInterrupt):
+            train_odits(input_encoder, data, tmp_path / name, QUICK, origin, RunOptions(listener=Listener(phase=cut)))
+        assert read_metadata(tmp_path / name / best)["recall"] == "as trained"
+    (tmp_path / "between" / best).write_bytes((tmp_path / "whole" / best).read_bytes())
+    for name in ("before", "between"):
+        again = train_odits(input_encoder, data, tmp_path / name, QUICK, origin)
+        assert again.checkpoints == whole.checkpoints
+        assert (tmp_path / name / best).read_bytes() == (tmp_path / "whole" / best).read_bytes()
 
 
 @pytest.mark.slow
