@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from odits.core.errors import OditsError
+from odits.core.progress import Phase
 from odits.data import Dataset, open_image, read_dataset
 from odits.metrics.probabilities import confidence_metrics
 from odits.models.clip.loading import load_clip
