@@ -281,11 +281,7 @@ class Task(ABC, Generic[Batch]):
         return state.epoch >= self.epochs
 
     def end(self, state: RunState, listener: Listener) -> bool:
-        """Do what is left when all epochs are done, once; return whether there was anything.
-
-        It may be cut off and called again: what it changes is the state, which is saved afterwards, and files that are
-        made from those that were there.
-        """
+        """Do what is left when all epochs are done, and return whether there was anything; it may be cut off."""
         return False
 
     def generator(self, state: RunState) -> np.random.Generator:
