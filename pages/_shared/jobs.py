@@ -345,7 +345,7 @@ def _note_end(task: Task, needed: bool) -> None:
     if job is not None and job.state == "running":
         return
     serial = watched.pop(task.key, None)
-    if job is None or serial is None and (not needed or task.refresh is None or noted.get(task.key) == job.serial):
+    if job is None or (serial is None and (not needed or task.refresh is None or noted.get(task.key) == job.serial)):
         return
     noted[task.key] = job.serial
     if job.serial == serial:
