@@ -10,6 +10,7 @@ import typer
 
 from odits.cli import app as explorer
 from odits.cli import (
+    benchmark,
     cache,
     calibration,
     checkpoints,
@@ -66,6 +67,7 @@ marks_analysis.add_to(marks.app)
 app.add_typer(marks.app, name="annotations")
 app.command("models")(models.models)
 app.add_typer(checkpoints.app, name="checkpoints")
+app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate-crops")(crops.evaluate_crops)
 app.command("pretrain")(pretrain.pretrain)
 app.command("render")(street.render)

@@ -30,6 +30,7 @@ from odits.cli.common import (
 )
 from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
+from odits.evaluation.settings import SPOTTING_LIMITS
 from odits.models.reference import EMBEDDED, SPOTTING
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from odits.models.reading.spotter import ResultSpotter, WordSpotter
 
 LexiconChoice = Literal["own", "full"]
-THRESHOLDS: dict[LexiconChoice, float] = {"own": 0.8, "full": 0.9}
-"""Where F is highest on SVT's training images (benchmarks/calibrate_spotting.py)."""
 WHOSE: dict[LexiconChoice, str] = {"own": "the images' own lexicons", "full": "all images' lexicons as one"}
 
 Results = Annotated[
@@ -186,7 +185,7 @@ def spot(
             min=0.01,
             max=0.9999,
             help="The least probability of a found word. Default: as chosen on training images, "
-            f"{THRESHOLDS['own']:g} for own lexicons, {THRESHOLDS['full']:g} for the full one.",
+            f"{SPOTTING_LIMITS['own']:g} for own lexicons, {SPOTTING_LIMITS['full']:g} for the full one.",
             show_default=False,
         ),
     ] = None,
@@ -196,7 +195,7 @@ def spot(
     as_json: Json = False,
 ) -> None:
     """Find the words of lexicons in images, with their boxes (SVT's task): precision, recall, F."""
-    threshold = THRESHOLDS[lexicon] if threshold is None else threshold
+    threshold = SPOTTING_LIMITS[lexicon] if threshold is None else threshold
     dataset = load_data(data)
     from odits.core.pool import name_problems
     from odits.evaluation.reading_tasks import full_lexicon, spotting_quality
@@ -220,6 +219,7 @@ def spot(
         "words": len(full_lexicon(records)) if lexicon == "full" else None,
         "threshold": threshold,
         **quality.values,
+        "interval": quality.interval,
         "others": [
             {"model": other.name, **spotting_quality(other, readable, threshold, full=full).values} for other in others
         ],

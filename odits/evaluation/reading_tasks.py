@@ -20,6 +20,7 @@ from odits.core.progress import Progress, no_progress
 from odits.data import BoxedWord, Dataset, ImageRecord, Vocabulary
 from odits.data.vocabulary import fold_word
 from odits.evaluation.evaluate import items_of, model_task, open_item
+from odits.metrics.paired import ratio_interval
 from odits.models.clip.model import ClipModel
 from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import Lexicon
@@ -129,10 +130,12 @@ class SpottingQuality(NamedTuple):
         values: "precision", "recall" and "f" in 0..1 over all boxes of the images; "found", "missed" and "false" count
             them.
         problems: a sentence about each image that could not be read, by its place.
+        interval: of "f", 95 % over images; None where there was nothing to find and nothing was found.
     """
 
     values: dict[str, float | int]
     problems: dict[int, str]
+    interval: tuple[float, float] | None = None
 
 
 def spotting_quality(
@@ -153,7 +156,7 @@ def spotting_quality(
         workers: where images are read.
         full: look for the words of all the images' lexicons in every image.
     """
-    counts = np.zeros(3, int)
+    images = np.zeros((len(records), 3), int)
     problems = {}
     every = full_lexicon(records) if full else None
     lexicon = Lexicon(every) if every is not None else None
@@ -166,10 +169,10 @@ def spotting_quality(
                 else:
                     found_words = spot_lexicon(spotter, lines, record, threshold)
                 matching = match_words(found_words, record.boxed)
-                counts += [len(matching.found), len(matching.missed), len(matching.false)]
+                images[index] = len(matching.found), len(matching.missed), len(matching.false)
             else:
                 problems[index] = problem
-    found, missed, false = counts.tolist()
+    found, missed, false = images.sum(0).tolist()
     values = {
         "precision": found / max(1, found + false),
         "recall": found / max(1, found + missed),
@@ -178,7 +181,8 @@ def spotting_quality(
         "missed": missed,
         "false": false,
     }
-    return SpottingQuality(values, problems)
+    read = np.delete(images, list(problems), axis=0)
+    return SpottingQuality(values, problems, ratio_interval(read @ np.array([[2, 2], [0, 1], [0, 1]])))
 
 
 # Reading the boxed words of a data set from their crops.

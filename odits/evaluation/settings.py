@@ -31,6 +31,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Trained rows, and how their training differs from the defaults."""
 
+SPOTTING_LIMITS = {"own": 0.8, "full": 0.9}
+"""The least probability of a found word, of an image's own lexicon and of all: where F is highest on SVT's training
+images (benchmarks/calibrate_spotting.py)."""
+
 
 @dataclass(frozen=True)
 class ComparisonRequest:

@@ -97,6 +97,26 @@ def mean_interval(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[float
     return None if found is None else (found.low, found.high)
 
 
+def ratio_interval(parts: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float] | None:
+    """Return the 95 % percentile interval of a ratio of sums over images, such as F; None where the lower sum is 0.
+
+    Args:
+        parts: float (m, 2): what each image adds to the upper and to the lower sum, at least 0.
+        resamples: how often the images are drawn again.
+
+    Example:
+        >>> ratio_interval(np.array([[1.0, 2.0], [2.0, 4.0]]))
+        (0.5, 0.5)
+    """
+    parts = np.asarray(parts, np.float64).reshape(-1, 2)
+    if not parts[:, 1].any():
+        return None
+    sums = np.concatenate([drawn @ parts for _, drawn in _draws(len(parts), 0, resamples)])
+    sums = sums[sums[:, 1] > 0]
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 def _draws(images: int, seed: int, resamples: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Draw the images `resamples` times, some at a time: how often each was drawn, float64 (part, m)."""
     rng = np.random.default_rng(seed)
