@@ -21,7 +21,7 @@ def dataset(
     pictures: Pictures = None,
     layouts: Annotated[bool, typer.Option("--layouts", help="List the layouts that are read, and end.")] = False,
     duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="List pairs of images that look like the same one, and end.")
+        bool, typer.Option("--duplicates", help="List pairs of images that look alike, and end.")
     ] = False,
     device: Device = "auto",
     as_json: Json = False,
@@ -55,13 +55,14 @@ def dataset(
 
 
 def _print_duplicates(found: Dataset, device: str, as_json: bool) -> None:
-    """Print the pairs of images of a data set that look like the same one."""
-    from odits.search.likeness import duplicates, embed_records
+    """Print the pairs of images of a data set that look alike, and which of them look like the same one."""
+    from odits.search.likeness import alike_pairs, embed_records
 
     with open_reporter() as report:
         phase = report.phase("looking at images", len(found.records))
         likeness = embed_records(found.records, progress=phase, device=device)
     problems = report_problems(likeness.problems)
+    found_pairs = alike_pairs(likeness)
     pairs = [
         {
             "first": pair.first.name,
@@ -69,16 +70,27 @@ def _print_duplicates(found: Dataset, device: str, as_json: bool) -> None:
             "second": pair.second.name,
             "second_split": pair.second.split,
             "similarity": pair.similarity,
+            "kind": "near-duplicate" if pair.near else "similar",
         }
-        for pair in duplicates(likeness)
+        for pair in found_pairs.closest
     ]
     if as_json:
-        print_json({"name": found.name, "images": len(likeness.records), "duplicates": pairs, "problems": problems})
+        print_json(
+            {
+                "name": found.name,
+                "images": len(likeness.records),
+                "pairs": found_pairs.number,
+                "duplicates": pairs,
+                "problems": problems,
+            }
+        )
     elif pairs:
         columns = [name.replace("_", " ") for name in pairs[0]]
         print_table(columns, [list(pair.values()) for pair in pairs], f"{found.name}: images that look alike")
+        if found_pairs.number > len(pairs):
+            say(f"These are the closest {len(pairs):,} of {found_pairs.number:,} pairs.")
     else:
-        say(f"{found.name}: no two of its {len(likeness.records):,} images look like the same one.")
+        say(f"{found.name}: no two of its {len(likeness.records):,} images look alike.")
     exit_after(problems)
 
 

@@ -20,12 +20,16 @@ from odits.cli.common import (
     print_json,
     print_table,
 )
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.core.errors import OditsError
 from odits.core.percent import percent
 from odits.core.progress import open_reporter
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from odits.data.vocabulary import Vocabulary
+    from odits.models.fusion.explanation import Explainer
 
 
 def explain(
@@ -38,10 +42,13 @@ def explain(
     shapley: Annotated[
         bool, typer.Option("--shapley", help="Shapley values too, which share what several objects bring together.")
     ] = False,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Show what a word's logit loses without each object of the image, and how much the image attends to it."""
+    check_figure(figure, figure_theme)
     words = load_vocabulary(vocabulary, data)
     from odits.data import open_image
     from odits.models.fusion.explanation import Explainer
@@ -74,6 +81,8 @@ def explain(
         }
         for place in (-abs(contributions)).argsort(kind="stable")[:top].tolist()
     ]
+    if figure is not None:
+        _draw(figure, figure_theme, image, explainer, (words.words[index], contributions), len(rows))
     if as_json:
         print_json(
             {
@@ -97,3 +106,31 @@ def _find(words: Vocabulary, word: str | None) -> int | None:
     if word is not None and place is None:
         raise OditsError(f"'{word}' is not in the vocabulary.")
     return place
+
+
+def _draw(
+    figure: Path, theme: str, path: Path, explainer: Explainer, explained: tuple[str, np.ndarray], most: int
+) -> None:
+    """Draw the image with its objects coloured by what they contribute to a word, and the strongest as bars below."""
+    from odits.data import open_image
+    from odits.figures.object_drawings import carrier_labels, carrier_outlines, values_drawing
+    from odits.figures.static_explanation import explained_figure
+    from odits.figures.static_pictures import Panel
+    from odits.models.fusion.places import PlaceEncoder
+    from odits.objects.codec import stored_objects
+    from odits.objects.detections import masks_of
+
+    word, values = explained
+    image, encoder = open_image(path), explainer.model.input_encoder
+    if isinstance(encoder, PlaceEncoder):  # it tells the segmenter what was read
+        found = encoder.objects(image)
+    else:
+        found = stored_objects(path, encoder.segmenter)
+    labels = carrier_labels(explainer.groups, explainer.matrix, explainer.vocabulary)
+    outlines = carrier_outlines(explainer.groups, masks_of(found))
+    drawing = values_drawing(outlines, labels, values, f"adds to “{word}” (logit)")
+    panel = Panel(image, drawing, path.name)
+    strongest = (-abs(values)).argsort(kind="stable")[:most].tolist()
+    names, title = [labels[place] for place in strongest], f"{word} without each object"
+    texts = [path.name, title, *labels, *drawing.texts()]
+    write_figure(figure, lambda at: explained_figure(panel, names, values[strongest], at, title), theme, texts)

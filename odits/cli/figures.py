@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from odits.cli.common import say
+from odits.core.errors import OditsError
 from odits.core.files import require_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -21,14 +22,25 @@ FigureFile = Annotated[
 FigureTheme = Annotated[str, typer.Option(help="Colours of --figure: light or dark.")]
 
 
-def check_figure(path: Path | None, theme: str) -> None:
+MOST_DRAWN = 32
+"""Images that one figure shows; Matplotlib draws no larger ones as pixels."""
+
+
+def check_figure(path: Path | None, theme: str, images: int = 1) -> None:
     """Raise before the work where a figure can't be written afterwards.
 
+    Args:
+        path: of the file.
+        theme: its colours.
+        images: how many it is to show.
+
     Raises:
-        OditsError: its name says no format, its folder is missing, or there is no such theme.
+        OditsError: its name says no format, its folder is missing, no such theme is there, or it shows too many images.
     """
     if path is None:
         return
+    if images > MOST_DRAWN:
+        raise OditsError(f"--figure shows at most {MOST_DRAWN} images, not {images:,}.")
     from odits.figures.static import format_of, theme_of
 
     format_of(path)

@@ -194,12 +194,12 @@ def queue(
 
 def _without_duplicates(records: Sequence[ImageRecord], device: str) -> list[str]:
     """Return the names of pictures, of those that look alike only the first; one that can't be read stays."""
-    from odits.search.likeness import duplicates, embed_records, repeated
+    from odits.search.likeness import embed_records, repeated
 
     with open_reporter() as report:
         likeness = embed_records(records, progress=report.phase("looking at images", len(records)), device=device)
     report_problems(likeness.problems)
-    left_out = repeated(duplicates(likeness))
+    left_out = repeated(likeness)
     for name, staying in left_out.items():
         say(f"{name} is left out: it looks like {staying}.")
     return [record.name for record in records if record.name not in left_out]

@@ -30,6 +30,7 @@ from odits.cli.common import (
     say,
 )
 from odits.cli.exporting import Export, Format, Pictures, Shape, check_export, write_export
+from odits.cli.figures import FigureFile, FigureTheme, check_figure, write_figure
 from odits.core.errors import OditsError
 from odits.core.progress import Reporter, open_reporter
 from odits.models.reference import DEFAULT_SEGMENTER, EMBEDDED
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
     from odits.data.predictions import Segmenter as SegmenterModel
     from odits.data.vocabulary import Vocabulary
     from odits.models.segmentation.naming import Namer, ObjectNames
+    from odits.objects.coco import ExportedImage
 
+_OPACITY = 0.45  # of what is drawn over an image
 
 Points = Annotated[
     list[str] | None,
@@ -67,6 +70,8 @@ def objects(
     export_format: Format = None,
     shape: Shape = "polygon",
     pictures: Pictures = None,
+    figure: FigureFile = None,
+    figure_theme: FigureTheme = "light",
     names: Annotated[
         str | None,
         typer.Option(
@@ -86,11 +91,12 @@ def objects(
     """Show which objects each image holds: masks with their boxes, areas, confidences and, if wanted, names."""
     from odits.core.pool import Problem
     from odits.models.registry import load
-    from odits.objects.coco import ExportedImage, exported_files, write_coco_folder
+    from odits.objects.coco import ExportedImage, exported_files
     from odits.objects.codec import stored_objects
     from odits.objects.detections import object_table, texts_of
 
     problems: list[Problem] = []
+    check_figure(figure, figure_theme, len(images))
     prompt = _read_prompt(point or (), box)
     form = check_export(export, export_format, ("label-studio", "cvat", "csv", "parquet", "coco"))
     opened = open_images(images, problems)
@@ -113,7 +119,7 @@ def objects(
             continue
         named = namer.names(image, detections, words) if namer and words else None
         called = named.names if named else texts_of(detections)
-        if coco or form:
+        if coco or form or figure:
             exported.append(ExportedImage(path.name, image, detections, called, path))
         if out:
             _write_overlay(_overlay_path(out, path, written), image, detections)
@@ -127,14 +133,36 @@ def objects(
         named_by = namer.name if namer else ""
         write_export(export, exported_files(exported, form, shape, pictures, finder.name, named_by))
     if coco:
-        try:
-            write_coco_folder(coco, exported, finder.name, namer.name if namer else "")
-        except OSError as error:
-            raise OditsError(f"{coco} cannot be written: {error.strerror or error}.") from error
-        say(f"wrote {coco / 'labels.json'}, with {len(exported)} images and their masks")
+        _write_coco(coco, exported, finder.name, namer.name if namer else "")
+    if figure and exported:
+        _draw(figure, figure_theme, exported)
     if as_json:
         print_json(documents)
     exit_after(problems)
+
+
+def _write_coco(folder: Path, exported: Sequence[ExportedImage], segmenter: str, named_by: str) -> None:
+    from odits.objects.coco import write_coco_folder
+
+    try:
+        write_coco_folder(folder, exported, segmenter, named_by)
+    except OSError as error:
+        raise OditsError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    say(f"wrote {folder / 'labels.json'}, with {len(exported)} images and their masks")
+
+
+def _draw(figure: Path, theme: str, found: Sequence[ExportedImage]) -> None:
+    """Draw the objects of the images over them, below each other, as the page Objects shows them at first."""
+    from odits.figures.drawing import Look
+    from odits.figures.object_drawings import object_paths, objects_drawing
+    from odits.figures.static_pictures import Panel, pictures_figure
+
+    panels = [
+        Panel(one.image, objects_drawing(one.detections, object_paths(one.detections)), one.name, Look(_OPACITY))
+        for one in found
+    ]
+    texts = [text for panel in panels for text in (panel.title, *panel.drawing.texts())]
+    write_figure(figure, lambda at: pictures_figure(panels, at), theme, texts)
 
 
 class _Prompt(NamedTuple):

@@ -66,7 +66,7 @@ def words(
 ) -> None:
     """Show which words describe each image best, with their probabilities (thesis, 2.2.1)."""
     kinds, form = _kinds(model), check_export(export, export_format)
-    check_figure(figure, figure_theme)
+    check_figure(figure, figure_theme, len(images))
     reference = checkpoint or {"clip": EMBEDDED, "spotting": SPOTTING}.get(model or "", DEFAULT_MODEL)
     from odits.models.registry import load
 

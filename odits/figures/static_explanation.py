@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from odits.figures.explanation import SEQUENTIAL
-from odits.figures.static import Theme, canvas, literal_label
+from odits.figures.static import Theme, canvas, dress, literal_label
+from odits.figures.static_pictures import Panel, sheet
 from odits.figures.theme import BLUE, VERMILION
 
 ROW, COLUMN, WIDTH = 28, 46, 640
 """Pixels of a bar or an object, of a word of the matrix, and of a figure at least."""
-_LONGEST = 30  # letters of a name
+_LONGEST, _LETTER = 30, 7  # letters of a name, and pixels of a letter
 
 
 def bars_figure(labels: Sequence[str], values: np.ndarray, theme: Theme, title: str = "") -> Figure:
@@ -25,7 +27,41 @@ def bars_figure(labels: Sequence[str], values: np.ndarray, theme: Theme, title: 
         theme: the colours.
         title: above the bars.
     """
-    figure, (axes,) = canvas(WIDTH, 100 + ROW * max(len(labels), 2), theme)
+    figure, (axes,) = canvas(WIDTH, _height(labels), theme)
+    _bars(axes, labels, values, theme, title)
+    return figure
+
+
+def explained_figure(
+    picture: Panel, labels: Sequence[str], values: np.ndarray, theme: Theme, title: str = ""
+) -> Figure:
+    """Draw a picture whose objects are coloured by what they contribute, and below it the strongest as bars.
+
+    Args:
+        picture: with its objects.
+        labels: of the strongest objects.
+        values: (P,) what the word's logit loses without each.
+        theme: the colours.
+        title: above the bars.
+    """
+    across, tall = picture.size
+    height = _height(labels)
+    figure = sheet(across, tall + height, theme)
+    above, below = figure.subfigures(2, 1, height_ratios=[tall, height], squeeze=False).ravel()
+    picture.draw(above, theme, across)
+    left = 36 + _LETTER * max((len(_short(label)) for label in labels), default=0)
+    axes = below.add_axes((left / across, 52 / height, (across - left - 24) / across, (height - 92) / height))
+    dress(axes, theme)
+    _bars(axes, labels, values, theme, title)
+    return figure
+
+
+def _height(labels: Sequence[str]) -> int:
+    """Return the pixels of bars with their title and axis."""
+    return 100 + ROW * max(len(labels), 2)
+
+
+def _bars(axes: Axes, labels: Sequence[str], values: np.ndarray, theme: Theme, title: str) -> None:
     for place, value in enumerate(np.asarray(values, float).tolist()):
         adds = value >= 0
         axes.barh(
@@ -37,7 +73,6 @@ def bars_figure(labels: Sequence[str], values: np.ndarray, theme: Theme, title: 
     axes.set_xlabel("change of the word's logit")
     axes.grid(axis="x", color=theme.grid, linewidth=0.8)
     axes.set_title(literal_label(title), fontsize=11, loc="left", color=theme.ink)
-    return figure
 
 
 def matrix_figure(similarity: np.ndarray, objects: Sequence[str], words: Sequence[str], theme: Theme) -> Figure:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 from PIL import Image
@@ -43,30 +46,90 @@ def picture_figure(
         title: above the picture.
         beside: whether the picture without shapes stands to the left (Fig. 3.3 of the thesis).
     """
-    width, height = (round(SIDE * side / max(image.size)) for side in image.size)
-    panels = 2 if beside else 1
-    across = max(panels * width + (panels + 1) * MARGIN, LEAST)
-    above = MARGIN + TITLE * bool(title) + LEGEND * bool(drawing.legend)
-    below = BELOW if drawing.scale else MARGIN
-    tall = above + height + below
-    figure = Figure((across / DPI, tall / DPI), dpi=DPI, facecolor=theme.paper)
-    left = (across - panels * width - (panels - 1) * MARGIN) / 2
-    for number in range(panels):
-        place = (left + number * (width + MARGIN)) / across, below / tall, width / across, height / tall
-        axes = figure.add_axes(place)
-        _show(axes, image)
-        if number == panels - 1:
-            _draw(axes, image, drawing, look)
-    start = left / across
-    if title:
-        figure.text(start, 1 - MARGIN / tall, literal_label(title), color=theme.ink, fontsize=11, va="top")
-    if drawing.legend:
-        _legend(figure, drawing, theme, (start, 1 - (above - LEGEND) / tall))
-    if drawing.scale:
-        wide = min(width, 420)
-        at = (across - left - width) / across, 26 / tall, wide / across, 10 / tall
-        _scale(figure.add_axes(at), drawing.scale, theme)
+    panel = Panel(image, drawing, title, look, beside)
+    figure = sheet(*panel.size, theme)
+    panel.draw(figure, theme, panel.size[0])
     return figure
+
+
+def pictures_figure(panels: Sequence[Panel], theme: Theme) -> Figure:
+    """Draw pictures under their shapes, below each other.
+
+    Args:
+        panels: at least one.
+        theme: the colours of the figure around them.
+    """
+    sizes = [panel.size for panel in panels]
+    across = max(width for width, _ in sizes)
+    figure = sheet(across, sum(height for _, height in sizes), theme)
+    parts = figure.subfigures(len(panels), 1, height_ratios=[height for _, height in sizes], squeeze=False)
+    for panel, part in zip(panels, parts.ravel(), strict=True):
+        panel.draw(part, theme, across)
+    return figure
+
+
+def sheet(width: int, height: int, theme: Theme) -> Figure:
+    """Return an empty figure of so many pixels."""
+    return Figure((width / DPI, height / DPI), dpi=DPI, facecolor=theme.paper)
+
+
+class Panel(NamedTuple):
+    """A picture with what lies over it.
+
+    Attributes:
+        image: RGB.
+        drawing: what lies over it.
+        title: above the picture.
+        look: how strongly shapes are drawn.
+        beside: whether the picture without shapes stands to the left.
+    """
+
+    image: Image.Image
+    drawing: Drawing
+    title: str = ""
+    look: Look = LOOK
+    beside: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        (width, height), (above, below) = self._picture, self._around
+        return max(self._count * width + (self._count + 1) * MARGIN, LEAST), above + height + below
+
+    @property
+    def _count(self) -> int:
+        return 2 if self.beside else 1
+
+    @property
+    def _picture(self) -> tuple[int, int]:
+        width, height = self.image.size
+        return round(SIDE * width / max(width, height)), round(SIDE * height / max(width, height))
+
+    @property
+    def _around(self) -> tuple[int, int]:
+        """Pixels above and below the picture."""
+        above = MARGIN + TITLE * bool(self.title) + LEGEND * bool(self.drawing.legend)
+        return above, BELOW if self.drawing.scale else MARGIN
+
+    def draw(self, figure: FigureBase, theme: Theme, across: int) -> None:
+        """Draw it into a figure, or a part of one, of its own height and `across` pixels wide."""
+        (width, height), (above, below), tall = self._picture, self._around, self.size[1]
+        left = (across - self._count * width - (self._count - 1) * MARGIN) / 2
+        for number in range(self._count):
+            place = (left + number * (width + MARGIN)) / across, below / tall, width / across, height / tall
+            axes = figure.add_axes(place)
+            _show(axes, self.image)
+            if number == self._count - 1:
+                _draw(axes, self.image, self.drawing, self.look)
+        start = left / across
+        if self.title:
+            figure.text(start, 1 - MARGIN / tall, literal_label(self.title), color=theme.ink, fontsize=11, va="top")
+        if self.drawing.legend:
+            _legend(figure, self.drawing, theme, (start, 1 - (above - LEGEND) / tall))
+        if self.drawing.scale:
+            wide = min(width, 420)
+            at = (across - left - width) / across, 26 / tall, wide / across, 10 / tall
+            _scale(figure.add_axes(at), self.drawing.scale, theme)
 
 
 def _show(axes: Axes, image: Image.Image) -> None:
@@ -121,7 +184,7 @@ def _label(axes: Axes, width: int, shape: Shape) -> None:
     )
 
 
-def _legend(figure: Figure, drawing: Drawing, theme: Theme, at: tuple[float, float]) -> None:
+def _legend(figure: FigureBase, drawing: Drawing, theme: Theme, at: tuple[float, float]) -> None:
     handles = [Patch(color=color, label=literal_label(title)) for color, title in drawing.legend]
     figure.legend(
         handles=handles,

@@ -1,6 +1,7 @@
 """Pictures that look like a picture: the cosine of two embeddings, compared with every picture.
 
-EfficientNet-Lite2 embeds them, or a CLIP model. Near-duplicates are pairs that the former finds above `DUPLICATE`.
+EfficientNet-Lite2 embeds them, or a CLIP model. By the former's embeddings pairs are similar above `SIMILAR`, and
+near-duplicates above `DUPLICATE`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from odits.core.progress import Progress, no_progress
 from odits.data.records import ImageRecord
 from odits.search.embeddings import PHOTO_KEY, Embedder, embed_items, stored_embedding
 
-DUPLICATE = 0.85
-"""Cosine of EfficientNet-Lite2's embeddings from which on two pictures count as one.
+SIMILAR = 0.85
+"""Cosine of EfficientNet-Lite2's embeddings from which on two pictures look alike.
 
 Of the 60,726 pairs of different images of SVT one reaches it (a place that is there twice). Of 50 images all reach it
 as a JPEG of quality 30, at half and a fifth of their size, and brighter; 94 % do when nine tenths of their sides are
-left, 84 % when eight tenths are, 36 % when seven tenths are.
+left, 84 % when eight tenths are, 36 % when seven tenths are. Drawn scenes with other words in them may reach it.
 """
+DUPLICATE = 0.92
+"""Cosine from which on two pictures count as one."""
+MOST_PAIRS = 1000
+"""Pairs that are listed."""
 _BLOCK = 1024  # pictures compared with all others at a time
 
 
@@ -54,6 +59,25 @@ class Pair(NamedTuple):
     first: ImageRecord
     second: ImageRecord
     similarity: float
+
+    @property
+    def near(self) -> bool:
+        """Whether they are near-duplicates, and not only similar."""
+        return self.similarity >= DUPLICATE
+
+
+class Pairs(NamedTuple):
+    """Pictures that look alike.
+
+    Attributes:
+        closest: of all pairs, the most alike first; at most so many as were asked for.
+        number: of all pairs.
+        near: how many of all are near-duplicates.
+    """
+
+    closest: list[Pair]
+    number: int
+    near: int
 
 
 def embed_records(
@@ -123,41 +147,51 @@ def most_alike(likeness: Likeness, embedding: np.ndarray, count: int = 20) -> li
     return [Alike(likeness.records[place], float(similarities[place])) for place in order]
 
 
-def duplicates(likeness: Likeness, limit: float = DUPLICATE) -> list[Pair]:
-    """Return the pairs of pictures whose similarity is at least the limit, the most alike first."""
-    found: list[tuple[float, int, int]] = []
+def alike_pairs(likeness: Likeness, limit: float = SIMILAR, most: int = MOST_PAIRS) -> Pairs:
+    """Return the pairs of pictures whose similarity is at least the limit.
+
+    Args:
+        likeness: the pictures.
+        limit: of the cosine.
+        most: pairs that are listed; a thousand copies of one picture are half a million pairs.
+    """
+    number, near = 0, 0
+    similarities, firsts, seconds = np.empty(0, np.float32), np.empty(0, np.int64), np.empty(0, np.int64)
     for start in range(0, len(likeness.table), _BLOCK):
         block = likeness.table[start : start + _BLOCK] @ likeness.table[start:].T
         rows, columns = np.nonzero(np.triu(block >= limit, 1))
-        found += [
-            (float(block[row, column]), start + int(row), start + int(column))
-            for row, column in zip(rows, columns, strict=True)
-        ]
-    found.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
-    return [Pair(likeness.records[first], likeness.records[second], similarity) for similarity, first, second in found]
+        number, near = number + len(rows), near + int((block[rows, columns] >= DUPLICATE).sum())
+        similarities = np.concatenate([similarities, block[rows, columns]])
+        firsts, seconds = np.concatenate([firsts, start + rows]), np.concatenate([seconds, start + columns])
+        order = np.lexsort((seconds, firsts, -similarities))[:most]
+        similarities, firsts, seconds = similarities[order], firsts[order], seconds[order]
+    records = likeness.records
+    found = zip(firsts.tolist(), seconds.tolist(), similarities.tolist(), strict=True)
+    return Pairs([Pair(records[first], records[second], cosine) for first, second, cosine in found], number, near)
 
 
-def repeated(pairs: Sequence[Pair]) -> dict[str, str]:
-    """Choose which pictures stay where several look alike, the same ones for everybody.
+def repeated(likeness: Likeness, limit: float = DUPLICATE) -> dict[str, str]:
+    """Choose which pictures stay where several count as one, the same ones for everybody.
 
     By file name, a picture stays unless it looks like one that stays already: of two that do not look alike both may
     stay, even where a third looks like either.
 
+    Args:
+        likeness: the pictures.
+        limit: of the cosine.
+
     Returns:
         The names of the pictures that need not be marked, each with the one that stays in its place.
-
-    Example:
-        >>> one, two, three = (ImageRecord(name, b"") for name in ("a.jpg", "b.jpg", "c.jpg"))
-        >>> repeated([Pair(one, two, 0.9), Pair(two, three, 0.9)])
-        {'b.jpg': 'a.jpg'}
     """
-    like: dict[str, set[str]] = {}
-    for pair in pairs:
-        like.setdefault(pair.first.name, set()).add(pair.second.name)
-        like.setdefault(pair.second.name, set()).add(pair.first.name)
+    order = sorted(range(len(likeness.records)), key=lambda place: likeness.records[place].name)
+    table = likeness.table[order]
+    stays = np.ones(len(order), bool)
     found: dict[str, str] = {}
-    for name in sorted(like):
-        staying = min((other for other in like[name] if other < name and other not in found), default=None)
-        if staying is not None:
-            found[name] = staying
+    for start in range(0, len(order), _BLOCK):
+        like = table[start : start + _BLOCK] @ table[: start + _BLOCK].T >= limit
+        for place, row in enumerate(like, start):
+            earlier = np.flatnonzero(row[:place] & stays[:place])
+            if len(earlier):
+                stays[place] = False
+                found[likeness.records[order[place]].name] = likeness.records[order[int(earlier[0])]].name
     return found

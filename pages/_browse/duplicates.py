@@ -23,7 +23,7 @@ def show_near_duplicates(collection: Collection) -> None:
         if found is None:
             st.caption("Look for them before annotation starts: a picture that is there twice is marked twice.")
             return
-        if found.pairs:
+        if found.repeated:
             _switch()
         show_duplicates(found)
 

@@ -30,20 +30,20 @@ def overview(found: list[ModelRef]) -> pd.DataFrame:
             "name": [names[ref.reference] for ref in found],
             "architecture": [_architecture(ref) for ref in found],
             "loss": [_number(ref.header.get("total_loss")) for ref in found],
-            "size (MiB)": [_megabytes(ref) for ref in found],
-            "digest (SHA-256)": [ref.digest for ref in found],
+            "size (bytes)": [_size(ref) for ref in found],
+            "digest (SHA-256)": [ref.digest or None for ref in found],
         }
     )
 
 
-def _architecture(ref: ModelRef) -> str:
+def _architecture(ref: ModelRef) -> str | None:
     if ref.kind == "odits":
         return "ODITS"
-    return ref.architecture or ("none" if ref.path is None else "not named")
+    return ref.architecture or (None if ref.path is None else "not named")
 
 
-def _megabytes(ref: ModelRef) -> float | None:
-    return round(ref.path.stat().st_size / 2**20, 1) if ref.path is not None and ref.path.is_file() else None
+def _size(ref: ModelRef) -> int | None:
+    return ref.path.stat().st_size if ref.path is not None and ref.path.is_file() else None
 
 
 def _number(text: str | None) -> float | None:
@@ -117,7 +117,11 @@ def choose(found: list[ModelRef]) -> ModelRef:
         selection_mode="single-row-required",
         key="checkpoint-table",
         selection_default={"selection": {"rows": [place]}},
-        column_config={"loss": st.column_config.NumberColumn(format="%.4f", help="At the end of its training")},
+        placeholder="–",
+        column_config={
+            "loss": st.column_config.NumberColumn(format="%.4f", help="At the end of its training"),
+            "size (bytes)": st.column_config.NumberColumn("size", format="bytes"),
+        },
     )
     rows = event["selection"]["rows"]
     return found[rows[0] if rows and rows[0] < len(found) else place]

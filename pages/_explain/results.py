@@ -10,22 +10,19 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from odits.core.percent import percent
 from odits.data import ImageRecord
-from odits.figures.drawing import Drawing, Scale, Shape, outline_path
 from odits.figures.explanation import (
     contribution_bars,
     contributions_figure,
     matrix_figure,
-    scale_colors,
-    value_shades,
 )
+from odits.figures.object_drawings import values_drawing
 from pages._explain.answers import Answer, changes
 from pages._explain.charts import STYLE, contributions_html, matrix_html
 from pages._shared import state
 from pages._shared.bars import show_words_chart
 from pages._shared.canvas import show_canvas
-from pages._shared.carriers import Carriers, contributions
+from pages._shared.carriers import contributions
 from pages._shared.figures import figure_menu
 from pages._shared.layout import escape_markdown, file_stem, panes, table_download
 from pages._shared.pictures import Opened, short_name
@@ -113,7 +110,7 @@ def show_picture(model: OditsModel, answer: Answer, picture: ImageRecord, opened
     title = f"adds to “{word}” (logit)" if diverging else "share of the attention"
     labels = answer.carriers.labels
 
-    drawing = _drawing(answer.carriers, values, title, diverging)
+    drawing = values_drawing(answer.carriers.outlines, labels, values, title, diverging)
     name = short_name(picture.name)
 
     def interactive() -> go.Figure:
@@ -162,28 +159,6 @@ def _bars_menu(names: list[str], values: np.ndarray, word: str, picture: ImageRe
     table = pd.DataFrame({"object": names, "contribution": values})
     stem = file_stem(f"contributions-{picture.name}-{word}")
     figure_menu("explain-bars", stem, lambda: contribution_bars(names, values), paper, table, [title, *names])
-
-
-def _drawing(carriers: Carriers, values: np.ndarray, title: str, diverging: bool) -> Drawing:
-    """Draw the objects, the strongest on top, coloured by a value: 0 in the middle of the scale or at its beginning."""
-    shapes = []
-    for index, shade in sorted(enumerate(value_shades(values, diverging)), key=lambda pair: abs(values[pair[0]])):
-        value = f"{values[index]:+.3f}" if diverging else percent(float(values[index]))
-        shapes.append(
-            Shape(
-                outline_path(carriers.outlines[index]),
-                shade.color,
-                shade.color if shade.strong else "#FFFFFF8C",
-                index,
-                (carriers.labels[index], value),
-                share=shade.fill,
-                line=2.5 if shade.strong else 0.8,
-            )
-        )
-    largest = float(np.abs(values).max(initial=0.0)) or 1.0
-    low, high = (f"{-largest:+.2f}", f"{largest:+.2f}") if diverging else (percent(0.0), percent(largest))
-    note = "" if shapes else "No objects were found in this image"
-    return Drawing(shapes, scale=Scale(title, scale_colors(diverging), low, high), note=note)
 
 
 def show_matrix(answer: Answer, picture: ImageRecord, opened: Opened) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 from odits.data import ImageRecord
-from odits.figures.drawing import Drawing, Look, Scale, Shape, outline_path
+from odits.figures.drawing import Drawing, Look
 from pages._shared import state
 from pages._shared.canvas import set_look, show_canvas
 from pages._shared.figures import figure_menu
@@ -120,16 +119,11 @@ def show_objects(scene: Scene, table: Callable[[], pd.DataFrame]) -> None:
 
 
 def _drawing(scene: Scene) -> Drawing:
-    from odits.figures.objects import color_scale
+    from odits.figures.object_drawings import objects_drawing
 
-    detections, shown, color_by = scene.detections, scene.shown, _color_by()
-    nothing = "No object passes the filter" if len(detections) else "No objects were found in this image"
-    scale = color_scale(detections, color_by) if shown else None
-    return Drawing(
-        _shapes(scene),
-        _legend(detections, shown) if color_by == "kind" else (),
-        None if scale is None else Scale(*scale),
-        "" if shown else nothing,
+    paths = _paths(scene.opened.digest, scene.segmenter, scene.detections)
+    return objects_drawing(
+        scene.detections, paths, _color_by(), shown=scene.shown, names=scene.names, selected=scene.selected
     )
 
 
@@ -149,48 +143,12 @@ def _color_by() -> ColorBy:
     return chosen
 
 
-def _legend(detections: sv.Detections, shown: list[int]) -> list[tuple[str, str]]:
-    """List the kinds of the objects shown, with how many there are."""
-    from odits.figures.objects import KINDS, OTHER_KIND
-    from odits.objects.detections import kinds_of
-
-    counts = Counter(kind for index, kind in enumerate(kinds_of(detections)) if index in set(shown))
-    styles = {kind: KINDS.get(kind, OTHER_KIND) for kind in counts}
-    return [(style.color, f"{style.title} ({counts[kind]})") for kind, style in styles.items()]
-
-
-def _shapes(scene: Scene) -> list[Shape]:
-    """Draw the objects, large ones first, so that small ones lie on them; the selected one above all."""
-    from odits.figures.objects import hover_lines, object_colors
-    from odits.objects.detections import areas_of
-
-    detections, names, selected = scene.detections, scene.names, scene.selected
-    colors, area = object_colors(detections, _color_by()), areas_of(detections)
-    paths = _paths(scene.opened.digest, scene.segmenter, detections)
-    order = sorted(scene.shown, key=lambda index: (index == selected, -area[index]))
-    return [
-        Shape(
-            paths[index],
-            colors[index],
-            "#FFFFFF" if index == selected else colors[index],
-            index,
-            tuple(hover_lines(detections, index, names[index] if names else "")),
-            share=0.35 if selected not in (None, index) else 1.0,
-            least=0.6 if index == selected else 0.0,
-            line=4.0 if index == selected else 1.5,
-            picked=index == selected,
-        )
-        for index in order
-    ]
-
-
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _paths(digest: str, segmenter: str, _detections: sv.Detections) -> list[str]:
     """Return the outline of each object, traced once for a picture and a segmenter."""
-    from odits.figures.objects import mask_outline
-    from odits.objects.detections import masks_of
+    from odits.figures.object_drawings import object_paths
 
-    return [outline_path(mask_outline(mask)) for mask in masks_of(_detections)]
+    return object_paths(_detections)
 
 
 def _figure_menu(scene: Scene, drawing: Drawing, table: Callable[[], pd.DataFrame]) -> None:

@@ -11,7 +11,7 @@ from odits.core.errors import OditsError
 from odits.data import Dataset
 from odits.data.records import Collection, collection_of_dataset, collection_of_folder
 from odits.models.reading.reader import TextReader
-from odits.search.index import DESCRIPTION, Index, build_index, index_folder, is_current, open_index
+from odits.search.index import DESCRIPTION, Index, build_index, index_folder, is_current, open_index, settings_of
 from odits.search.ranking import Searcher
 from pages._shared import jobs, serving, state
 from pages._shared.datasets import collection_titles, split_of
@@ -87,7 +87,7 @@ def offer_index(collection: Collection) -> Searcher | None:
         run=work,
         note="Some 2 seconds an image. You can stop at any time and go on later."
         if searcher is None
-        else "Images were added, changed or removed since these were indexed.",
+        else _why(searcher),
         refresh=_current.clear,
         primary=searcher is None,
     )
@@ -102,6 +102,13 @@ def _searcher(collection: Collection) -> Searcher | None:
     except OSError:
         return None
     return _opened(collection.key, modified)
+
+
+def _why(searcher: Searcher) -> str:
+    """Say why an index is not as one would be that were made now."""
+    if searcher.index.reader != settings_of(TextReader()):
+        return "Another reader, or other settings of it, read these images."
+    return "Images were added, changed or removed since these were indexed."
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the index …")

@@ -10,7 +10,15 @@ from odits.core.files import sha256_of
 from odits.core.text import literal
 from odits.data.records import Collection, ImageRecord
 from odits.search.embeddings import PHOTO_KEY, ClipEmbedder, Embedder
-from odits.search.likeness import Likeness, Pair, duplicates, embed_records, repeated, stored_likeness
+from odits.search.likeness import (
+    Likeness,
+    Pair,
+    Pairs,
+    alike_pairs,
+    embed_records,
+    repeated,
+    stored_likeness,
+)
 from pages._shared import jobs
 from pages._shared.glossary import help_on
 from pages._shared.layout import count_of, escape_markdown
@@ -30,17 +38,14 @@ class Near(NamedTuple):
     Attributes:
         stamps: of its images, when they were looked at.
         likeness: their embeddings.
-        pairs: near-duplicates, the most alike first; none where a CLIP model embedded the images.
+        pairs: images that look alike; none where a CLIP model embedded them.
+        repeated: the images that need not be marked, each with the one that stays in its place.
     """
 
     stamps: tuple[str, ...]
     likeness: Likeness
-    pairs: list[Pair]
-
-    @property
-    def repeated(self) -> dict[str, str]:
-        """The images that need not be marked, each with the one that stays in its place."""
-        return repeated(self.pairs)
+    pairs: Pairs
+    repeated: dict[str, str]
 
 
 @st.cache_resource(show_spinner=False)
@@ -53,7 +58,11 @@ def _hold(collection: Collection, by: str, stamps: tuple[str, ...], likeness: Li
     held, key = _held(), (collection.key, by)
     if len(held) >= _COLLECTIONS and key not in held:
         held.pop(next(iter(held)), None)
-    held[key] = found = Near(stamps, likeness, duplicates(likeness) if by == PHOTO_KEY else [])
+    if by == PHOTO_KEY:
+        found = Near(stamps, likeness, alike_pairs(likeness), repeated(likeness))
+    else:  # what its cosines mean nobody has measured
+        found = Near(stamps, likeness, Pairs([], 0, 0), {})
+    held[key] = found
     return found
 
 
@@ -128,8 +137,9 @@ def offer_duplicates(collection: Collection) -> None:
 
 
 def show_duplicates(found: Near) -> None:
-    """Say how many images look like another one, and show each pair."""
-    if not found.pairs:
+    """Say how many images look like another one, and show each pair: near-duplicates, then what is only similar."""
+    pairs = found.pairs
+    if not pairs.near:
         st.success(
             f"No two of the {count_of(len(found.likeness.records), 'image')} look like the same one.",
             icon=":material/check_circle:",
@@ -139,7 +149,12 @@ def show_duplicates(found: Near) -> None:
             f"{sentence_on(found)}: whoever marks both of a pair marks one picture twice.",
             icon=":material/filter_none:",
         )
-        _show_pairs(found.pairs)
+        _show_pairs([pair for pair in pairs.closest if pair.near], "pairs", pairs.near)
+    similar = pairs.number - pairs.near
+    if similar:
+        st.markdown(f"**{count_of(similar, 'pair')} of similar pictures**")
+        st.caption("Perhaps a part of the same picture, or the same kind of place: both stay in the queue.")
+        _show_pairs([pair for pair in pairs.closest if not pair.near], "similar-pairs", similar)
     jobs.show_problems([problem.problem for problem in found.likeness.problems])
 
 
@@ -151,18 +166,26 @@ def sentence_on(found: Near) -> str:
     return f"{count_of(count, 'picture')} {'is a near-duplicate' if count == 1 else 'are near-duplicates'} of another"
 
 
-def _show_pairs(pairs: list[Pair]) -> None:
-    """Show pairs, some at first and more by a button."""
-    shown = st.session_state.setdefault("odits-pairs-shown", _SHOWN)
+def _show_pairs(pairs: list[Pair], key: str, of: int) -> None:
+    """Show pairs, some at first and more by a button.
+
+    Args:
+        pairs: the closest ones.
+        key: tells these pairs from others.
+        of: how many there are.
+    """
+    shown = st.session_state.setdefault(f"odits-{key}-shown", _SHOWN)
     for pair in pairs[:shown]:
         _show_pair(pair)
     if len(pairs) > shown:
         more = min(_SHOWN, len(pairs) - shown)
-        st.button(f"Show {more} more of {len(pairs):,} pairs", on_click=_show_more, key="more-pairs")
+        st.button(f"Show {more} more of {of:,} pairs", on_click=_show_more, args=(key,), key=f"more-{key}")
+    elif of > len(pairs):
+        st.caption(f"The closest {len(pairs):,} of {of:,} pairs are listed.")
 
 
-def _show_more() -> None:
-    st.session_state["odits-pairs-shown"] += _SHOWN
+def _show_more(key: str) -> None:
+    st.session_state[f"odits-{key}-shown"] += _SHOWN
 
 
 def _show_pair(pair: Pair) -> None:

@@ -73,7 +73,7 @@ def choose_model(
         label,
         list(titles),
         name,
-        lambda reference: titles.get(reference, reference),
+        lambda reference: titles.get(reference) or _typed_title(reference),
         default,
         accept_new_options=serving.paths_may_be_typed(),
         help=_help_on(kinds),
@@ -81,6 +81,16 @@ def choose_model(
     if chosen in found and found[chosen].note:
         st.caption(found[chosen].note)
     return chosen
+
+
+def _typed_title(reference: str) -> str:
+    """Name a model that is not among those offered; by its reference where that names a file or an architecture."""
+    if not reference.startswith(SPOTTING):
+        return reference
+    try:
+        return parse(reference).name
+    except OditsError:  # shown where the model is loaded
+        return reference
 
 
 def _help_on(kinds: Sequence[Kind]) -> str:

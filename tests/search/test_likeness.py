@@ -22,8 +22,7 @@ from odits.search.embeddings import PHOTO_KEY, PICTURE_EMBEDDINGS, ClipEmbedder,
 from odits.search.likeness import (
     DUPLICATE,
     Likeness,
-    Pair,
-    duplicates,
+    alike_pairs,
     embed_records,
     most_alike,
     repeated,
@@ -61,7 +60,7 @@ def test_pictures_are_found_by_a_picture_and_embedded_once(
     ranked = most_alike(found, found.table[1], 2)
     assert [one.record.name for one in ranked] == ["cafe.jpg", "again.jpg"]
     assert ranked[0].similarity == pytest.approx(1, abs=1e-5) and 0.999 > ranked[1].similarity > DUPLICATE
-    (pair,) = duplicates(found)
+    (pair,) = (pair for pair in alike_pairs(found).closest if pair.near)
     assert (pair.first.name, pair.second.name) == ("again.jpg", "cafe.jpg")
 
     def fail(*_: object) -> None:
@@ -71,12 +70,36 @@ def test_pictures_are_found_by_a_picture_and_embedded_once(
     assert (embed_records(records(folder)).table == found.table).all()
 
 
-def test_of_pictures_that_look_alike_the_first_stays() -> None:
-    a, b, c, d = (ImageRecord(f"{name}.jpg", b"") for name in "abcd")
-    assert repeated([]) == {}
-    assert repeated([Pair(b, a, 0.99), Pair(a, c, 0.9), Pair(c, b, 0.9)]) == {"b.jpg": "a.jpg", "c.jpg": "a.jpg"}
+def around(**degrees: float) -> Likeness:
+    """Pictures whose embeddings lie on a circle, by name in the order given: 30 degrees apart is a cosine of 0.87."""
+    angles = np.deg2rad(list(degrees.values()))
+    table = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    return Likeness(tuple(ImageRecord(f"{name}.jpg", b"") for name in degrees), table, ())
+
+
+@pytest.mark.parametrize("block", [1, 2, 1024])
+def test_of_pictures_that_look_alike_the_first_stays(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(module, "_BLOCK", block)
+    assert repeated(Likeness((), np.empty((0, 0), np.float32), ())) == {}
+    assert repeated(around(b=0, c=10, a=5)) == {"b.jpg": "a.jpg", "c.jpg": "a.jpg"}
     # c looks like b, which is left out: c stays, so that each picture, or one like it, is marked
-    assert repeated([Pair(a, b, 0.9), Pair(b, c, 0.9), Pair(d, c, 0.9)]) == {"b.jpg": "a.jpg", "d.jpg": "c.jpg"}
+    assert repeated(around(d=90, c=60, b=30, a=0), 0.8) == {"b.jpg": "a.jpg", "d.jpg": "c.jpg"}
+    assert repeated(around(a=0, b=30)) == {}, "only similar"
+
+
+def test_similar_is_not_a_near_duplicate_and_pairs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = alike_pairs(around(a=0, b=30, c=29, d=180))
+    assert [(pair.first.name, pair.second.name, pair.near) for pair in found.closest] == [
+        ("b.jpg", "c.jpg", True),
+        ("a.jpg", "c.jpg", False),
+        ("a.jpg", "b.jpg", False),
+    ]
+    assert (found.number, found.near) == (3, 1)
+    monkeypatch.setattr(module, "_BLOCK", 3)
+    same = around(**{f"p{number:02}": number / 100 for number in range(10)})
+    few = alike_pairs(same, most=4)
+    assert (few.number, few.near, len(few.closest)) == (45, 45, 4)
+    assert all(pair.similarity >= alike_pairs(same).closest[4].similarity for pair in few.closest)
 
 
 @pytest.mark.slow
@@ -106,8 +129,8 @@ def test_pairs_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     table = np.eye(5, DIMENSION, dtype=np.float32)
     table[4], table[2] = table[0], table[1]
     some = Likeness(tuple(ImageRecord(f"{n}", b"") for n in range(5)), table, ())
-    assert [(pair.first.name, pair.second.name) for pair in duplicates(some)] == [("0", "4"), ("1", "2")]
-    assert duplicates(Likeness((), table[:0], ())) == []
+    assert [(pair.first.name, pair.second.name) for pair in alike_pairs(some).closest] == [("0", "4"), ("1", "2")]
+    assert alike_pairs(Likeness((), table[:0], ())) == ([], 0, 0)
 
 
 @pytest.mark.slow
@@ -122,7 +145,7 @@ def test_the_commands(home: Path, folder: Path) -> None:
     (folder / "lexicons.csv").write_text("file,words\nagain.jpg,CAFE\ncafe.jpg,CAFE\nhotel.jpg,HOTEL\n")
     done = CliRunner().invoke(app, ["dataset", "--data", str(folder), "--duplicates", "--json"])
     assert done.exit_code == 0, done.output
-    (pair,) = json.loads(done.stdout)["duplicates"]
+    (pair,) = (pair for pair in json.loads(done.stdout)["duplicates"] if pair["kind"] == "near-duplicate")
     assert {pair["first"], pair["second"]} == {"again.jpg", "cafe.jpg"} and pair["similarity"] > DUPLICATE
     queue = ["annotations", "queue", "--data", str(folder), "--annotator", "Anna", "--json"]
     for more, names in (([], ["again.jpg", "cafe.jpg", "hotel.jpg"]), (["--once"], ["again.jpg", "hotel.jpg"])):

@@ -83,10 +83,11 @@ class Explainer:
 
     Attributes:
         groups: the P object groups of the image.
+        vocabulary: the words.
     """
 
     def __init__(self, model: OditsModel, one: OditsInput, vocabulary: Vocabulary) -> None:
-        self.model, self.one = model, one
+        self.model, self.one, self.vocabulary = model, one, vocabulary
         self.groups = group_objects(one.embeddings)
         self._text = model.embed_vocabulary(vocabulary)
         self._lexicons = model.lexicon_memory(vocabulary)
@@ -120,6 +121,13 @@ class Explainer:
             )
             rows.append(output.logits.numpy())
         return np.concatenate(rows)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The object-text row of each group, float32 (P, n): its members' highest."""
+        similarity = self._matrix.similarity[0].numpy()
+        rows = [similarity[group.members].max(0) for group in self.groups]
+        return np.array(rows, np.float32).reshape(len(self.groups), len(self.vocabulary))
 
     @cached_property
     def whole(self) -> np.ndarray:
