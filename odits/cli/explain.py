@@ -122,15 +122,15 @@ def _draw(
 
     word, values = explained
     image, encoder = open_image(path), explainer.model.input_encoder
-    if isinstance(encoder, PlaceEncoder):  # it tells the segmenter what was read
-        found = encoder.objects(image)
-    else:
-        found = stored_objects(path, encoder.segmenter)
+    # ODITS Street tells the segmenter what was read
+    of_street = encoder.objects(image) if isinstance(encoder, PlaceEncoder) else None
+    found = stored_objects(path, encoder.segmenter) if of_street is None else of_street
     labels = carrier_labels(explainer.groups, explainer.matrix, explainer.vocabulary)
     outlines = carrier_outlines(explainer.groups, masks_of(found))
     drawing = values_drawing(outlines, labels, values, f"adds to “{word}” (logit)")
     panel = Panel(image, drawing, path.name)
-    strongest = (-abs(values)).argsort(kind="stable")[:most].tolist()
+    order = (-abs(values)).argsort(kind="stable")[:most].tolist()
+    strongest = [place for place in order if values[place]] or order[:1]
     names, title = [labels[place] for place in strongest], f"{word} without each object"
     texts = [path.name, title, *labels, *drawing.texts()]
     write_figure(figure, lambda at: explained_figure(panel, names, values[strongest], at, title), theme, texts)

@@ -46,6 +46,25 @@ def test_figures_of_the_demo_images(tmp_path: Path) -> None:
     assert "two checkpoints or more" in refused("differences", "embedded", "--data", demo)
 
 
+@pytest.mark.slow
+def test_figures_of_objects_and_of_what_carries_a_word(tmp_path: Path) -> None:
+    images = [asset("demo") / name for name in ("cafe.jpg", "hotel.jpg")]
+    done = run("objects", *images, "--figure", tmp_path / "objects.svg", "--json")
+    assert done.returncode == 0, done.stderr
+    drawn = (tmp_path / "objects.svg").read_text()
+    ElementTree.fromstring(drawn)
+    found = json.loads(done.stdout)
+    assert "cafe.jpg" in drawn and "hotel.jpg" in drawn
+    assert drawn.count("Text (") == 2 and sum(len(one["objects"]) for one in found) > 20
+    done = run("explain", images[0], "--checkpoint", "street", "--word", "cafe", "--figure", tmp_path / "carries.svg")
+    assert done.returncode == 0, done.stderr
+    drawn = (tmp_path / "carries.svg").read_text()
+    ElementTree.fromstring(drawn)
+    assert "without each object" in drawn and "(text CAFE)" in drawn
+    too_many = [asset("demo") / "cafe.jpg"] * 33
+    assert "at most 32 images" in refused("objects", *too_many, "--figure", tmp_path / "many.svg")
+
+
 def test_a_report_that_can_not_be_written_ends_before_the_work(tmp_path: Path) -> None:
     demo = asset("demo")
     assert ".html or .pdf" in refused("report", "embedded", "--data", demo, "--out", tmp_path / "a.doc")
