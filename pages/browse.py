@@ -133,7 +133,7 @@ def browse(
         explore(evaluation, shown, annotator, tuple(link), read_guidelines(dataset.root), pool)
 
 
-@st.fragment
+@serving.fragment
 def explore(
     evaluation: StoredEvaluation,
     pictures: list[ImageRecord],

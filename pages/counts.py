@@ -14,7 +14,7 @@ from pages._counts import statistics, tuning
 from pages._counts.objects import key_of, offer_counts, offer_tunable
 from pages._counts.statistics import choose_distribution, show_histogram, show_summary, show_tests, show_thesis
 from pages._counts.tuning import choose_filters, offer_search, show_found
-from pages._shared import segmenters, state
+from pages._shared import segmenters, serving, state
 from pages._shared.datasets import choose_collection, choose_dataset, pictures_of
 from pages._shared.layout import guarded, page, panes
 from pages._shared.segmenters import choose_segmenter, identity_of, show_segmenter
@@ -45,7 +45,7 @@ def main() -> None:
             explore(counted, [found[picture.name] for picture in counted], request, identity.key, link)
 
 
-@st.fragment
+@serving.fragment
 def explore(
     pictures: Sequence[ImageRecord], counts: Sequence[int], request: ObjectsRequest, key: str, link: Sequence[str]
 ) -> None:

@@ -15,7 +15,7 @@ from pages._objects.names import names_for, offer_names
 from pages._objects.overlay import Scene, choose_style, is_pair, show_objects
 from pages._objects.prompts import ask_for_mask
 from pages._objects.results import show_table, show_words, table_of
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.datasets import choose_collection, choose_dataset, current_dataset, pictures_of
 from pages._shared.layout import guarded, page, panes
 from pages._shared.pictures import Opened, choose_picture, open_picture
@@ -66,7 +66,7 @@ def main() -> None:
             explore(picture, opened, detections, segmenter, asked, tuple(link))
 
 
-@st.fragment
+@serving.fragment
 def explore(
     picture: ImageRecord,
     opened: Opened,
@@ -120,7 +120,7 @@ def selected_index(picture: ImageRecord, count: int) -> int | None:
     return int(number) - 1 if number.isdecimal() and 1 <= int(number) <= count else None
 
 
-@st.fragment
+@serving.fragment
 def point(picture: ImageRecord, opened: Opened, segmenter: Segmenter, asked: Asked) -> None:
     """Answer a click or a box: the mask there, and its words."""
     with panes("objects") as row:

@@ -129,13 +129,12 @@ def objects(
             table = object_table(detections, called, named.scores if named else detections.confidence)
             title = f"{path}: {len(table)} objects by {_speakers(finder.name, named, scene)}"
             print_table(list(table.columns), table.values.tolist(), title)
+    named_by = namer.name if namer else ""
     if export and form:
-        named_by = namer.name if namer else ""
         write_export(export, exported_files(exported, form, shape, pictures, finder.name, named_by))
     if coco:
-        _write_coco(coco, exported, finder.name, namer.name if namer else "")
-    if figure and exported:
-        _draw(figure, figure_theme, exported)
+        _write_coco(coco, exported, finder.name, named_by)
+    _draw(figure, figure_theme, exported)
     if as_json:
         print_json(documents)
     exit_after(problems)
@@ -151,8 +150,10 @@ def _write_coco(folder: Path, exported: Sequence[ExportedImage], segmenter: str,
     say(f"wrote {folder / 'labels.json'}, with {len(exported)} images and their masks")
 
 
-def _draw(figure: Path, theme: str, found: Sequence[ExportedImage]) -> None:
+def _draw(figure: Path | None, theme: str, found: Sequence[ExportedImage]) -> None:
     """Draw the objects of the images over them, below each other, as the page Objects shows them at first."""
+    if figure is None or not found:
+        return
     from odits.figures.drawing import Look
     from odits.figures.object_drawings import object_paths, objects_drawing
     from odits.figures.static_pictures import Panel, pictures_figure

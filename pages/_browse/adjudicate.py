@@ -16,7 +16,7 @@ from odits.data.marks import JUDGEMENTS, MAX_NOTE, Box
 from odits.evaluation.limits import LIMIT
 from pages._browse.places import read_places
 from pages._browse.review import ICONS
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.keyboard import keys
 from pages._shared.layout import complain, count_of, escape_markdown, guarded, panes
 from pages._shared.pictures import Opened, open_picture, short_name, show_picture
@@ -75,6 +75,7 @@ def act(annotator: str | None, shown: list[Dispute], action: str) -> None:
         st.session_state[_PROBLEM] = "Give your name on the left first: decisions are stored under it."
         return
     try:
+        serving.require_part(annotator, "reviewer")
         note = str(st.session_state.get(_note_key(one), ""))
         change_marks(annotator, [decide(one, None if action == "none" else action, note)])
     except OditsError as error:

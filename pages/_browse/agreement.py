@@ -234,6 +234,7 @@ def _take_in(key: str) -> None:
         me = (someone.name if someone else str(state.get("annotator") or "")).strip()
         if not me and file.name.lower().endswith(".json"):
             raise OditsError("Give your name on the left first: the marks are stored under it.")
+        serving.require_part(me, "owner")
         mode = MINE if file.name.lower().endswith(".json") else NEWER
         done = import_file(file.getvalue(), file.name, mode, me or None)
         st.session_state[_REMARKS] = list(done.remarks)

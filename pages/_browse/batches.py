@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from odits.core.errors import OditsError
 from odits.data.annotations import change_marks, revert
 from odits.data.marks import Box, Change, ImageWord, Shown
+from pages._shared import serving
 
 MOST_BATCHES, MOST_CHANGES = 100, 500
 """In one message, and in one batch."""
@@ -61,6 +62,7 @@ def save_outbox(annotator: str, data: str, outbox: Any) -> Outcome:
         if not isinstance(item, Mapping) or not isinstance(item.get("id"), str) or item.get("data") != data:
             continue
         try:
+            serving.require_part(annotator)
             batch = read_batch(item)
             changed = (
                 revert(annotator, batch.reverts, batch.id, batch.session)

@@ -16,7 +16,7 @@ from odits.data.marks import JUDGEMENTS, MAX_NOTE, ImageWord, Mark, Shown
 from odits.evaluation.results import StoredEvaluation
 from odits.figures.words import LEXICON, VISIBLE, word_mark
 from pages._browse.filters import TOP
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.evaluations import title_of
 from pages._shared.keyboard import keys
 from pages._shared.layout import complain, escape_markdown, guarded, panes
@@ -149,6 +149,7 @@ def judge(review: Review, name: str, word: str, verdict: str) -> bool:
         return False
     image_word = review.image_word(name, word)
     try:
+        serving.require_part(review.annotator)
         if verdict == "none":
             remove_mark(review.annotator, image_word)
         else:
@@ -168,6 +169,7 @@ def _click(review: Review, name: str, row: int, word: str, verdict: str) -> None
 def _write_note(review: Review, name: str, word: str, verdict: str, key: str) -> None:
     if review.annotator is not None:
         try:
+            serving.require_part(review.annotator)
             about, shown = review.image_word(name, word), review.shown(name, word)
             set_mark(review.annotator, about, verdict, st.session_state[key], shown)
         except OditsError as error:

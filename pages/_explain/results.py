@@ -19,7 +19,7 @@ from odits.figures.explanation import (
 from odits.figures.object_drawings import values_drawing
 from pages._explain.answers import Answer, changes
 from pages._explain.charts import STYLE, contributions_html, matrix_html
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.bars import show_words_chart
 from pages._shared.canvas import show_canvas
 from pages._shared.carriers import contributions
@@ -72,7 +72,7 @@ def show_changes(answer: Answer, picture: ImageRecord, contributed: np.ndarray) 
     _show_changes_table(table, picture)
 
 
-@st.fragment
+@serving.fragment
 def _show_changes_table(table: pd.DataFrame, picture: ImageRecord) -> None:
     """Show what changed as a table, once somebody unfolds it: tables take the browser long."""
     box = st.expander("What changed, word by word", key="changes-box", on_change="rerun")
@@ -202,7 +202,7 @@ def _crop(opened: Opened, corners: np.ndarray) -> Image.Image:
     return opened.image.crop((left, top, max(left + 1, min(right, width)), max(top + 1, min(bottom, height))))
 
 
-@st.fragment
+@serving.fragment
 def show_capabilities(model: OditsModel) -> None:
     """Show what ODITS has and CLIP has not (Table 3.4 of the thesis), as the loaded model really is; folded away."""
     from odits.models.fusion.explanation import capabilities

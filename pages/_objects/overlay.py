@@ -9,7 +9,7 @@ import streamlit as st
 
 from odits.data import ImageRecord
 from odits.figures.drawing import Drawing, Look
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.canvas import set_look, show_canvas
 from pages._shared.figures import figure_menu
 from pages._shared.keyboard import keys
@@ -70,7 +70,7 @@ def choose_style() -> None:
         _choose_look()
 
 
-@st.fragment
+@serving.fragment
 def _choose_look() -> None:
     """Ask how strongly they are drawn: of all that shows, only a rule of style changes with it."""
     keys("object-keys", {HIDE_KEY: "hide"}, lambda _: state.put("bare", not state.get("bare")))

@@ -14,7 +14,7 @@ from odits.core.text import literal
 from odits.data import Dataset, ImageRecord, find_data_folder, read_dataset
 from odits.data.images import image_facts
 from odits.data.records import SUFFIXES
-from pages._shared import serving, state
+from pages._shared import serving, state, uploads
 from pages._shared.layout import complain, count_of, escape_markdown
 from pages._shared.pictures import open_picture
 
@@ -205,7 +205,10 @@ def _show_uploads() -> None:
 
 
 def _take_in(key: str) -> None:
-    add_uploads([(file.name, file.getvalue()) for file in st.session_state[key]])
+    files = st.session_state[key]
+    add_uploads([(file.name, file.getvalue()) for file in files])
+    refused = [f"{name}: this session holds as many files as it may." for name in uploads.release(files)]
+    st.session_state[_PROBLEMS] = [*st.session_state.get(_PROBLEMS, ()), *refused]
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
 
 

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from odits.core.errors import OditsError
 from odits.core.serving import ROLES, Role, ServeSettings, ServingError, served
 from odits.data.marks import clean_name
 from odits.models.registry import ModelRef, available
+from pages._shared import uploads
 
 PAGES: dict[Role, tuple[str, ...]] = {
     "annotator": ("Browse", "Words", "Search", "Objects", "Explain", "Data"),
@@ -27,6 +32,8 @@ PAGES: dict[Role, tuple[str, ...]] = {
 """The pages of each role where the explorer is served."""
 
 _ANSWERS, _MINUTE = "odits-answers", 60.0
+_ADMITTED = "odits-admitted"  # to which page, at its last whole run
+_Arguments = ParamSpec("_Arguments")
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ def admit(title: str) -> None:
     if settings is None:
         return
     someone = person()
+    st.session_state[_ADMITTED] = title
+    uploads.bound(settings.held_megabytes * 2**20, is_let_in=someone is not None)
     if someone is None:
         _ask_to_sign_in()
         st.stop()
@@ -86,6 +95,45 @@ def admit(title: str) -> None:
                 icon=":material/hourglass_top:",
             )
             st.stop()
+
+
+def fragment(function: Callable[_Arguments, None], run_every: float | None = None) -> Callable[_Arguments, None]:
+    """Make a part of a page that runs alone, as `st.fragment` does, for whoever may still see the page.
+
+    Such a run passes by `admit`: without this a tab that stays open would go on when its person has lost their part.
+    """
+
+    @wraps(function)
+    def run(*arguments: _Arguments.args, **settings: _Arguments.kwargs) -> None:
+        if _runs_alone() and not is_shown(st.session_state.get(_ADMITTED, "")):
+            st.rerun()
+        function(*arguments, **settings)
+
+    made: Callable[_Arguments, None] = st.fragment(run, run_every=run_every)
+    return made
+
+
+def _runs_alone() -> bool:
+    """Whether this run is one of a fragment, not of the whole page."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and bool(context.fragment_ids_this_run)
+
+
+def require_part(name: str, role: Role = "annotator") -> None:
+    """Refuse to write marks of somebody who is not, or no longer, who signed in here: callbacks run before `admit`.
+
+    Args:
+        name: under which the marks would be stored.
+        role: the least that it takes.
+
+    Raises:
+        ServingError: they have no part here any more, or not that one.
+    """
+    if served() is None:
+        return
+    someone = person()
+    if someone is None or someone.name != name or not is_at_least(role):
+        raise ServingError("You have no such part here any more, so this was not saved: ask the owner.")
 
 
 def is_shown(title: str) -> bool:

@@ -20,7 +20,7 @@ from odits.figures.words import (
     PLACE_COLOR,
     carriers_of_word,
 )
-from pages._shared import state
+from pages._shared import serving, state
 from pages._shared.answers import Kind, ahead, held
 from pages._shared.bars import choose_word_in_chart, show_words_chart
 from pages._shared.canvas import show_canvas
@@ -260,7 +260,7 @@ def _say_carriers(prediction: WordPrediction, word: str, carriers: Sequence[tupl
     st.markdown("\n".join(lines))
 
 
-@st.fragment
+@serving.fragment
 def show_numbers(prediction: WordPrediction, picture: ImageRecord, key: str) -> None:
     """Show, once somebody unfolds them, the numbers of a prediction, and the downloads of its chart and all words."""
     stem = file_stem(f"words-{picture.name}-{prediction.model}")

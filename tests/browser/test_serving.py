@@ -150,6 +150,31 @@ def test_two_annotators_mark_under_their_own_names_and_a_reviewer_compares(serve
     context.close()
 
 
+def test_who_is_taken_off_the_lists_can_not_mark_in_a_tab_that_is_still_open(
+    server: Server, tab: BrowserContext
+) -> None:
+    link = "/browse?images=demo&vocabulary=demo&model=embedded&view=image&opened=hotel.jpg"
+    page = sign_in(tab, server, "bo@uni.example", link)
+    button = page.locator(".st-key-right-0 button")
+    button.click()
+    page.locator(".st-key-right-0 button[kind='primary']").first.wait_for()
+    settle(page)
+    with home_at(server.home):
+        before = read_marks("bo@uni.example")
+    settings = server.home / "serve.toml"
+    allowed = settings.read_text()
+    try:
+        settings.write_text(allowed.replace(', "bo@uni.example"', ""))
+        page.locator(".st-key-wrong-1 button").click()
+        page.get_by_text("have no part here yet").wait_for()
+        settle(page)
+        assert page.locator(".st-key-wrong-1").count() == 0
+    finally:
+        settings.write_text(allowed)
+    with home_at(server.home):
+        assert len(before) == len(read_marks("bo@uni.example")) > 0
+
+
 @pytest.mark.parametrize("who", ["stranger@else.example", "unproved"])
 def test_a_stranger_and_an_address_that_is_not_proved_have_no_part(
     server: Server, tab: BrowserContext, who: str

@@ -76,6 +76,65 @@ def _small() -> bytes:
     return stream.getvalue()
 
 
+def upload() -> None:
+    """What the server does with files that arrive: before anybody is let in, then of somebody who may hold 10 bytes."""
+    import streamlit
+    from starlette.exceptions import HTTPException
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+    from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+    from pages._shared import uploads
+
+    context = get_script_run_ctx()
+    assert context is not None
+    manager = context.uploaded_file_mgr
+
+    def send(name: str, size: int) -> None:
+        try:
+            manager.add_file(context.session_id, UploadedFileRec(name, name, "image/png", bytes(size)))
+            streamlit.text(f"{name} taken")
+        except HTTPException as refused:
+            streamlit.text(f"{name} {refused.status_code}")
+
+    uploads.bound(10, is_let_in=False)
+    send("a", 1)
+    uploads.bound(10, is_let_in=True)
+    for name, size in (("b", 6), ("c", 6), ("b", 9), ("d", 1)):
+        send(name, size)
+    streamlit.text(f"refused: {', '.join(uploads.release(()))}")
+    uploads.bound(10, is_let_in=False)
+    send("e", 1)
+
+
+def test_files_that_arrive_are_held_to_what_a_session_may_hold_and_to_those_let_in() -> None:
+    app = AppTest.from_function(upload, default_timeout=30).run()
+    assert not app.exception
+    said = [item.value for item in app.text]
+    assert said == ["a 403", "b taken", "c 413", "b taken", "d taken", "refused: c", "e 403"]
+
+
+def marked() -> None:
+    """A mark by somebody who signed in, by somebody else, and a decision that takes a reviewer."""
+    import streamlit
+
+    from odits.core.errors import OditsError
+    from pages._shared import serving
+
+    for name, role in (("ada@x.example", "owner"), ("bo@x.example", "annotator")):
+        try:
+            serving.require_part(name, role)  # type: ignore[arg-type]
+            streamlit.text(f"{name} may")
+        except OditsError as error:
+            streamlit.text(str(error))
+
+
+def test_marks_are_refused_of_anybody_but_who_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [item.value for item in AppTest.from_function(marked, default_timeout=30).run().text]
+    assert said[0] == "ada@x.example may" and "was not saved" in said[1]
+    monkeypatch.setattr(serving, "person", lambda: Person("ada@x.example", "annotator"))
+    assert "was not saved" in AppTest.from_function(marked, default_timeout=30).run().text[0].value
+
+
 def plain() -> None:
     """A page of the explorer."""
     import streamlit
