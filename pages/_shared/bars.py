@@ -22,8 +22,8 @@ from pages._shared.word_charts import TOP, alt_of, axis_of
 ROOM = 5
 """Rem of a bar's cell that its number takes."""
 CSS = f"""
-.odits-chart {{overflow-x: auto; font-family: var(--st-font, inherit); color: var(--st-text-color, inherit);
-  font-size: .875rem; line-height: 1.35}}
+.odits-chart {{position: relative; overflow-x: auto; font-family: var(--st-font, inherit);
+  color: var(--st-text-color, inherit); font-size: .875rem; line-height: 1.35}}
 .odits-chart:focus-visible, .odits-chart button:focus-visible {{
   outline: 2px solid var(--st-primary-color, {BLUE}); outline-offset: -2px}}
 .odits-chart table {{border-collapse: collapse; margin: 0; width: 100%; border: 0}}

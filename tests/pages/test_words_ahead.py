@@ -20,7 +20,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
+    _forget()  # what tests before this one had answered
     yield
+    _forget()
+
+
+def _forget() -> None:
     held().plan("", [])
     st.cache_resource.clear()
 
