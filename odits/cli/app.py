@@ -83,6 +83,7 @@ def _served(file: Path, given: Sequence[str]) -> list[str]:
         f"--server.corsAllowedOrigins={settings.address.rstrip('/')}",
         f"--server.allowedHosts={urlsplit(settings.address).hostname}",
         "--server.enableStaticServing=false",
+        "--server.enableAgentApi=false",
         f"--secrets.files={secrets}",
         "--client.toolbarMode=viewer",
         *given,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import streamlit as st
@@ -377,7 +378,7 @@ def show_problems(problems: Sequence[str]) -> None:
         st.warning(f"{heading}\n\n{bullets(problems)}", icon=":material/broken_image:")
 
 
-@st.fragment(run_every=1.0)
+@partial(serving.fragment, run_every=1.0)
 def _show_progress(key: str) -> Any:
     """Draw the bar of a job at work, anew every second; the whole page once it has ended."""
     job = _jobs().get(key)
