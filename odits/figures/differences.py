@@ -17,11 +17,11 @@ ALPHA = 0.05
 ROW_HEIGHT, LEAST_HEIGHT = 30, 220
 """Pixels of a line, and of a figure with few of them."""
 KINDS = (
-    ("better beyond chance", BLUE, "circle"),
-    ("worse beyond chance", VERMILION, "diamond"),
-    ("chance may explain it", GREY, "circle-open"),
+    ("better", BLUE, "circle"),
+    ("worse", VERMILION, "diamond"),
+    ("may be chance", GREY, "circle-open"),
 )
-"""Title, colour and shape of what a corrected p-value says."""
+"""Title, colour and shape of what a corrected p-value says; the titles fit in one line of a narrow window."""
 
 
 class ForestRow(NamedTuple):

@@ -12,7 +12,7 @@ from odits.figures.panels import Panels, shortened
 from odits.figures.theme import BLUE, GREY, VERMILION, escape_html
 
 ROW_HEIGHT = 26
-LONGEST_NAME, START = 34, 14
+LONGEST_NAME, START = 26, 12
 """Characters of a name beside an axis, and of its beginning where it is longer."""
 
 
@@ -79,7 +79,7 @@ def comparison_figure(rows: Sequence[Row], metrics: Sequence[str]) -> go.Figure:
                 f"<br>{origin.title}<extra></extra>",
             )
             in_legend.add(origin.title)
-    panels.figure.update_xaxes(rangemode="tozero", tickformat=".3~g")
+    panels.figure.update_xaxes(rangemode="tozero", tickformat=".3~g", tickangle=0)
     return panels.finished(legend=len(in_legend) > 1)
 
 

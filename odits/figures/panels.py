@@ -9,7 +9,8 @@ from plotly.subplots import make_subplots
 
 from odits.figures.theme import FONT_SIZE, SMALL_SIZE, escape_html, styled
 
-COLUMNS = 3
+COLUMNS = 2
+"""Plots in a row: more would have no room for their titles in a window of 800 pixels."""
 GAP, TOP, BOTTOM = 62, 28, 84
 """Pixels between rows of plots, above the first and below the last: ticks, titles and the legend stand there."""
 
@@ -65,7 +66,8 @@ class Panels:
         self.figure.update_xaxes(showgrid=True, nticks=ticks)
         styled(self.figure, max(self._height + TOP + BOTTOM, least), legend=legend)
         self.figure.update_annotations(font={"size": FONT_SIZE})
-        return self.figure.update_layout(margin={"t": TOP, "b": BOTTOM, "r": 20})
+        # as wide as the figure: below the plots alone it would take several lines in a narrow window
+        return self.figure.update_layout(margin={"t": TOP, "b": BOTTOM, "r": 20}, legend={"xref": "container"})
 
 
 def shortened(name: str, longest: int, start: int) -> str:

@@ -10,11 +10,11 @@ from matplotlib.ticker import MaxNLocator
 
 from odits.figures.differences import KINDS, ForestRow, kind_of
 from odits.figures.evaluations import ORIGINS, Row
-from odits.figures.panels import COLUMNS, shortened
+from odits.figures.panels import shortened
 from odits.figures.static import Theme, canvas, legend, literal_label
 
-ROW, COLUMN = 26, 250
-"""Pixels of a line and of a plot."""
+ROW, COLUMN, COLUMNS = 26, 250, 3
+"""Pixels of a line and of a plot; plots in a row."""
 _MARKERS = {"circle": "o", "circle-open": "o", "diamond": "D", "diamond-open": "D", "star": "*", "line-ns": "|"}
 _NAMES = 210
 

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from odits.core.files import replacing_folder, write_atomically
 from odits.core.pool import Item, Workers
 from odits.core.store import Entries
 from odits.core.tables import load_array
+from odits.data.images import image_digest, open_image
 from odits.data.records import Collection
 from odits.models.reading.batch import read_images
 from odits.models.reading.ctc import DEFAULT
@@ -177,6 +178,7 @@ Progress = Callable[[str, int, int], None]
 IN_PROCESSES = Workers()
 """As many processes as there are cores: reading uses one each."""
 _LINES = 4096  # whose bounds are computed at a time
+_COMPARED = 50  # images at most whose pixels are compared, since only their time differs
 
 
 def no_phases(_what: str, _done: int, _of: int) -> None:
@@ -187,8 +189,32 @@ def is_current(collection: Collection, index: Index | None, reader: TextReader) 
     """Return whether an index holds exactly the collection's images as they are now."""
     if index is None or index.reader != settings_of(reader):
         return False
-    known = {(entry.name, entry.path, entry.stamp) for entry in (*index.images, *index.problems)}
-    return known == {(item.name, str(item.path), stamp_of(item.path)) for item in collection.records}
+    entries = {(entry.name, entry.path): entry for entry in (*index.images, *index.problems)}
+    records = {(item.name, str(item.path)): stamp_of(item.path) for item in collection.records}
+    if entries.keys() != records.keys():
+        return False
+    others = [(entry, records[name]) for name, entry in entries.items() if entry.stamp != records[name]]
+    return len(others) <= _COMPARED and all(_same_pixels(entry, stamp) for entry, stamp in others)
+
+
+def is_unchanged(entry: IndexedImage) -> bool:
+    """Return whether the file of an image still holds what was read."""
+    stamp = stamp_of(Path(entry.path))
+    return stamp == entry.stamp or _same_pixels(entry, stamp)
+
+
+def _same_pixels(entry: IndexedImage, stamp: str) -> bool:
+    """Return whether a file with another time shows the same: an update of the explorer writes its images anew."""
+    as_large = stamp.partition(" ")[0] == entry.stamp.partition(" ")[0]
+    return as_large and bool(entry.digest) and _pixels_of(entry.path, stamp) == entry.digest
+
+
+@lru_cache(maxsize=1024)
+def _pixels_of(path: str, _stamp: str) -> str:
+    try:
+        return image_digest(open_image(Path(path)))
+    except OditsError:
+        return ""
 
 
 def settings_of(reader: TextReader) -> str:

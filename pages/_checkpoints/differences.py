@@ -77,7 +77,8 @@ def view(found: Sequence[StoredEvaluation], names: Mapping[str, str], family: Fa
     chart(figure, "forest", "Differences with their 95 % intervals. " + "; ".join(says[:20]))
     st.caption(
         "Dots are mean differences over the images, lines their 95 % intervals: paired bootstrap, 10,000 draws, the "
-        "same for all rows. p-values are two-sided and corrected over the checkpoints (Holm)."
+        "same for all rows. Better and worse are beyond chance: p-values, two-sided and corrected over the "
+        "checkpoints (Holm), below 0.05."
     )
     table = differences_table(shown)
     with st.expander("The numbers"):

@@ -18,7 +18,7 @@ from odits.core.percent import percent
 from odits.data import open_image
 from odits.figures.theme import data_uri, jpeg
 from odits.figures.words import FOUND_COLOR
-from odits.search.index import IndexedImage, stamp_of
+from odits.search.index import IndexedImage, is_unchanged
 from odits.search.query import Query
 from odits.search.ranking import Hit, Searcher, search
 from pages._shared import state
@@ -54,6 +54,8 @@ _STYLE = f"""
 .odits-hit .faint {{opacity: .8}}
 .st-key-query-row > div {{min-width: 0}}
 .st-key-query-row > div:first-child {{flex: 1 1 16rem}}
+/* as high as the field beside them, so that all labels stand in one line */
+.st-key-query-row [role="radio"] {{min-height: 2.5rem}}
 </style>
 """
 
@@ -157,7 +159,7 @@ def _card(rank: int, result: Result, link: str | None) -> str:
     if link:
         address = link + quote(image.name, safe="", errors="replace")
         title = f'<a href="{html.escape(address, quote=True)}">{name}</a>'
-    if stamp_of(Path(image.path)) != image.stamp:
+    if not is_unchanged(image):
         picture = '<p class="faint">The file was changed or removed since it was indexed.</p>'
     else:
         try:

@@ -74,8 +74,8 @@ button:focus-visible {outline: 2px solid var(--st-primary-color); outline-offset
 .copy {min-width: 5.6rem; text-align: left}
 .said {position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%)}
 .card {
-  position: fixed; right: 1.25rem; bottom: 1.25rem; z-index: 1000; width: min(22rem, calc(100vw - 2.5rem));
-  box-sizing: border-box; padding: 1rem 1.1rem; background: var(--st-background-color); color: var(--st-text-color);
+  position: fixed; right: .75rem; bottom: .75rem; z-index: 1000; width: min(22rem, calc(100vw - 1.5rem));
+  box-sizing: border-box; padding: .8rem 1rem; background: var(--st-background-color); color: var(--st-text-color);
   border: 1px solid currentColor; border-radius: var(--st-base-radius); box-shadow: 0 6px 24px rgba(0, 0, 0, .28);
 }
 .card[hidden] {display: none}

@@ -18,6 +18,7 @@ from tests.browser.conftest import WAIT, mistakes, settle, visit
 
 VERSION = "4.14.1"
 DEMO = "images=demo&image=cafe.jpg"
+ANNOTATE = "images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=annotate"
 
 STREAMLITS: dict[str, tuple[str, str]] = {}
 """Streamlit's own faults: by axe-core's rule the CSS selector of what has it, and the issue at streamlit/streamlit."""
@@ -103,6 +104,36 @@ def unfolded(page: Page) -> None:
     page.wait_for_timeout(300)
 
 
+def alike(page: Page) -> None:
+    """Waits for the pictures that look like the one asked for."""
+    button = page.get_by_role("button", name="Look at 6 images")
+    if button.count():
+        button.click()
+    page.locator(".st-key-alike img").first.wait_for()
+    settle(page)
+
+
+def saving(page: Page) -> None:
+    """Opens the first menu that saves a figure, and whatever it is folded into."""
+    unfolded(page)
+    settle(page)
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    page.get_by_role("button", name="SVG").first.wait_for()
+
+
+def with_menu(name: str) -> Callable[[Page], None]:
+    """Opens a menu of the view for annotating."""
+
+    def prepare(page: Page) -> None:
+        evaluated(page)
+        page.locator(".annotate .word").first.wait_for()
+        page.get_by_role("button", name=name).click()
+        page.get_by_test_id("stPopoverBody").wait_for()
+        settle(page)
+
+    return prepare
+
+
 class State(NamedTuple):
     """A page as somebody has it before them: its address, and what is done there first."""
 
@@ -113,22 +144,26 @@ class State(NamedTuple):
 STATES = {
     "words": State(f"?{DEMO}"),
     "words-compared": State(f"?{DEMO}&vocabulary=demo&model=embedded&compare=True&model2=spotting"),
+    "words-save": State(f"?{DEMO}", saving),
     "words-empty": State("?images=upload"),
     "browse-nothing-yet": State("browse?images=demo&vocabulary=lexicon"),
     "browse-gallery": State("browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna", evaluated),
     "browse-image": State(
         "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=image&opened=cafe.jpg", evaluated
     ),
-    "browse-annotate": State(
-        "browse?images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=annotate", annotating
-    ),
+    "browse-annotate": State(f"browse?{ANNOTATE}", annotating),
+    "browse-limits": State(f"browse?{ANNOTATE}&limits=one&limit=0.6", with_menu("Words and mode")),
+    "browse-divided": State(f"browse?{ANNOTATE}&among=Anna,Ben&twice=0.5", with_menu("Queue")),
     "browse-adjudication": State("browse?images=demo&part=adjudication&annotator=Anna"),
     "browse-agreement": State("browse?part=agreement"),
     "search": State("search?searched=demo&query=cafe", indexed),
+    "search-by-picture": State("search?searched=demo&like=cafe.jpg", alike),
     "search-folder": State("search?searched=folder"),
     "objects": State(f"objects?{DEMO}&vocabulary=demo&object=2"),
+    "objects-save": State(f"objects?{DEMO}&vocabulary=demo&object=2", saving),
     "objects-one": State(f"objects?{DEMO}&vocabulary=demo&do=one"),
     "explain": State(f"explain?{DEMO}&vocabulary=demo"),
+    "explain-save": State(f"explain?{DEMO}&vocabulary=demo", saving),
     "stage": State(f"stage?{DEMO}&vocabulary=demo"),
     "counts": State("counts?images=demo", counted),
     "models": State("models"),

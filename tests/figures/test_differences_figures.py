@@ -18,21 +18,21 @@ ROWS = [
 def test_each_difference_has_its_dot_interval_and_kind() -> None:
     figure = forest_figure(ROWS)
     dots = {(trace.name, trace.xaxis): trace for trace in figure.data}
-    better = dots["better beyond chance", "x"]
+    better = dots["better", "x"]
     assert list(better.x) == [0.2] and list(better.y) == ["One"]
     assert [round(value, 6) for value in (better.error_x.array[0], better.error_x.arrayminus[0])] == [0.1, 0.1]
-    assert list(dots["worse beyond chance", "x"].x) == [-0.2]
-    assert list(dots["chance may explain it", "x2"].x) == [0.1]
+    assert list(dots["worse", "x"].x) == [-0.2]
+    assert list(dots["may be chance", "x2"].x) == [0.1]
     assert len(figure.data) == 3, "a line without a value has no dot"
     assert sum(shape.x0 == 0 == shape.x1 for shape in figure.layout.shapes) == 2, "a line at no difference"
 
 
 def test_what_a_corrected_p_value_says() -> None:
     assert [kind_of(row) for row in ROWS] == [
-        "better beyond chance",
-        "worse beyond chance",
-        "chance may explain it",
-        "chance may explain it",
+        "better",
+        "worse",
+        "may be chance",
+        "may be chance",
     ]
     assert [p_text(p) for p in (0.0, 0.001, 1.0, math.nan)] == ["< 0.001", "0.001", "1.000", "–"]
 

@@ -43,5 +43,5 @@ def test_a_long_name_keeps_its_end() -> None:
     name = "A model with a name that goes on and on and on (+20)"
     figure = comparison_figure([Row(name, MEASURED, {"F1": 0.1})], ["F1"])
     (label,) = figure.data[0].y
-    assert label[14] == "…" and label.endswith("(+20)") and len(label) == 34
+    assert label[12] == "…" and label.endswith("(+20)") and len(label) == 26
     assert figure.data[0].customdata[0] == name

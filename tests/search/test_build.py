@@ -16,7 +16,15 @@ from odits.core.pool import Workers
 from odits.data import read_dataset
 from odits.data.records import collection_of_dataset, collection_of_folder
 from odits.models.reading.reader import TextReader
-from odits.search.index import DESCRIPTION, build_index, index_folder, is_current, open_index, remove_index
+from odits.search.index import (
+    DESCRIPTION,
+    build_index,
+    index_folder,
+    is_current,
+    is_unchanged,
+    open_index,
+    remove_index,
+)
 from odits.search.query import parse_query
 from odits.search.ranking import Searcher, search
 from tests.killing import run_and_kill
@@ -94,6 +102,21 @@ def test_new_changed_and_removed_images_are_noticed(home: Path, street: Path) ->
     assert first(street, "pharmacy") is None
     collection = collection_of_folder(street)
     assert is_current(collection, open_index(collection.key), TextReader())
+
+
+def test_a_file_with_another_time_is_unchanged_while_it_shows_the_same(home: Path, street: Path) -> None:
+    collection = collection_of_folder(street)
+    index = build_index(collection, Workers(1))
+    entry = next(image for image in index.images if image.name == "hotel.jpg")
+    os.utime(street / "hotel.jpg", ns=(1, 1))
+    assert is_unchanged(entry) and is_current(collection, index, TextReader())
+    size = (street / "hotel.jpg").stat().st_size
+    with Image.open(street / "hotel.jpg") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(street / "hotel.jpg", quality=50)
+    with (street / "hotel.jpg").open("ab") as file:
+        file.truncate(size)
+    assert (street / "hotel.jpg").stat().st_size == size
+    assert not is_unchanged(entry) and not is_current(collection, index, TextReader())
 
 
 def test_a_broken_image_is_named_and_the_rest_goes_on(home: Path, street: Path) -> None:
