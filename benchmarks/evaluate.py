@@ -32,7 +32,8 @@ from odits.core.tables import BATCH
 from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, open_image, read_dataset
 from odits.evaluation.evaluate import evaluate
 from odits.models.clip.embedded import ARCHITECTURE, create_untrained, new_model, tokenizer
-from odits.models.clip.model import ClipModel, encode_vocabulary
+from odits.models.clip.model import ClipModel
+from odits.models.clip.text import encode_vocabulary
 from odits.models.prepacked import plainly
 
 WORDS, LARGE = 5363, 100_000

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import add_data, parser, report
 from odits.data import find_data_folder, read_dataset
-from odits.models.clip.model import encode_vocabulary
+from odits.models.clip.text import encode_vocabulary
 from odits.models.prepacked import plainly, prepack
 
 

@@ -17,8 +17,8 @@ from torch.utils.checkpoint import checkpoint
 from odits.core.errors import OditsError
 from odits.core.progress import Progress, no_progress
 from odits.data import Vocabulary, open_image
-from odits.models.clip.model import encode_tokens, encode_vocabulary
 from odits.models.clip.sign_tower import SignTower
+from odits.models.clip.text import encode_tokens, encode_vocabulary
 from odits.models.fusion.inputs import ObjectEncoder
 from odits.models.fusion.network import EncodedImages
 from odits.models.fusion.object_views import object_views

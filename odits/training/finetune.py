@@ -20,7 +20,8 @@ from odits.core.files import cache_home, file_digest
 from odits.core.progress import Progress
 from odits.data import Dataset
 from odits.metrics.scoring import Lexicons, score_table
-from odits.models.clip.model import ClipModel, encode_tokens, encode_vocabulary
+from odits.models.clip.model import ClipModel
+from odits.models.clip.text import encode_tokens, encode_vocabulary
 from odits.training.clip_parts import Part, choose_part, encode_chunks, trained_parameters
 from odits.training.data import (
     Features,

@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from odits.models.clip.embedded import CHARACTERS, new_model, normalise, tokenizer
-from odits.models.clip.model import encode_tokens
 from odits.models.clip.sign_tower import WordLocator, locator_loss
+from odits.models.clip.text import encode_tokens
 from odits.training.machine import Processes
 from odits.training.rendering import SignRenderer
 from odits.training.run import RunOptions, RunState, Task, open_run, run_lock, train

@@ -11,21 +11,19 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from odits.core.files import cache_home
-from odits.core.stopping import step
 from odits.core.store import FunctionCodec, Store, make_key
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.clip.embedded import normalise
 from odits.models.clip.sign_tower import CROP_HEIGHT, CROP_WIDTH, SignTower
+from odits.models.clip.text import encode_vocabulary
 from odits.models.prepacked import prepack
 
 Transform = Callable[[Image.Image], Tensor]
 
-TEXT_BATCH = 256
 IMAGE_BATCH = 8
 _PADDING = (127, 127, 127)
 
@@ -41,32 +39,6 @@ TEXT_EMBEDDINGS: Store[Tensor] = Store(
     "text-embeddings", FunctionCodec(".safetensors", lambda found: save({"embeddings": found}), _unpack)
 )
 """Embeddings of a vocabulary's words by a checkpoint."""
-
-
-def encode_vocabulary(model: Any, tokenize: Callable[[list[str]], Tensor], words: Sequence[str]) -> Tensor:
-    """Embed words, in batches of similar length, each at the context its longest word needs (`encode_tokens`).
-
-    Args:
-        model: the open_clip model.
-        tokenize: its tokenizer: texts -> ids (B, context).
-        words: the n words.
-
-    Returns:
-        Normalised text embeddings float32 (n, d), exact, on the CPU.
-    """
-    device = model.logit_scale.device
-    tokens = tokenize(list(words))
-    lengths = (tokens != 0).sum(dim=1)
-    order = torch.argsort(lengths, stable=True).tolist()
-    features: list[Tensor] = []
-    with torch.inference_mode():
-        for start in range(0, len(order), TEXT_BATCH):
-            step()
-            batch = tokens[order[start : start + TEXT_BATCH]].to(device)
-            features.append(F.normalize(encode_tokens(model, batch), dim=-1).float().cpu())
-    embeddings = torch.empty(len(order), features[0].shape[1])
-    embeddings[order] = torch.cat(features)
-    return embeddings
 
 
 class ClipModel:
@@ -181,57 +153,6 @@ class ClipModel:
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
         """Predict the words of one RGB image."""
         return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
-
-
-def is_causal(model: nn.Module) -> bool:
-    """Return whether a text's embedding depends only on its tokens up to the end-of-text token.
-
-    True for open_clip's causal text towers pooled at the end-of-text token: their padding can be left out.
-    """
-    tower: Any = getattr(model, "text", model)
-    return (
-        getattr(tower, "attn_mask", None) is not None
-        and getattr(tower, "cls_emb", None) is None
-        and not getattr(tower, "use_pad_mask", False)
-        and _pool_type(tower) in ("argmax", "eos")
-    )
-
-
-def _pool_type(tower: Any) -> str:
-    return str(getattr(tower, "text_pool_type", None) or getattr(tower, "pool_type", ""))
-
-
-def encode_tokens(model: nn.Module, tokens: Tensor) -> Tensor:
-    """Encode token ids (B, context) at the shortest context that loses nothing.
-
-    A causal tower never looks beyond the end-of-text token, so the columns after the longest text are not computed.
-    Gradients flow. Other towers are called as they are.
-
-    Args:
-        model: the open_clip model.
-        tokens: ids (B, context), padded with zeros.
-
-    Returns:
-        Text features (B, d), unnormalised, as `model.encode_text` returns them.
-    """
-    if not is_causal(model):
-        return model.encode_text(tokens)  # type: ignore[operator]
-    tower: Any = getattr(model, "text", model)
-    if _pool_type(tower) == "argmax":
-        ends = tokens.argmax(dim=1)
-    else:
-        end = getattr(tower, "text_eos_id", None) or getattr(tower, "eos_id", 2)
-        ends = (tokens == end).int().argmax(dim=1)
-    length = int(ends.max()) + 1
-    tokens = tokens[:, :length]
-    dtype = tower.transformer.get_cast_dtype()
-    x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
-    x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
-    x = tower.ln_final(x[torch.arange(len(x), device=x.device), ends])
-    projection = tower.text_projection
-    if projection is None:
-        return x
-    return projection(x) if isinstance(projection, nn.Linear) else x @ projection
 
 
 def view_transforms(model: Any, preprocess: Transform) -> dict[View, Transform]:

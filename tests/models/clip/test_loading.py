@@ -16,7 +16,8 @@ from odits.core.store import make_key
 from odits.data import Vocabulary
 from odits.models.clip.embedded import ARCHITECTURE, new_model
 from odits.models.clip.loading import load_clip, read_state
-from odits.models.clip.model import TEXT_EMBEDDINGS, encode_vocabulary
+from odits.models.clip.model import TEXT_EMBEDDINGS
+from odits.models.clip.text import encode_vocabulary
 from odits.models.registry import available, from_settings, parse, to_settings
 from odits.training.saving import save_model
 

@@ -4,8 +4,9 @@ import open_clip
 import pytest
 import torch
 
+from odits.models.clip import text
 from odits.models.clip.embedded import new_model, tokenizer
-from odits.models.clip.model import encode_tokens, encode_vocabulary, is_causal
+from odits.models.clip.text import encode_prefixes, encode_tokens, encode_vocabulary, is_causal
 
 WORDS = ["BAR", "RESTAURANT", "street lamp", "a", "ÉCLAIR", "7", "one two three four five six seven eight nine ten"]
 TINY = {
@@ -41,6 +42,26 @@ def test_a_tower_that_looks_at_padding_is_called_as_it_is() -> None:
     tokens = tokenize(WORDS)
     with torch.inference_mode():
         assert torch.equal(encode_tokens(model, tokens), model.encode_text(tokens))
+
+
+@pytest.mark.parametrize("room", [1, 7, 1024])
+def test_shared_beginnings_change_nothing(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "SHARED_TOKENS", room)
+    torch.manual_seed(0)
+    model, tokenize = open_clip.CLIP(**TINY).eval(), open_clip.get_tokenizer("ViT-B-32")
+    words = [*WORDS, "street", "street lamp post", "BAR", "a", *(f"a photo of the word {word}" for word in WORDS)]
+    with torch.inference_mode():
+        expected = model.encode_text(tokenize(words), normalize=True)
+    assert torch.allclose(encode_vocabulary(model, tokenize, words), expected, atol=1e-6)
+
+
+def test_what_texts_share_is_encoded_once() -> None:
+    model, tokenize = open_clip.CLIP(**TINY).eval(), open_clip.get_tokenizer("ViT-B-32")
+    lengths: list[int] = []
+    model.transformer.register_forward_pre_hook(lambda _, given: lengths.append(given[0].shape[1]))
+    with torch.inference_mode():
+        encode_prefixes(model, tokenize(["street lamp", "street", "street lamp", "bar"]))
+    assert lengths == [1 + len(["street", "lamp", "its end"]) + len(["the end of street"]) + len(["bar", "its end"])]
 
 
 def test_gradients_flow() -> None:
