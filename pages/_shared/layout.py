@@ -81,7 +81,7 @@ def page(title: str, lead: str) -> Iterator[None]:
     st.html(_STYLE)
     with st.container(key="page-heading", horizontal=True, vertical_alignment="center", gap="medium"):
         st.title(title, anchor=False, width="content")
-        show_guide(first=title == "Words")
+        show_guide(first=title == "Words" and serving.is_at_least("annotator"))
     st.caption(lead)
     notice = st.container(key="link-notice")
     memory.settle()
