@@ -71,7 +71,7 @@ class Recipe:
     """
 
     name: str
-    settings: Mapping[str, str] | None = field(default_factory=dict)
+    settings: Mapping[str, Any] | None = field(default_factory=dict)
     share: float = 1.0
     templates: bool = False
 
@@ -321,7 +321,7 @@ def summarised(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict
     return document
 
 
-def half_width(values: np.ndarray) -> float | None:
+def half_width(values: Sequence[float] | np.ndarray) -> float | None:
     """Return half of the 95 % interval of a mean over seeds, by Student's t; None with one."""
     if len(values) < 2:
         return None
