@@ -34,8 +34,8 @@ FINETUNED_EPOCHS = 5
 TRIALS = Entries("trials")
 """Trainings of comparisons, each a folder with checkpoints and tables of probabilities float32 (m, n)."""
 
-BASE = "CLIP"
-"""The row that the others are compared with."""
+BASE, SHARPENED, FINETUNED = "CLIP", "CLIP, sharpness chosen likewise", "CLIP fine-tuned"
+"""Rows of CLIP: the one that the others are compared with, and what the names of two more begin with."""
 
 
 def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> dict[str, Any]:
@@ -94,10 +94,10 @@ def compared_rows(
     tables = {name: evaluated_table(clip, dataset, name, report) for name in dict.fromkeys((split, "train"))}
     sharp, factor = _sharpened_clip(tables, dataset, split)
     rows.append(make_row(BASE, [tables[split]], lexicons))
-    rows.append(make_row(f"CLIP, sharpness chosen likewise ({factor:g} ×)", [sharp], lexicons))
+    rows.append(make_row(f"{SHARPENED} ({factor:g} ×)", [sharp], lexicons))
     finetuned = request.finetuned or str(_finetuned(request, dataset, report))
     better = load(finetuned, request.device, kind="clip")
-    rows.append(make_row("CLIP fine-tuned", [evaluated_table(better, dataset, split, report)], lexicons))
+    rows.append(make_row(FINETUNED, [evaluated_table(better, dataset, split, report)], lexicons))
     trials = [
         Trial.of(request, name, dataset.root, seed, left_out)
         for seed in range(request.seeds)
