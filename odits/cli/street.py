@@ -9,7 +9,6 @@ import typer
 
 from odits.cli.common import Data, Json, exit_after, load_data, print_json, print_table, say
 from odits.cli.options import Restart, Track, resumable, run_document, run_options, with_settings
-from odits.core.errors import OditsError
 from odits.core.progress import open_reporter
 from odits.training.settings import RenderSettings, StreetSettings
 
@@ -21,26 +20,12 @@ def render(
     fonts: Annotated[list[Path] | None, typer.Option(help="Font folders. Default: the system's.")] = None,
 ) -> None:
     """Draw street scenes with signs as a data set in SVT's layout; same seed, fonts and words: same bytes."""
-    from odits.data.general_words import general_vocabulary
-    from odits.training.neighbourhoods import Law, Neighbourhoods
-    from odits.training.rendering import FONT_FOLDERS, SignRenderer, usable_fonts
-    from odits.training.sign_texts import SceneTexts, SignTexts
-    from odits.training.streets import render_dataset
+    from odits.training.rendering import FONT_FOLDERS
+    from odits.training.streets import render as draw
 
-    found = usable_fonts(fonts or FONT_FOLDERS)
-    if not found:
-        raise OditsError("No usable font: install some, or name a folder of them with --fonts.")
-    words = [word.lower() for word in general_vocabulary().words if word.isalpha()]
-    texts: SceneTexts = SignTexts(words)
-    if settings.neighbourhoods:
-        law = Law.draw(settings.neighbourhoods, words, settings.seed)
-        law.save(out)
-        texts = Neighbourhoods(law)
     with open_reporter() as report:
-        progress = report.phase("drawing scenes")
-        counts = (settings.scenes, settings.held_out)
-        render_dataset(SignRenderer(found, words), texts, out, counts, settings.seed, progress)
-    say(f"{sum(counts)} scenes in {out}, {len(found)} fonts")
+        found = draw(settings, out, fonts or FONT_FOLDERS, report.phase("drawing scenes"))
+    say(f"{settings.scenes + settings.held_out} scenes in {out}, {found} fonts")
 
 
 @with_settings(StreetSettings)

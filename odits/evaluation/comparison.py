@@ -34,6 +34,9 @@ FINETUNED_EPOCHS = 5
 TRIALS = Entries("trials")
 """Trainings of comparisons, each a folder with checkpoints and tables of probabilities float32 (m, n)."""
 
+BASE, SHARPENED, FINETUNED = "CLIP", "CLIP, sharpness chosen likewise", "CLIP fine-tuned"
+"""Rows of CLIP: the one that the others are compared with, and what the names of two more begin with."""
+
 
 def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> dict[str, Any]:
     """Compute every metric of rows without an image, of CLIP, of ODITS, and of what is left without its parts.
@@ -50,22 +53,53 @@ def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> d
     Raises:
         OditsError: the split has no images, or a model can't be had or trained.
     """
-    from odits.models.registry import SPOTTING, load
+    from odits.models.registry import load
 
     readable, problems = readable_dataset(dataset, report.phase("checking images"))
-    split = request.split
-    lexicons = Lexicons(readable.split(split), readable.vocabulary())
-    rows = [make_row(name, [table], lexicons) for name, table in baseline_tables(readable, split).items()]
     clip = load(request.checkpoint, request.device, kind="clip")
-    tables = {name: _evaluated(clip, readable, name, report) for name in dict.fromkeys((split, "train"))}
-    sharp, factor = _sharpened_clip(tables, readable, split)
-    base = make_row("CLIP", [tables[split]], lexicons)
-    rows += [base, make_row(f"CLIP, sharpness chosen likewise ({factor:g} ×)", [sharp], lexicons)]
-    finetuned = request.finetuned or str(_finetuned(request, readable, report))
+    rows = compared_rows(readable, request, clip, report, tuple(problems))
+    base = next(row for row in rows if row.name == BASE)
+    return {
+        "data": dataset.name,
+        "split": request.split,
+        "images": len(readable.split(request.split)),
+        "words": len(readable.vocabulary()),
+        "clip": clip.name,
+        "checkpoint": clip.checkpoint,
+        "rows": corrected([row.document(base) for row in rows]),
+        "problems": [{"image": name, "problem": why} for name, why in problems.items()],
+    }
+
+
+def compared_rows(
+    dataset: Dataset, request: ComparisonRequest, clip: WordModel, report: Reporter, left_out: tuple[str, ...] = ()
+) -> list[Row]:
+    """Return the rows of a comparison with the metrics of each image.
+
+    Args:
+        dataset: trained on and compared on; all its images can be read.
+        request: what is compared.
+        clip: the model that it names.
+        report: shows each phase.
+        left_out: names of images that lie in the data set's folder and can't be read.
+
+    Raises:
+        OditsError: the split has no images, or a model can't be had or trained.
+    """
+    from odits.models.registry import SPOTTING, load
+
+    split = request.split
+    lexicons = Lexicons(dataset.split(split), dataset.vocabulary())
+    rows = [make_row(name, [table], lexicons) for name, table in baseline_tables(dataset, split).items()]
+    tables = {name: evaluated_table(clip, dataset, name, report) for name in dict.fromkeys((split, "train"))}
+    sharp, factor = _sharpened_clip(tables, dataset, split)
+    rows.append(make_row(BASE, [tables[split]], lexicons))
+    rows.append(make_row(f"{SHARPENED} ({factor:g} ×)", [sharp], lexicons))
+    finetuned = request.finetuned or str(_finetuned(request, dataset, report))
     better = load(finetuned, request.device, kind="clip")
-    rows.append(make_row("CLIP fine-tuned", [_evaluated(better, readable, split, report)], lexicons))
+    rows.append(make_row(FINETUNED, [evaluated_table(better, dataset, split, report)], lexicons))
     trials = [
-        Trial.of(request, name, dataset.root, seed, tuple(problems))
+        Trial.of(request, name, dataset.root, seed, left_out)
         for seed in range(request.seeds)
         for name in request.variants
     ]
@@ -74,17 +108,8 @@ def compare(dataset: Dataset, request: ComparisonRequest, report: Reporter) -> d
         own = [table for table, trial in zip(predicted, trials, strict=True) if trial.row == name]
         rows.append(make_row(name, own, lexicons))
     spotting = load(SPOTTING, kind="spotting")
-    rows.append(make_row("Word spotting", [_evaluated(spotting, readable, split, report)], lexicons))
-    return {
-        "data": dataset.name,
-        "split": split,
-        "images": len(readable.split(split)),
-        "words": len(readable.vocabulary()),
-        "clip": clip.name,
-        "checkpoint": clip.checkpoint,
-        "rows": corrected([row.document(base) for row in rows]),
-        "problems": [{"image": name, "problem": why} for name, why in problems.items()],
-    }
+    rows.append(make_row("Word spotting", [evaluated_table(spotting, dataset, split, report)], lexicons))
+    return rows
 
 
 def readable_dataset(dataset: Dataset, progress: Progress = no_progress) -> tuple[Dataset, dict[str, str]]:
@@ -96,7 +121,7 @@ def readable_dataset(dataset: Dataset, progress: Progress = no_progress) -> tupl
     return dataset.without(problems), problems
 
 
-def _evaluated(model: WordModel, dataset: Dataset, split: str, report: Reporter) -> np.ndarray:
+def evaluated_table(model: WordModel, dataset: Dataset, split: str, report: Reporter) -> np.ndarray:
     """Return a model's table (m, n), stored as any evaluation is."""
     from odits.evaluation.results import evaluate_and_store
 

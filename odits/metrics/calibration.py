@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+_DOUBLINGS, _HALVINGS = 12.0, 40  # powers from 1/4096 to 4096, to eleven digits
+
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
@@ -97,3 +99,41 @@ def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> 
         predicted = np.bincount(place, probabilities, bins) / counts
         observed = np.bincount(place, np.asarray(true, float), bins) / counts
     return Reliability(edges, counts, predicted, observed)
+
+
+def mean_entropy(probabilities: np.ndarray) -> float:
+    """Return the mean entropy of rows of probabilities (m, n), in nats: how flat they are."""
+    values = np.asarray(probabilities, np.float64)
+    return float(-(values * np.log(values, out=np.zeros_like(values), where=values > 0)).sum(1).mean())
+
+
+def with_entropy(probabilities: np.ndarray, entropy: float) -> tuple[np.ndarray, float]:
+    """Change the temperature of probabilities so that their mean entropy is a given one; no order changes.
+
+    Metrics that follow sharpness, such as the confidence metrics, can be compared where the entropy is the same.
+
+    Args:
+        probabilities: float (m, n), each row with a sum of 1.
+        entropy: in nats, above 0 and below ln n.
+
+    Returns:
+        The probabilities float64 (m, n), and the power 1 / T they were raised to.
+
+    Example:
+        >>> flat, power = with_entropy(np.array([[0.9, 0.1]]), 0.6)
+        >>> round(mean_entropy(flat), 6), power < 1
+        (0.6, True)
+    """
+    logarithms = np.log(np.maximum(np.asarray(probabilities, np.float64), np.finfo(np.float64).tiny))
+    logarithms -= logarithms.max(1, keepdims=True)
+
+    def raised(power: float) -> np.ndarray:
+        values: np.ndarray = np.exp(power * logarithms)
+        return values / values.sum(1, keepdims=True)
+
+    low, high = -_DOUBLINGS, _DOUBLINGS
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if mean_entropy(raised(2.0**middle)) > entropy else (low, middle)
+    power = float(2.0 ** ((low + high) / 2))
+    return raised(power), power

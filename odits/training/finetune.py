@@ -251,6 +251,10 @@ class Checkpoints:
 class Validation:
     """The metrics of a model while it is fine-tuned, over the data set's vocabulary, as `odits evaluate` computes them.
 
+    Attributes:
+        vocabulary: the n words.
+        lexicons: of the m images.
+
     Raises:
         OditsError: the split has no images that can be read.
     """
@@ -261,24 +265,57 @@ class Validation:
         self._features = compute_features(clip, part, records, progress)
         if not len(self._features):
             raise OditsError(f"{dataset.name} has no {split} images to evaluate on.")
-        self._words = dataset.vocabulary()
-        self._lexicons = Lexicons([records[place] for place in self._features.usable], self._words)
+        self.vocabulary = dataset.vocabulary()
+        self.lexicons = Lexicons([records[place] for place in self._features.usable], self.vocabulary)
 
     @torch.no_grad()
-    def scores(self) -> dict[str, float]:
-        """Return the metrics of the model as it is now, by names such as "eval/confidence/precision"."""
+    def table(self, text: Tensor | None = None) -> np.ndarray:
+        """Return the probabilities float32 (m, n) of the model as it is now.
+
+        Args:
+            text: normalised embeddings (n, d) of the words; None: those of the model as it is now.
+        """
         model = self._clip.model
-        text = encode_vocabulary(model, self._clip.tokenize, self._words.words).T
+        if text is None:
+            text = encode_vocabulary(model, self._clip.tokenize, self.vocabulary.words)
         rows: list[Tensor] = []
         for places in np.array_split(np.arange(len(self._features)), -(-len(self._features) // _TOGETHER)):
             features = self._features.rows(places).to(self._clip.device)
             image = F.normalize(self._part.encode(features), dim=-1).float().cpu()
-            rows.append((float(model.logit_scale.exp()) * image @ text).softmax(dim=1))
-        groups = score_table(torch.cat(rows).numpy(), self._lexicons)
+            rows.append((float(model.logit_scale.exp()) * image @ text.T).softmax(dim=1))
+        found: np.ndarray = torch.cat(rows).numpy()
+        return found
+
+    def scores(self) -> dict[str, float]:
+        """Return the metrics of the model as it is now, by names such as "eval/confidence/precision"."""
+        groups = score_table(self.table(), self.lexicons)
         flat = {"uniformity": groups["uniformity"]}
         for group in ("confidence", "threshold", "rank"):
             flat |= {f"{group}/{name}": value for name, value in groups[group].items()}
         return {f"{self._split}/{name}": float(value) for name, value in flat.items() if value is not None}
+
+
+def average_weights(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:
+    """Average the weights of a model before and after fine-tuning, (1 - share) start + share tuned (WiSE-FT).
+
+    What is no floating-point number, such as a count of batches, stays as it was at the start.
+
+    Args:
+        start: of the model before, by name.
+        tuned: of the same model after.
+        share: of the latter, in 0..1.
+
+    References:
+        Wortsman et al. (2022), "Robust fine-tuning of zero-shot models", CVPR.
+
+    Example:
+        >>> average_weights({"w": torch.tensor([0.0])}, {"w": torch.tensor([1.0])}, 0.25)["w"].item()
+        0.25
+    """
+    return {
+        name: torch.lerp(value, tuned[name], share) if value.is_floating_point() else value
+        for name, value in start.items()
+    }
 
 
 def finetune_folder(clip: ClipModel, name: str, dataset: Dataset, settings: FinetuneSettings) -> Path:

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 from odits.metrics.probabilities import confidence_metrics
 
+_FAR, _HALVINGS = 20.0, 60  # sigma(-20) of a million pairs sums to less than one; 60 halvings leave no error
+
 
 class Losses(NamedTuple):
     """L_I (2.4.1), L_T (2.4.2) and their mean, scalars."""
@@ -30,7 +32,7 @@ class Losses(NamedTuple):
 class LexiconLoss(ClipLoss):
     """Contrast over the pairs of all processes; gradients flow to the features of each.
 
-    A constant `logit_bias` (SigLIP) does not change a softmax and is left out.
+    A constant `logit_bias` (SigLIP) does not change a softmax and is left out; "sigmoid" fits its own to each batch.
     """
 
     def __init__(self, variant: str = "plain", rank: int = 0, world_size: int = 1) -> None:
@@ -47,6 +49,9 @@ class LexiconLoss(ClipLoss):
             true: bool (B, B), [i, j] where text j is true of image i; the diagonal is.
         """
         per_image, per_text = self.get_logits(image, text, logit_scale)
+        if self.variant == "sigmoid":
+            loss = judge_pairs(per_image, true)
+            return Losses(loss, loss, loss)
         pair = contrast(per_image, true, self.variant), contrast(per_text, true.T, self.variant)
         return Losses(*pair, (pair[0] + pair[1]) / 2)
 
@@ -66,6 +71,34 @@ def contrast(logits: Tensor, true: Tensor, variant: str) -> Tensor:
         others = true & (own[:, None] != own)
         return F.cross_entropy(logits.masked_fill(others, float("-inf")), own)
     return F.cross_entropy(logits, true / true.sum(1, keepdim=True))
+
+
+def judge_pairs(logits: Tensor, true: Tensor) -> Tensor:
+    """Return SigLIP's loss, scalar: -1/B sum over i, j of ln sigma(z_ij (l_ij + b)), z_ij = 1 where true, else -1.
+
+    The bias b is the one with the lowest loss on the batch, which makes the sigmas sum to the number of true pairs. The
+    loss does not change with b there, so the gradients are those of a bias that is learned with the weights, and no
+    weight that CLIP's checkpoints lack is stored.
+
+    Args:
+        logits: similarities (B, B), divided by the temperature.
+        true: bool (B, B).
+
+    References:
+        Zhai et al. (2023), "Sigmoid Loss for Language Image Pre-Training", eq. 1.
+    """
+    signs = true.to(logits.dtype) * 2 - 1
+    return -F.logsigmoid(signs * (logits + _best_bias(logits.detach(), true))).sum() / len(logits)
+
+
+def _best_bias(logits: Tensor, true: Tensor) -> Tensor:
+    """Return the bias at which the sigmas of all pairs sum to the number of true ones, scalar, by bisection."""
+    values, count = logits.double(), int(true.sum())
+    low, high = -values.max() - _FAR, -values.min() + _FAR
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if torch.sigmoid(values + middle).sum() < count else (low, middle)
+    return ((low + high) / 2).to(logits.dtype)
 
 
 def multi_positive_loss(logits: Tensor, true: Tensor, weights: Tensor, offset: Tensor | None = None) -> Tensor:

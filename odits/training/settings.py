@@ -29,6 +29,7 @@ LOSSES = {
     "plain": "every other pair of the batch is wrong (open_clip's ClipLoss)",
     "masked": "a word that is true of another image too is left out of that image's wrong ones",
     "shared": "all words of the batch that are true of an image are right ones, with equal shares",
+    "sigmoid": "each pair is judged by itself, right where the word is true of the image (SigLIP, Zhai et al. 2023)",
 }
 """What to do about a word that is in the lexicons of several images of a batch."""
 
@@ -61,7 +62,7 @@ class FinetuneSettings:
     Example:
         >>> FinetuneSettings(loss="best")
         Traceback (most recent call last):
-        odits.core.errors.OditsError: There is no loss 'best': choose plain, masked, shared.
+        odits.core.errors.OditsError: There is no loss 'best': choose plain, masked, shared, sigmoid.
     """
 
     epochs: int = setting(40, "Epochs; a run with fewer is extended.", low=1)

@@ -18,10 +18,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from odits.core.errors import OditsError
 from odits.core.files import clear_interrupted, write_atomically
 from odits.core.progress import Progress, no_progress
-from odits.training.rendering import SignRenderer, background, cased, clutter, colour, draw_word
-from odits.training.sign_texts import SceneTexts, Texts
+from odits.data.general_words import general_vocabulary
+from odits.training.neighbourhoods import Law, Neighbourhoods
+from odits.training.rendering import SignRenderer, background, cased, clutter, colour, draw_word, usable_fonts
+from odits.training.settings import RenderSettings
+from odits.training.sign_texts import SceneTexts, SignTexts, Texts
 
 WIDTH, HEIGHT = 1024, 768
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -329,6 +333,38 @@ def _photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 # A data set of them
+
+
+def render(
+    settings: RenderSettings, folder: Path, fonts: Sequence[str | Path], progress: Progress = no_progress
+) -> int:
+    """Write the data set that settings name: the same bytes for the same settings, fonts and words.
+
+    Args:
+        settings: how many scenes, whether their lexicons follow a law (then law.json holds it), and the seed.
+        folder: gets the data set; an interrupted one goes on.
+        fonts: folders of fonts.
+        progress: called with (scenes done, scenes in all).
+
+    Returns:
+        How many fonts are drawn from.
+
+    Raises:
+        OditsError: there is no usable font.
+        WriteError: the folder can't be written.
+    """
+    found = usable_fonts(fonts)
+    if not found:
+        raise OditsError("No usable font: install some, or name a folder of them with --fonts.")
+    words = [word.lower() for word in general_vocabulary().words if word.isalpha()]
+    texts: SceneTexts = SignTexts(words)
+    if settings.neighbourhoods:
+        law = Law.draw(settings.neighbourhoods, words, settings.seed)
+        law.save(folder)
+        texts = Neighbourhoods(law)
+    counts = (settings.scenes, settings.held_out)
+    render_dataset(SignRenderer(found, words), texts, folder, counts, settings.seed, progress)
+    return len(found)
 
 
 def render_dataset(

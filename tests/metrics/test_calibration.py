@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from odits.metrics.calibration import Reliability, reliability
+from odits.metrics.calibration import Reliability, mean_entropy, reliability, with_entropy
 
 SAID = np.array([0.05, 0.15, 0.15, 0.95, 0.95, 0.95, 0.95, 1.0])
 THERE = np.array([False, True, False, True, True, True, False, True])
@@ -44,3 +44,18 @@ def test_json_and_back() -> None:
     np.testing.assert_array_equal(again.intervals(), found.intervals())
     with pytest.raises(ValueError, match="bins"):
         Reliability.from_document(document | {"counts": [1]})
+
+
+@pytest.mark.parametrize("entropy", [0.5, 2.0, 3.0])
+def test_probabilities_get_the_entropy_that_is_asked_for_in_the_same_order(entropy: float) -> None:
+    drawn = np.random.default_rng(0).dirichlet(np.full(30, 0.3), 5)
+    found, power = with_entropy(drawn, entropy)
+    assert mean_entropy(found) == pytest.approx(entropy, rel=1e-6)
+    assert found.sum(1) == pytest.approx(np.ones(5))
+    expected = drawn**power
+    np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), atol=1e-9)
+    assert (power > 1) == (mean_entropy(drawn) > entropy)
+
+
+def test_entropy_of_even_and_of_certain_rows() -> None:
+    assert mean_entropy(np.array([[0.25] * 4, [1.0, 0, 0, 0]])) == pytest.approx(np.log(4) / 2)

@@ -7,7 +7,7 @@ import torch
 from open_clip.loss import ClipLoss
 from torch.nn import functional as F
 
-from odits.training.losses import LexiconLoss
+from odits.training.losses import LexiconLoss, judge_pairs
 
 PAIRS = 5
 
@@ -52,6 +52,27 @@ def test_plain_is_open_clips_own(batch: tuple[torch.Tensor, ...]) -> None:
     image, text, true = batch
     scale = torch.tensor(7.0)
     assert torch.equal(LexiconLoss("plain")(image, text, scale, true).total, ClipLoss()(image, text, scale))
+
+
+def test_sigmoid_is_siglips_loss_at_the_best_bias(batch: tuple[torch.Tensor, ...]) -> None:
+    image, text, true = batch
+    found = LexiconLoss("sigmoid")(image, text, torch.tensor(7.0), true)
+    logits = (7.0 * image @ text.T).tolist()
+
+    def loss(bias: float) -> float:
+        pairs = [(1 if true[i, j] else -1) * (logits[i][j] + bias) for i in range(PAIRS) for j in range(PAIRS)]
+        return sum(math.log1p(math.exp(-pair)) for pair in pairs) / PAIRS
+
+    lowest = min(loss(step / 1000) for step in range(-10_000, 10_000))
+    assert found.image == found.text == found.total
+    assert float(found.total) == pytest.approx(lowest, rel=1e-5)
+
+
+def test_sigmoid_does_not_care_for_a_constant(batch: tuple[torch.Tensor, ...]) -> None:
+    image, text, true = batch
+    logits = 7.0 * image @ text.T
+    assert float(judge_pairs(logits + 3, true)) == pytest.approx(float(judge_pairs(logits, true)), rel=1e-5)
+    assert bool(torch.isfinite(judge_pairs(logits, torch.ones_like(true))))
 
 
 @pytest.mark.parametrize("variant", ["masked", "shared"])
