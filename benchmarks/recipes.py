@@ -86,7 +86,6 @@ RECIPES = (
     Recipe("multi-positive", {"loss": "shared"}),
     Recipe("multi-positive, averaged with the start (WiSE-FT)", {"loss": "shared"}, share=0.5),
     Recipe("SigLIP's loss", {"loss": "sigmoid"}),
-    Recipe("plain, temperature fixed", {"temperature": "fixed"}),
     Recipe("plain, image tower frozen but for its projection", {"train": "head"}),
     Recipe("plain, image tower frozen", {"train": "text"}),
     Recipe("multi-positive, image tower frozen", {"train": "text", "loss": "shared"}),

@@ -1,8 +1,8 @@
 """Rendered Streets: what was put into drawn scenes, what of it anyone could find, and what ODITS finds.
 
 The scenes are those of `odits render --neighbourhoods`: signs show words of lexicons that follow a known law, so the
-truth of every claim is known. Facades, cars and trees say nothing of words, and neither do another scene's objects:
-what a model gains by them is an error. Nothing is shipped; the digest tells whether the same bytes were drawn again.
+truth of every claim is known. Another scene's objects say nothing of a scene's words: what a model gains by them is an
+error. Nothing is shipped; the digest tells whether the same bytes were drawn again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ HELD_OUT = 0.3
 """Share of the scenes that nothing is trained on."""
 QUICK_IMAGES, QUICK_NEIGHBOURHOODS, QUICK_RESAMPLES = 20, 2, 1_000
 
-CHANCE, FREQUENT, ALONE, OWN = "uniform", "prior", "CLIP + learned prior", "ODITS without recalled lexicons"
+CHANCE, FREQUENT, ALONE, OWN = "a random order", "prior", "CLIP + learned prior", "ODITS without recalled lexicons"
 SHUFFLED, REGIONS, READ = (
     "ODITS, another image's objects",
     "ODITS, regions only",
@@ -85,8 +85,9 @@ INGREDIENTS = (
     Ingredient("both, by ODITS", (BY_LAW, LAW), ("ODITS", FREQUENT)),
     Ingredient("both, by ODITS with read signs", (BY_LAW, LAW), (READ, FREQUENT)),
     Ingredient("signs show words, by ODITS Street, which learned elsewhere", (SIGNS, CHANCE), (ODITS_STREET, CHANCE)),
-    Ingredient("regions without text: nothing", None, (REGIONS, ALONE)),
-    Ingredient("another scene's objects: nothing", None, (SHUFFLED, ALONE)),
+    Ingredient("both, by regions alone, boards with words among them", (BY_LAW, LAW), (REGIONS, FREQUENT)),
+    Ingredient("both, by the picture as a whole", (BY_LAW, LAW), (ALONE, FREQUENT)),
+    Ingredient("another scene's objects", None, (SHUFFLED, FREQUENT)),
 )
 
 
@@ -156,6 +157,7 @@ def possible_rows(dataset: Dataset, document: dict[str, Any]) -> dict[str, Score
     by_law = rows_of_law(Law.load(dataset.root), dataset, vocabulary)
     sharpness = choose_sharpness(dataset, vocabulary)
     tables = {
+        CHANCE: np.random.default_rng(0).random(relevant.shape),  # equal probabilities would keep the first-seen order
         LAW: by_law[LAW],
         SIGNS: np.where(shown, 1.0, by_law[LAW]),
         **rows_of_annotations(dataset, vocabulary, sharpness),
@@ -194,7 +196,7 @@ def found_rows(dataset: Dataset, options: Namespace, progress: Reporter) -> dict
     return {
         row.name: {metric: row.per_image[f"rank {metric}"] for metric in METRICS}
         for row in rows
-        if row.name != FINETUNED and not row.name.startswith(SHARPENED)  # which has CLIP's order
+        if row.name not in ("uniform", FINETUNED) and not row.name.startswith(SHARPENED)  # which has CLIP's order
     }
 
 
