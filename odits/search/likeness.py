@@ -30,7 +30,7 @@ DUPLICATE = 0.92
 """Cosine from which on two pictures count as one.
 
 No pair of different images of SVT reaches it; of 50 images all do at half and a fifth of their size, 98 % brighter by
-40 %, 92 % as a JPEG of quality 30, 86 % cut to 0.95 of their sides, and 54 % to 0.9: what is cut is similar, not the same.
+40 %, 92 % as a JPEG of quality 30, 86 % cut to 0.95 of their sides, and 54 % to 0.9 (cut ones are similar).
 """
 MOST_PAIRS = 1000
 """Pairs that are listed."""
