@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     folder = tmp_path_factory.mktemp("odits-home")
     monkeypatch.setenv("ODITS_HOME", str(folder))
     return folder
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell that starts tests in the background lets them ignore Ctrl-C, and all that they start; some press it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure() -> None:

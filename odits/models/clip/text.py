@@ -14,7 +14,7 @@ from odits.core.stopping import step
 TEXT_BATCH = 256
 """Texts that are encoded at a time where each is a sequence of its own."""
 
-SHARED_TOKENS = 1024
+SHARED_TOKENS = 512
 """Tokens of one sequence of many texts: attention is computed between all of them, so more would not pay."""
 
 
