@@ -1,9 +1,9 @@
-"""SAM's masks of a whole image, exact and approximate, against the installed segment-anything, and peak memory of each.
+"""SAM's masks of a whole image against the installed segment-anything, and the peak memory of both.
 
 ViT-B's architecture with random weights (`benchmarks.random_sam`), set so that a part of the masks that is usual for
-SAM passes the threshold on predicted IoU; with --weights, real weights and the default thresholds. The library, the
-exact and the approximate mode run in turn in one process, on the same image; peak memory is that of a process of its
-own for each, with 64 points.
+SAM passes the threshold on predicted IoU; with --weights, real weights and the default thresholds. The library's
+generator and ours ("exact": the same masks) run in turn in one process, on the same image; peak memory is that of a
+process of its own for each, with 64 points.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from segment_anything.modeling import Sam
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.random_sam import make_random
-from benchmarks.report import add_data, parser, report
-from odits.data import find_data_folder, open_image, read_dataset
+from benchmarks.report import parser, report
+from odits.data import open_image
 from odits.models.prepacked import plainly, prepack
-from odits.models.segmentation.sam_generator import ApproximateGenerator, MaskGenerator, agreement
+from odits.models.segmentation.sam_generator import MaskGenerator
 from odits.models.segmentation.sam_network import PointDecoder
 from odits.models.segmentation.sam_weights import load_sam
 
@@ -42,7 +42,6 @@ SIDE = 1024
 KINDS: dict[str, type[SamAutomaticMaskGenerator]] = {
     "library": SamAutomaticMaskGenerator,
     "exact": MaskGenerator,
-    "approximate": ApproximateGenerator,
 }
 DECODER = ("__init__", "tokens", "decode", "masks")
 
@@ -187,14 +186,13 @@ def peak_of_this_process() -> float:
 
 
 def main() -> None:
-    """Run all three in turn and report ratios, exactness, agreement and memory."""
+    """Run both in turn and report ratios, exactness and memory."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--points", type=int, default=32, help="points along a side of the grid")
     arguments.add_argument("--rounds", type=int, default=1)
     arguments.add_argument("--share", type=float, default=0.28, help="part of the masks whose predicted IoU is enough")
     arguments.add_argument("--box-nms", type=float, default=0.7, help="IoU of boxes above which a mask is a double")
     arguments.add_argument("--image", type=Path, default=DEMO)
-    add_data(arguments)
     arguments.add_argument("--weights", type=Path, help="a SAM weights file in place of random weights")
     arguments.add_argument("--peak", choices=tuple(KINDS), help="only the peak memory of one of them")
     arguments.add_argument("--stability", type=float, default=0.95)
@@ -229,12 +227,10 @@ def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
     assert library is not None and ours is not None
     difference, spread = logit_difference(sam, library, ours)
     quality = torch.cat(watches["library"].quality)
-    lists = {kind: [item["segmentation"] for item in found] for kind, found in masks.items()}
-    fast = agreement(lists["exact"], lists["approximate"])
     stability = arguments.get("stability_score_thresh", 0.95)
 
-    def ratio(times: dict[str, list[float]], kind: str) -> float:
-        return float(np.median(np.array(times["library"]) / np.array(times[kind])))
+    def ratio(times: dict[str, list[float]]) -> float:
+        return float(np.median(np.array(times["library"]) / np.array(times["exact"])))
 
     return {
         "image": options.image.name,
@@ -244,46 +240,16 @@ def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
         "stability_score_thresh": stability,
         "whole_image_seconds": {kind: float(np.median(values)) for kind, values in seconds.items()},
         "decoder_seconds": {kind: float(np.median(values)) for kind, values in decoder.items()},
-        "whole_image_ratio": ratio(seconds, "exact"),
-        "decoder_ratio": ratio(decoder, "exact"),
+        "whole_image_ratio": ratio(seconds),
+        "decoder_ratio": ratio(decoder),
         "masks": len(masks["library"]),
         "masks_exact": len(masks["exact"]),
         "min_iou": least_iou(masks["library"], masks["exact"]),
         "max_logit_difference": difference,
         "logit_standard_deviation": spread,
-        "fast": {
-            "ratio": ratio(seconds, "approximate"),
-            "masks": len(masks["approximate"]),
-            "mean_iou": fast.mean_iou,
-            "found": fast.found,
-            **second_image(options, sam, arguments),
-        },
         "peak_mb": {
             kind: peak_megabytes(kind, options, arguments.get("stability_score_thresh", 0.95)) for kind in KINDS
         },
-    }
-
-
-def second_image(options: Namespace, sam: Sam, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Compare the approximate mode with the exact one on SVT's first image to be tested, where SVT is at hand."""
-    folder = find_data_folder(options.data)
-    if folder is None:
-        return {}
-    image = picture(read_dataset(folder).split("eval")[0].path)
-    found, seconds = {}, {}
-    for kind in ("exact", "approximate"):
-        start = time.perf_counter()
-        found[kind] = [item["segmentation"] for item in KINDS[kind](sam, **arguments).generate(image)]
-        seconds[kind] = time.perf_counter() - start
-    fast = agreement(found["exact"], found["approximate"])
-    return {
-        "svt": {
-            "ratio_to_exact": seconds["exact"] / seconds["approximate"],
-            "masks_exact": len(found["exact"]),
-            "masks": len(found["approximate"]),
-            "mean_iou": fast.mean_iou,
-            "found": fast.found,
-        }
     }
 
 

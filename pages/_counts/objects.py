@@ -15,7 +15,7 @@ from odits.data import ImageRecord
 from odits.data.images import ImageError
 from odits.models.segmentation.batch import ObjectsRequest, precompute
 from odits.models.segmentation.candidates import stored_candidates
-from odits.models.segmentation.parameters import EXACT, SamParameters
+from odits.models.segmentation.parameters import SamParameters
 from odits.models.segmentation.sam_replay import MaskCandidates
 from odits.objects.codec import stored_count
 from odits.objects.filters import StoredBoxes, stored_boxes
@@ -100,9 +100,6 @@ def offer_tunable(pictures: Sequence[ImageRecord], request: ObjectsRequest, key:
     if not request.has_candidates:
         return tunable_objects(_boxes(keys, key, pictures))
     parameters = request.parameters or SamParameters()
-    if parameters.mode != EXACT:
-        st.caption("Filters can be moved over exact masks only.")
-        return None
     loose = replace(request, kind="candidates")
     loose_key = loose.identity().key
     found = _candidates(keys, loose_key, pictures)

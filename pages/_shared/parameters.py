@@ -116,9 +116,7 @@ PARAMETERS = {
     "segmenter": LINE,
     "weights": _path("load weights from"),
     "dino": Parameter(_is_line, _detector),
-    **dict.fromkeys(
-        ("do", "look", "namer", "distribution", "scale", "sam-mode", "sam-output_mode", "sam-preset"), LINE
-    ),
+    **dict.fromkeys(("do", "look", "namer", "distribution", "scale", "sam-output_mode", "sam-preset"), LINE),
     **dict.fromkeys(("kinds", "names", "sam-text"), TEXT),
     **dict.fromkeys(("object", "row", "sheet", "page", "shares"), COUNT),
     "size": RANGE,

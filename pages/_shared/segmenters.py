@@ -33,10 +33,9 @@ OWN_FILES = {
 _OWN_HELP = "A folder with config.json and model.safetensors, or a name on the Hugging Face hub such as {}."
 _HELP = help_on("segmenter", "object")
 _PUBLISHED = {"sam": "facebook/sam-vit-base", "sam2": "facebook/sam2.1-hiera-tiny", "sam3": "facebook/sam3"}
-_SAM_1 = ("mode", "output_mode")
+_SAM_1 = ("output_mode",)
 """What only SAM 1's generator has."""
 _TITLES = {
-    "mode": "Exact or approximate",
     "points_per_side": "Points per side",
     "pred_iou_thresh": "Predicted quality, at least",
     "stability_score_thresh": "Stability, at least",
@@ -77,7 +76,7 @@ def choose_segmenter() -> tuple[str, SamParameters | None]:
 
 def _choose_parameters(family: str) -> SamParameters:
     """Ask for SAM's parameters; at first they are those of Table 3.2. SAM 3 is asked for what a text names, too."""
-    from odits.models.segmentation.parameters import MODES, OUTPUT_MODES, Sam3Parameters, parameters_of
+    from odits.models.segmentation.parameters import OUTPUT_MODES, Sam3Parameters, parameters_of
 
     chosen = parameters_of(family)
     by_name = {item.name: item for item in fields(chosen)}
@@ -92,10 +91,10 @@ def _choose_parameters(family: str) -> SamParameters:
         if Sam3Parameters(text=values["text"]).phrases:
             values["text_threshold"] = _parameter(by_name["text_threshold"], "Match, at least", ())
             return chosen(**values)
-    choices = {"mode": MODES, "output_mode": OUTPUT_MODES}
+    choices = {"output_mode": OUTPUT_MODES}
     titles = {name: title for name, title in _TITLES.items() if family == "sam" or name not in _SAM_1}
     with st.expander("SAM's parameters", icon=":material/tune:"):
-        preset = _choose_preset(family)
+        preset = _choose_preset()
         values |= {
             name: _parameter(by_name[name], f"{title} :small[({name})]", choices.get(name, ()))
             for name, title in titles.items()
@@ -105,7 +104,7 @@ def _choose_parameters(family: str) -> SamParameters:
     return made
 
 
-def _choose_preset(family: str) -> str:
+def _choose_preset() -> str:
     """Draw a button for each preset; return the one that changes are told against, the one that was pressed last."""
     from odits.models.segmentation.parameters import PRESETS
 
@@ -113,8 +112,7 @@ def _choose_preset(family: str) -> str:
     preset = asked if asked in PRESETS else "thesis"
     with st.container(horizontal=True, key="sam-presets"):
         for name, one in PRESETS.items():
-            if family == "sam" or not set(one.values) & set(_SAM_1):
-                st.button(one.title, on_click=_use_preset, args=(name,), key=f"preset-{name}")
+            st.button(one.title, on_click=_use_preset, args=(name,), key=f"preset-{name}")
     return preset
 
 

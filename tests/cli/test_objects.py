@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_one_sentence(sam2: str, picture: Path, home: Path)
         (["--segmenter", sam2, "--point", "3"], "--point takes X,Y"),
         (["--segmenter", sam2, "--box", "1,2,3,nan"], "--box takes"),
         (["--segmenter", sam2, "--box", "5,5,5,9"], "no area"),
-        (["--segmenter", sam2, "--sam", "mode=approximate"], "Only SAM 1"),
+        (["--segmenter", sam2, "--sam", "mode=approximate"], "no parameter 'mode'"),
         (["--segmenter", "sam2:/no/such/folder"], "no segmenter"),
     ):
         out, err = run("objects", picture, *options, status=2)

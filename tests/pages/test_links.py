@@ -115,6 +115,7 @@ def test_what_is_offered_needs_no_click() -> None:
         {"images": "nowhere"},
         {"compare": "perhaps"},
         {"no-such-thing": "1"},
+        {"sam-mode": "approximate"},  # of a former version
         {"image": "two\nlines"},
         {"vocabulary": "x" * 5000},
     ],

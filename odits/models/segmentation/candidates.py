@@ -9,7 +9,7 @@ from odits.core.errors import OditsError
 from odits.core.pool import Source
 from odits.core.store import FunctionCodec, Store
 from odits.data.images import content_of, open_image
-from odits.models.segmentation.parameters import EXACT, Sam3Parameters, SamParameters
+from odits.models.segmentation.parameters import Sam3Parameters, SamParameters
 from odits.objects.codec import former_result, result_key
 
 if TYPE_CHECKING:
@@ -24,12 +24,10 @@ def loosened(parameters: SamParameters) -> SamParameters:
     """Return the parameters at which candidates are computed; equal for all that differ in replayed filters alone.
 
     Raises:
-        OditsError: approximate masks are asked for, which depend on each other.
+        OditsError: SAM 3 is to find what a text names.
     """
     if isinstance(parameters, Sam3Parameters) and parameters.phrases:
         raise OditsError("Filters can be replayed over the masks of points only: leave SAM 3's text empty.")
-    if parameters.mode != EXACT:
-        raise OditsError("Filters can be replayed over exact masks only: set SAM's mode to exact.")
     return replace(
         parameters,
         pred_iou_thresh=min(parameters.pred_iou_thresh, LOOSE_QUALITY),

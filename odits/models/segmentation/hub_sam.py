@@ -19,7 +19,7 @@ from odits.core.files import sha256_of
 from odits.core.model_folders import CONFIG, CONFIGS, implausible, parts_of, read_config
 from odits.core.weights import excess, read_tensors, require_finite
 from odits.models.reference import ModelRef
-from odits.models.segmentation.parameters import EXACT, Sam3Parameters, SamParameters
+from odits.models.segmentation.parameters import Sam3Parameters, SamParameters
 from odits.models.segmentation.sam_weights import stored_digest
 
 if TYPE_CHECKING:
@@ -131,14 +131,8 @@ class HubNetwork:
 
 
 def identity_of(weights: HubSam, parameters: SamParameters) -> tuple[str, str]:
-    """Return the name of a SAM 2 or SAM 3 with these parameters, as shown to users, and the key of its results.
-
-    Raises:
-        OditsError: approximate masks are asked for.
-    """
+    """Return the name of a SAM 2 or SAM 3 with these parameters, as shown to users, and the key of its results."""
     ref = weights.ref
-    if parameters.mode != EXACT:
-        raise OditsError(f"Only SAM 1 has approximate masks: set the mode to exact for {ref.name}.")
     phrases = parameters.phrases if isinstance(parameters, Sam3Parameters) else ()
     name = f"{ref.name}: {', '.join(phrases)}" if phrases else ref.name
     return name, f"{ref.family}-{weights.digest}-{parameters.key}"

@@ -17,8 +17,6 @@ from odits.core.files import sha256_of
 from odits.models.reading.packaged import other_models
 
 SAM_SIDE = 1024
-EXACT = "exact"
-MODES = (EXACT, "approximate")
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 PointGrid = tuple[tuple[float, float], ...]
@@ -104,16 +102,11 @@ class SamParameters:
     output_mode: str = _parameter(
         "binary_mask", "How segment-anything holds masks meanwhile: binary_mask, uncompressed_rle or coco_rle."
     )
-    mode: str = _parameter(
-        EXACT, "exact: segment-anything's masks. approximate: sooner, but some masks differ and some are missed."
-    )
 
     def __post_init__(self) -> None:
         _check_bounds(self)
         if self.output_mode not in OUTPUT_MODES:
             raise OditsError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, but is {self.output_mode!r}.")
-        if self.mode not in MODES:
-            raise OditsError(f"mode must be {' or '.join(MODES)}, but is {self.mode!r}.")
         if (self.points_per_side is None) == (self.point_grids is None):
             raise OditsError("Exactly one of points_per_side and point_grids must be given.")
         if self.points_per_side is not None:
@@ -136,16 +129,12 @@ class SamParameters:
 
     @property
     def key(self) -> str:
-        """A hexadecimal digest of all values; approximate ones say so."""
-        values = asdict(self)
-        values.pop("mode")
-        digest = sha256_of(json.dumps(values, sort_keys=True))[:16]
-        return digest if self.mode == EXACT else f"{self.mode}_{digest}"
+        """A hexadecimal digest of all values."""
+        return sha256_of(json.dumps(asdict(self), sort_keys=True))[:16]
 
     def generator_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of segment_anything.SamAutomaticMaskGenerator."""
         arguments = asdict(self)
-        arguments.pop("mode")
         if self.point_grids is not None:
             arguments["point_grids"] = [np.asarray(grid, float) for grid in self.point_grids]
         return arguments
@@ -198,9 +187,8 @@ class Preset(NamedTuple):
 PRESETS = {
     "thesis": Preset("Thesis (Table 3.2)", {}),
     "default": Preset("SAM's default", {"crop_overlap_ratio": 512 / 1500}),
-    "sooner": Preset("Ours: sooner", {"mode": "approximate"}),
 }
-"""By name: the thesis's values, which are SAM's but for a rounded one; those of SamAutomaticMaskGenerator; and ours."""
+"""By name: the thesis's values, which are SAM's but for a rounded one; and those of SamAutomaticMaskGenerator."""
 
 
 def changed_against(parameters: SamParameters, preset: str) -> list[tuple[str, Any, Any]]:
@@ -240,7 +228,7 @@ def read_parameters(texts: Sequence[str], family: str = "sam") -> SamParameters:
         OditsError: an unknown name, or a value that it cannot have.
 
     Example:
-        >>> read_parameters(["pred_iou_thresh = 0.9", "mode=approximate"]).pred_iou_thresh
+        >>> read_parameters(["pred_iou_thresh = 0.9", "points_per_side=16"]).pred_iou_thresh
         0.9
     """
     chosen = parameters_of(family)

@@ -16,7 +16,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 
 from odits.core.errors import OditsError
 from odits.core.progress import Progress
-from odits.models.segmentation.parameters import EXACT, SAM_SIDE, SamParameters
+from odits.models.segmentation.parameters import SAM_SIDE, SamParameters
 from odits.models.segmentation.sam_network import encode_image
 from odits.models.segmentation.sam_weights import SamWeights
 from odits.objects.detections import make_detections
@@ -64,14 +64,9 @@ class SamSegmenter:
 
         Args:
             image: RGB.
-
-        Raises:
-            OditsError: approximate masks are asked for, which depend on each other.
         """
         from odits.models.segmentation.sam_replay import collect
 
-        if self.parameters.mode != EXACT:
-            raise OditsError("Filters can be replayed over exact masks only: set SAM's mode to exact.")
         with self._weights.lock:
             return collect(self.model, _resized(image), self.parameters.generator_arguments())
 
@@ -86,10 +81,9 @@ class SamSegmenter:
         """
         import torch
 
-        from odits.models.segmentation.sam_generator import ApproximateGenerator, MaskGenerator
+        from odits.models.segmentation.sam_generator import MaskGenerator
 
-        kind = MaskGenerator if self.parameters.mode == EXACT else ApproximateGenerator
-        generator = kind(self.model, progress, **self.parameters.generator_arguments())
+        generator = MaskGenerator(self.model, progress, **self.parameters.generator_arguments())
         resized = _resized(image)
         with self._weights.lock:
             try:

@@ -1,4 +1,4 @@
-"""segment-anything's mask generator by another path: the same masks, sooner on a CPU; and approximate ones, sooner yet.
+"""segment-anything's mask generator by another path: the same masks, sooner on a CPU.
 
 The points of an image are decoded by several threads, each on a core of its own, and a mask is brought to the image's
 size only where its predicted quality passes.
@@ -7,11 +7,11 @@ size only where its predicted quality passes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -34,11 +34,6 @@ from odits.models.segmentation.sam_network import CHUNK, DecodedPoint, PointDeco
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-COARSEST_GRID = 4  # cells along a side of the first grid of an approximate search
-CHUNKS_PER_ROUND = 2  # chunks of points that are decoded before covered points are skipped
-MAX_COVER = 0.1  # a mask that covers more of the image than this leaves its points to be decoded
-AGREEMENT_IOU = 0.8
-
 
 @dataclass(frozen=True, eq=False)
 class MaskCandidate:
@@ -57,14 +52,6 @@ class MaskCandidate:
     point: np.ndarray
     box: tuple[int, int, int, int]
     bits: np.ndarray
-
-    def covers(self, points: np.ndarray) -> np.ndarray:
-        """Return which of the points (P, 2), in pixels of the crop, lie in the mask, bool (P,)."""
-        x0, y0, x1, y1 = self.box
-        columns, rows = np.floor(points).astype(np.int64).T
-        covered = (columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)
-        covered[covered] = self.inside()[rows[covered] - y0, columns[covered] - x0]
-        return covered
 
     def inside(self) -> np.ndarray:
         """Unpack the mask's pixels within its box, bool (y1 - y0 + 1, x1 - x0 + 1)."""
@@ -254,12 +241,8 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         model = self.predictor.model
         resized = np.ascontiguousarray(self.predictor.transform.apply_image(crop))
         pixels = torch.as_tensor(resized, device=model.device).permute(2, 0, 1)[None]
-        embedding = self._embed(pixels, self._block_step(units))
+        embedding = encode_image(model, model.preprocess(pixels), self._block_step(units))
         return PointDecoder(model, embedding), (pixels.shape[2], pixels.shape[3])
-
-    def _embed(self, pixels: Tensor, step: Callable[[], None]) -> Tensor:
-        model = self.predictor.model
-        return encode_image(model, model.preprocess(pixels), step)
 
     def _block_step(self, units: int) -> Callable[[], None]:
         """Return a callback for every block of the encoder, which together are worth `units`."""
@@ -271,35 +254,20 @@ class MaskGenerator(SamAutomaticMaskGenerator):
         self, decoder: PointDecoder, points: np.ndarray, input_size: tuple[int, int], size: tuple[int, int]
     ) -> Iterator[MaskCandidate]:
         """Yield the masks of a crop's points (P, 2) that pass the filters, in the library's order."""
-        start, queries = decoder.tokens(self._coordinates(points, size))
+        moved = self.predictor.transform.apply_coords(points, size)
+        start, queries = decoder.tokens(torch.as_tensor(moved, device=self.predictor.device)[:, None])
 
         def decode(chunk: slice) -> list[MaskCandidate]:
-            decoded = decoder.decode(start[chunk], queries[chunk])
-            return self._passing(decoder, decoded, points[chunk], input_size, size)
+            pairs = zip(decoder.decode(start[chunk], queries[chunk]), points[chunk], strict=True)
+            return [
+                candidate for item, point in pairs for candidate in self._filter(decoder, item, point, input_size, size)
+            ]
 
         chunks = [slice(first, min(first + CHUNK, len(points))) for first in range(0, len(points), CHUNK)]
         with DecoderThreads(self.predictor.device) as threads:
             for chunk, candidates in zip(chunks, threads.map(decode, chunks), strict=True):
                 yield from candidates
                 self._step(chunk.stop - chunk.start)
-
-    def _coordinates(self, points: np.ndarray, size: tuple[int, int]) -> Tensor:
-        moved = self.predictor.transform.apply_coords(points, size)
-        return torch.as_tensor(moved, device=self.predictor.device)[:, None]
-
-    def _passing(
-        self,
-        decoder: PointDecoder,
-        decoded: Sequence[DecodedPoint],
-        points: np.ndarray,
-        input_size: tuple[int, int],
-        size: tuple[int, int],
-    ) -> list[MaskCandidate]:
-        """Return the masks of some points that pass both filters."""
-        pairs = zip(decoded, points, strict=True)
-        return [
-            candidate for item, point in pairs for candidate in self._filter(decoder, item, point, input_size, size)
-        ]
 
     def _filter(
         self,
@@ -327,108 +295,3 @@ class MaskGenerator(SamAutomaticMaskGenerator):
             if self.stability_score_thresh <= 0 or np.float32(score) >= np.float32(self.stability_score_thresh):
                 box, bits = pack_mask(logits > threshold)
                 yield MaskCandidate(float(quality[index]), score, point, box, bits)
-
-
-class ApproximateGenerator(MaskGenerator):
-    """Like MaskGenerator, sooner, with masks that differ.
-
-    Points go from a coarse grid to the full one, and those in a mask that was accepted already are skipped. A mask that
-    covers more than a tenth of the image skips none: it may be the wall behind everything. The encoder works in
-    bfloat16 where the processor has instructions for it; elsewhere every mask is one of exact SAM's, before doubles are
-    dropped.
-    """
-
-    def _embed(self, pixels: Tensor, step: Callable[[], None]) -> Tensor:
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=has_bfloat16(pixels.device)):
-            return super()._embed(pixels, step).float()
-
-    def _candidates(
-        self, decoder: PointDecoder, points: np.ndarray, input_size: tuple[int, int], size: tuple[int, int]
-    ) -> Iterator[MaskCandidate]:
-        coordinates = self._coordinates(points, size)
-        waiting = np.array(coarse_to_fine(points / size[::-1]), np.int64)
-
-        def decode(chunk: np.ndarray) -> list[MaskCandidate]:
-            decoded = decoder.decode(*decoder.tokens(coordinates[chunk]))
-            return self._passing(decoder, decoded, points[chunk], input_size, size)
-
-        with DecoderThreads(self.predictor.device) as threads:
-            while len(waiting):
-                # The same points at once whatever the number of cores, so that the masks do not depend on it.
-                before, count = len(waiting), CHUNKS_PER_ROUND * CHUNK
-                chunks = np.array_split(waiting[:count], CHUNKS_PER_ROUND)
-                waiting = waiting[count:]
-                for candidates in threads.map(decode, [chunk for chunk in chunks if len(chunk)]):
-                    for candidate in candidates:
-                        yield candidate
-                        if candidate.inside().sum() <= MAX_COVER * size[0] * size[1]:
-                            waiting = waiting[~candidate.covers(points[waiting])]
-                self._step(before - len(waiting))
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than 32-bit floats here: elsewhere it is emulated, which takes longer."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in known)
-
-
-def coarse_to_fine(points: np.ndarray) -> list[int]:
-    """Order points: first one in every cell of a coarse grid, then of grids twice as fine, and so on.
-
-    Args:
-        points: (P, 2), in 0..1.
-
-    Returns:
-        All P indices.
-
-    Example:
-        >>> coarse_to_fine(np.array([[0.1, 0.1], [0.12, 0.1], [0.9, 0.9]]))
-        [0, 2, 1]
-    """
-    waiting, side = list(range(len(points))), COARSEST_GRID
-    order: list[int] = []
-    while waiting:
-        rest = []
-        occupied = {
-            (min(x, side - 1), min(y, side - 1)) for x, y in np.floor(points[order] * side).astype(int).tolist()
-        }
-        for index in waiting:
-            x, y = (min(int(value * side), side - 1) for value in points[index])
-            if (x, y) in occupied and side < 4096:  # points at one place never part
-                rest.append(index)
-            else:
-                occupied.add((x, y))
-                order.append(index)
-        waiting, side = rest, side * 2
-    return order
-
-
-class Agreement(NamedTuple):
-    """How well other masks approximate the exact ones.
-
-    Attributes:
-        mean_iou: mean over the exact masks of the IoU with the other mask that fits best.
-        found: part of the exact masks whose best IoU is at least `AGREEMENT_IOU`.
-    """
-
-    mean_iou: float
-    found: float
-
-
-def agreement(exact: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> Agreement:
-    """Measure how well other masks approximate the exact ones; both are 1 where there is no exact mask.
-
-    Args:
-        exact: compressed COCO run lengths.
-        other: likewise.
-    """
-    from pycocotools import mask as coco
-
-    if not exact:
-        return Agreement(1.0, 1.0)
-    if not other:
-        return Agreement(0.0, 0.0)
-    best = np.asarray(coco.iou(list(exact), list(other), [False] * len(other))).max(axis=1)
-    return Agreement(float(best.mean()), float((best >= AGREEMENT_IOU).mean()))

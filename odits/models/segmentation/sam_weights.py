@@ -20,7 +20,7 @@ from odits.core.files import file_digest
 from odits.core.model_folders import parts_of
 from odits.core.store import JSON, Store, make_key
 from odits.core.weights import read_tensors, require_finite, weights_digest
-from odits.models.segmentation.parameters import EXACT, SamParameters
+from odits.models.segmentation.parameters import SamParameters
 
 if TYPE_CHECKING:  # a SAM that is known already is named without torch
     import torch
@@ -210,8 +210,7 @@ class SamWeights:
 
     def identity(self, parameters: SamParameters) -> tuple[str, str]:
         """Return the name of this SAM with these parameters, as shown to users, and the key of its results."""
-        how = "" if parameters.mode == EXACT else ", approximate"
-        return f"SAM {self.architecture}{how}", f"sam-{self.digest}-{parameters.key}"
+        return f"SAM {self.architecture}", f"sam-{self.digest}-{parameters.key}"
 
     def _load(self) -> None:
         loaded = load_sam(self._path, resolve_device(self._device, supported=("cuda",)))

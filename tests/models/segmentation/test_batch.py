@@ -131,8 +131,6 @@ def test_sams_candidates_replay_to_its_objects(home: Path, sam: str) -> None:
         assert kept.count(filters) > 0 and kept.count(filters._replace(pred_iou_thresh=2.0)) == 0
     other = SamParameters(points_per_side=3, pred_iou_thresh=0.31, box_nms_thresh=0.4, min_mask_region_area=9)
     assert loosened(other).points_per_side == 3 and loosened(other).box_nms_thresh == SamParameters().box_nms_thresh
-    with pytest.raises(OditsError, match="exact masks only"):
-        loosened(SamParameters(mode="approximate"))
 
 
 @pytest.mark.slow
@@ -169,10 +167,11 @@ def test_a_request_survives_the_way_to_another_process(sam: str) -> None:
 
 
 def test_parameters_from_the_command_line() -> None:
-    read = read_parameters(["points_per_side=16", "pred_iou_thresh = 0.9", "mode=approximate"])
-    assert read == SamParameters(points_per_side=16, pred_iou_thresh=0.9, mode="approximate")
+    read = read_parameters(["points_per_side=16", "pred_iou_thresh = 0.9", "output_mode=coco_rle"])
+    assert read == SamParameters(points_per_side=16, pred_iou_thresh=0.9, output_mode="coco_rle")
     for text, sentence in (
         ("points=3", "no parameter 'points'"),
+        ("mode=approximate", "no parameter 'mode'"),
         ("points_per_side=many", "whole number"),
         ("pred_iou_thresh=2", "between 0 and 1"),
         ("box_nms_thresh", "must be a number"),

@@ -59,7 +59,6 @@ def test_the_defaults_are_the_thesis_table() -> None:
         "point_grids": None,
         "min_mask_region_area": 0,
         "output_mode": "binary_mask",
-        "mode": "exact",
     }
 
 
@@ -81,7 +80,6 @@ def test_every_parameter_says_what_it_does() -> None:
         {"crop_overlap_ratio": "wide"},
         {"min_mask_region_area": -1},
         {"output_mode": "png"},
-        {"mode": "fast"},
         {"points_per_side": None},
         {"point_grids": (((0.5, 0.5),),)},
         {"points_per_side": None, "point_grids": (((0.5, 1.5),),)},
@@ -121,18 +119,8 @@ def test_thresholds_reach_the_generator(weights: Path, picture: Image.Image) -> 
     assert loose.key != strict.key and loose.model is strict.model
 
 
-def test_an_approximate_segmenter_says_so(weights: Path, picture: Image.Image) -> None:
-    exact = SamSegmenter(weights, FAST, "cpu")
-    approximate = exact.with_parameters(dataclasses.replace(FAST, mode="approximate"))
-    assert exact.name == "SAM with 2 layers of width 32" and "approximate" not in exact.key
-    assert approximate.name == "SAM with 2 layers of width 32, approximate" and "approximate" in approximate.key
-    found = approximate.segment(picture)
-    assert len(found) > 0 and found.mask.shape[1:] == (120, 200)
-
-
-@pytest.mark.parametrize("mode", ["exact", "approximate"])
-def test_progress_and_cancel(weights: Path, picture: Image.Image, mode: str) -> None:
-    segmenter = SamSegmenter(weights, dataclasses.replace(FAST, mode=mode), "cpu")
+def test_progress_and_cancel(weights: Path, picture: Image.Image) -> None:
+    segmenter = SamSegmenter(weights, FAST, "cpu")
     seen: list[tuple[int, int]] = []
     segmenter.segment(picture, lambda done, of: seen.append((done, of)))
     assert seen[-1] == (8, 8) and seen == sorted(seen)
@@ -304,7 +292,6 @@ def test_the_last_crop_layer_needs_a_point() -> None:
 
 def test_keys_are_those_of_earlier_versions() -> None:
     assert SamParameters().key == "417363c8b8bde4bd"
-    assert SamParameters(mode="approximate").key == "approximate_417363c8b8bde4bd"
     assert RegionParameters().key == "regions-1-36579df14a2eea66"
 
 

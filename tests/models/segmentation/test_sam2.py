@@ -306,9 +306,7 @@ def test_metas_own_file_is_refused_with_what_to_use(tmp_path: Path) -> None:
         parse(f"sam2:{tmp_path / 'sam2.1_hiera_tiny.pt'}")
 
 
-def test_what_only_sam_1_has_is_refused(segmenter: HubSamSegmenter, folder: Path) -> None:
-    with pytest.raises(OditsError, match="Only SAM 1"):
-        segmenter.with_parameters(replace(ALL, mode="approximate"))
+def test_what_only_sam_3_has_is_refused(folder: Path) -> None:
     with pytest.raises(OditsError, match="not SAM 3"):
         parse(f"sam3:{folder}")
     with pytest.raises(OditsError, match="no parameter 'text'"):

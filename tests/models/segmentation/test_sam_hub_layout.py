@@ -169,7 +169,6 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> dict[s
     return {
         "embedded": ("embedded", None),
         "sam": (f"sam:{write_small_sam(place)}", SamParameters(**FEW)),
-        "sam, approximate": (f"sam:{folder}", SamParameters(**FEW, mode="approximate")),
         "sam, crops": (f"sam:{folder}", SamParameters(**FEW, crop_n_layers=1)),
         "sam2": (f"sam2:{write_small_sam2(place / 'sam2')}", SamParameters(**FEW)),
         "sam2, crops": (f"sam2:{place / 'sam2'}", SamParameters(**FEW | CROPS)),
@@ -181,7 +180,7 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> dict[s
 SIZES = [(3, 40), (40, 3), (200, 10), (10, 200), (1, 1), (3, 3), (3000, 1)]
 
 
-KINDS = ["embedded", "sam", "sam, approximate", "sam, crops", "sam2", "sam3", "sam3, text"]
+KINDS = ["embedded", "sam", "sam, crops", "sam2", "sam3", "sam3, text"]
 FOR_CROPS = [("sam2, crops", size) for size in ((3, 40), (1, 1))]  # many crops, and each takes its time
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +14,6 @@ from odits.core.errors import OditsError
 from odits.models.segmentation.sam_generator import (
     MaskCandidate,
     MaskGenerator,
-    agreement,
-    coarse_to_fine,
     pack_mask,
     stability_score,
     to_rle,
@@ -49,13 +46,6 @@ def test_a_mask_is_packed_within_its_box() -> None:
     assert nothing.box == (0, 0, 0, 0) and nothing.inside().tolist() == [[False]]
 
 
-def test_points_on_the_edge_of_a_mask() -> None:
-    mask = ring()
-    points = np.array([[x + part, y + part] for y in range(12) for x in range(15) for part in (0.0, 0.99)])
-    expected = [mask[int(y), int(x)] for x, y in points]
-    assert candidate(mask).covers(points).tolist() == expected
-
-
 @pytest.mark.parametrize("corner", [(0, 0), (3, 2), (5, 8)])
 def test_run_lengths_are_the_librarys(corner: tuple[int, int]) -> None:
     size = (20, 20)
@@ -86,25 +76,6 @@ def test_logits_are_upscaled_as_by_the_model() -> None:
         rows = -(-input_size[0] // 4) + 1
         found = upscale_logits(logits[0, 0, :rows], 4, input_size, size)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-
-
-def test_an_iou_of_four_fifths_agrees() -> None:
-    from pycocotools import mask as coco
-
-    def rle(stop: int) -> dict[str, Any]:
-        mask = np.zeros((10, 100), np.uint8, order="F")
-        mask[:, :stop] = 1
-        return coco.encode(mask)
-
-    assert agreement([rle(10)], [rle(8)]).found == 1
-    assert agreement([rle(100)], [rle(79)]).found == 0
-
-
-def test_the_finest_grid_ends_the_search() -> None:
-    near = np.array([[0.5, 0.5], [0.5 + 1 / 5000, 0.5], [0.5 + 1 / 500, 0.5]])
-    assert coarse_to_fine(near) == [0, 2, 1]
-    assert coarse_to_fine(np.empty((0, 2))) == []
-    assert coarse_to_fine(np.array([[0.0, 0.0], [0.24, 0.24], [0.26, 0.0], [1.0, 1.0]])) == [0, 2, 3, 1]
 
 
 @pytest.fixture(scope="module")
