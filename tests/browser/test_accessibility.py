@@ -18,6 +18,7 @@ from tests.browser.conftest import WAIT, mistakes, settle, visit
 
 VERSION = "4.14.1"
 DEMO = "images=demo&image=cafe.jpg"
+EVALUATE = "Evaluate 6 images"
 ANNOTATE = "images=demo&vocabulary=demo&model=embedded&annotator=Anna&view=annotate"
 
 STREAMLITS: dict[str, tuple[str, str]] = {}
@@ -56,21 +57,26 @@ def _fetch(folder: Path, script: Path) -> None:
     shutil.rmtree(part)
 
 
+def pressed(page: Page, name: str | re.Pattern[str]) -> bool:
+    """Presses a button where it is there: what it starts may have been done before."""
+    button = page.get_by_role("button", name=name)
+    there = button.count() > 0
+    if there:
+        button.click()
+    return there
+
+
 def evaluated(page: Page) -> None:
     """Evaluates the demo images where that was not done before."""
-    button = page.get_by_role("button", name="Evaluate 6 images")
-    if button.count():
-        button.click()
-        button.wait_for(state="detached")
+    if pressed(page, EVALUATE):
+        page.get_by_role("button", name=EVALUATE).wait_for(state="detached")
         page.locator('[class*="st-key-stop-"]').wait_for(state="detached", timeout=5 * WAIT)
         settle(page)
 
 
 def annotating(page: Page) -> None:
     """Opens the view for annotating, with the field for a word."""
-    button = page.get_by_role("button", name="Evaluate 6 images")
-    if button.count():
-        button.click()
+    pressed(page, EVALUATE)
     page.locator(".annotate .word").first.wait_for()
     settle(page)
     page.keyboard.press("a")
@@ -80,18 +86,14 @@ def annotating(page: Page) -> None:
 
 def indexed(page: Page) -> None:
     """Indexes the demo images where that was not done before."""
-    button = page.get_by_role("button", name="Index 6 images")
-    if button.count():
-        button.click()
+    if pressed(page, "Index 6 images"):
         page.get_by_text(re.compile("^Best first|image.? show")).first.wait_for()
         settle(page)
 
 
 def counted(page: Page) -> None:
     """Counts the objects of the demo images where that was not done before."""
-    button = page.get_by_role("button", name=re.compile("^(Count objects|Go on)"))
-    if button.count():
-        button.click()
+    if pressed(page, re.compile("^(Count objects|Go on)")):
         page.get_by_text("Standard deviation", exact=True).wait_for()
         settle(page)
 
@@ -106,9 +108,7 @@ def unfolded(page: Page) -> None:
 
 def alike(page: Page) -> None:
     """Waits for the pictures that look like the one asked for."""
-    button = page.get_by_role("button", name="Look at 6 images")
-    if button.count():
-        button.click()
+    pressed(page, "Look at 6 images")
     page.locator(".st-key-alike img").first.wait_for()
     settle(page)
 
