@@ -1,8 +1,13 @@
-"""A table on the disk: written row by row, resumed after an interruption, memory-mapped."""
+"""A table on the disk: written row by row, resumed after an interruption, memory-mapped.
+
+Rows are written plainly and not through a memory map: a full disk is then an error rather than a crash, and what was
+written is no memory of the process.
+"""
 
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +30,6 @@ def fill_table(
     advance: Progress = no_progress,
 ) -> np.ndarray:
     """Fill the table float32 (m, n) and map it for reading; rows that the file has already are not computed again.
-
-    Rows are appended with plain writes and not through a memory map: a full disk is then an error rather than a crash.
 
     Args:
         path: an .npy file, complete when its size fits its shape.
@@ -79,11 +82,70 @@ def load_array(source: Path | BinaryIO) -> np.ndarray:
     return found
 
 
+def header_of(kind: np.dtype, shape: tuple[int, ...]) -> bytes:
+    """Return the bytes with which the .npy file of an array begins."""
+    stream = io.BytesIO()
+    described = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, described)
+    return stream.getvalue()
+
+
+class ArrayFile:
+    """An .npy file of known shape, written piece by piece.
+
+    Args:
+        path: of the file, which must not exist.
+        kind: of its numbers.
+        shape: of the array.
+
+    Raises:
+        OSError: it can't be written.
+
+    Example:
+        >>> from odits.core.files import temporary_folder
+        >>> with temporary_folder("example") as folder:
+        ...     with ArrayFile(folder / "a.npy", np.dtype(np.uint8), (2, 3)) as file:
+        ...         file.append(np.array([[1, 2, 3]]))
+        ...         file.append(np.array([[4, 5, 6]]))
+        ...     load_array(folder / "a.npy").tolist()
+        [[1, 2, 3], [4, 5, 6]]
+    """
+
+    def __init__(self, path: Path, kind: np.dtype, shape: tuple[int, ...]) -> None:
+        self._kind, self._shape = kind, shape
+        header = header_of(kind, shape)
+        self._start = len(header)
+        self._file = path.open("xb")
+        self._file.write(header)
+        self._file.truncate(self._start + kind.itemsize * math.prod(shape))
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write rows behind those that were appended before."""
+        self._file.write(np.ascontiguousarray(rows, self._kind).tobytes())
+
+    def write_columns(self, first: int, values: np.ndarray) -> None:
+        """Write some columns (K, C) of an array of two axes, from column `first` on."""
+        size, width = self._kind.itemsize, self._shape[1]
+        for row, part in enumerate(np.ascontiguousarray(values, self._kind)):
+            self._file.seek(self._start + size * (row * width + first))
+            self._file.write(part.tobytes())
+
+    def close(self) -> None:
+        """Bring everything to the disk."""
+        with self._file as file:
+            file.flush()
+            os.fsync(file.fileno())
+
+    def __enter__(self) -> ArrayFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def _header(file: BinaryIO, shape: tuple[int, int]) -> int:
     """Return where the rows begin in the open file; one that does not begin as a table of this shape is begun anew."""
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
-    header = stream.getvalue()
+    header = header_of(np.dtype("<f4"), shape)
     file.seek(0)
     if file.read(len(header)) != header:
         file.seek(0)

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+from array import array
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +25,7 @@ from odits.core.errors import OditsError
 from odits.core.files import replacing_folder, write_atomically
 from odits.core.pool import Item, Workers
 from odits.core.store import Entries
-from odits.core.tables import load_array
+from odits.core.tables import ArrayFile, load_array
 from odits.data.images import image_digest, open_image
 from odits.data.records import Collection
 from odits.models.reading.batch import read_images
@@ -323,7 +324,7 @@ def _lay_out(folder: Path, entries: list[IndexedImage], reader: TextReader, prog
 
 
 class ArrayWriter:
-    """Writes the arrays of an index of known size, line by line.
+    """Writes the arrays of an index of known size, line by line; only the last few thousand lines are in memory.
 
     Args:
         folder: exists and is empty.
@@ -332,24 +333,17 @@ class ArrayWriter:
     """
 
     def __init__(self, folder: Path, frames: int, lines: int) -> None:
-        def new(name: str, kind: type, *shape: int) -> np.ndarray:
-            found: np.ndarray = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, shape)
-            return found
+        def new(name: str, kind: type, *shape: int) -> ArrayFile:
+            return ArrayFile(folder / f"{name}.npy", np.dtype(kind), shape)
 
         self._folder = folder
         self._table, self._top = new("table", np.float16, frames + 1, COLUMNS), new("top", np.uint8, frames + 1)
-        self._table[-1:] = padding()
-        self._top[-1] = 1
-        # an array of no lines has no bytes, and what has no bytes can't be mapped
-        self._columns = (
-            np.empty((bounds.COUNT, 0), np.uint8) if lines == 0 else new("columns", np.uint8, bounds.COUNT, lines)
-        )
-        self._starts, self._text_starts = [0], [0]
-        self._corners: list[np.ndarray] = []
-        self._certainty: list[float] = []
-        self._height: list[float] = []
-        self._texts: list[bytes] = []
-        self._bounded = 0
+        self._columns = new("columns", np.uint8, bounds.COUNT, lines)
+        self._corners = new("corners", np.float32, lines, 4, 2)
+        self._of_lines = {name: new(name, np.float32, lines) for name in ("certainty", "height")}
+        self._starts, self._text_starts = array("q", [0]), array("q", [0])
+        self._texts = bytearray()
+        self._unbounded: list[np.ndarray] = []  # tables of the lines whose bounds are not written yet
 
     def add(self, lines: list[TextLine]) -> None:
         """Write lines behind those that were added before."""
@@ -358,39 +352,37 @@ class ArrayWriter:
 
     def add_frames(self, table: np.ndarray, corners: np.ndarray, certainty: float, height: float, text: str) -> None:
         """Write a line whose frames are rows of the table already."""
-        start = self._starts[-1]
-        self._table[start : start + len(table)] = table
-        self._top[start : start + len(table)] = top_letters(table)
-        self._starts.append(start + len(table))
+        self._table.append(table)
+        self._top.append(top_letters(table))
         self._corners.append(corners)
-        self._certainty.append(certainty)
-        self._height.append(height)
-        self._texts.append(text.encode("utf-8", "replace"))
-        self._text_starts.append(self._text_starts[-1] + len(self._texts[-1]))
-        if len(self._starts) - 1 - self._bounded >= _LINES:
+        self._of_lines["certainty"].append(np.array([certainty]))
+        self._of_lines["height"].append(np.array([height]))
+        self._texts += text.encode("utf-8", "replace")
+        self._starts.append(self._starts[-1] + len(table))
+        self._text_starts.append(len(self._texts))
+        self._unbounded.append(table)
+        if len(self._unbounded) >= _LINES:
             self._bound()
 
     def _bound(self) -> None:
-        starts = np.array(self._starts[self._bounded :], np.int64)
-        if len(starts) > 1:
-            found = bounds.columns_of(self._table, starts[:-1], np.diff(starts))
-            self._columns[:, self._bounded : self._bounded + found.shape[1]] = found
-        self._bounded = len(self._starts) - 1
+        if self._unbounded:
+            lengths = np.array([len(table) for table in self._unbounded], np.int64)
+            found = bounds.columns_of(
+                np.concatenate([*self._unbounded, padding()]), lengths.cumsum() - lengths, lengths
+            )
+            self._columns.write_columns(len(self._starts) - 1 - len(self._unbounded), found)
+            self._unbounded = []
 
     def finish(self) -> None:
         """Write what is left: all arrays are on the disk then."""
         self._bound()
-        for array in (self._table, self._top, self._columns):
-            if isinstance(array, np.memmap):
-                array.flush()
-            else:
-                np.save(self._folder / "columns.npy", array)
+        self._table.append(padding())
+        self._top.append(np.array([1]))
+        for file in (self._table, self._top, self._columns, self._corners, *self._of_lines.values()):
+            file.close()
         rest: dict[str, np.ndarray] = {
             "starts": np.array(self._starts, np.int64),
-            "corners": np.array(self._corners, np.float32).reshape(-1, 4, 2),
-            "certainty": np.array(self._certainty, np.float32),
-            "height": np.array(self._height, np.float32),
-            "texts": np.frombuffer(b"".join(self._texts), np.uint8),
+            "texts": np.frombuffer(self._texts, np.uint8),
             "text_starts": np.array(self._text_starts, np.int64),
         }
         for name, values in rest.items():

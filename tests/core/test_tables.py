@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from odits.core.errors import WriteError
-from odits.core.tables import BATCH, fill_table, load_array
+from odits.core.tables import BATCH, ArrayFile, fill_table, load_array
 
 TABLE = np.arange(15, dtype=np.float32).reshape(5, 3)
 
@@ -128,3 +128,29 @@ def test_arrays_that_hold_objects_are_refused(tmp_path: Path) -> None:
     for name in ("a.npy", "b.npz"):
         with pytest.raises(ValueError):
             load_array(tmp_path / name)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 40), (4, 0), (7,), (5, 3), (2, 4, 2)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float16, np.float32])
+def test_an_array_written_in_pieces_is_what_numpy_saves(shape: tuple[int, ...], kind: type, tmp_path: Path) -> None:
+    values = np.arange(np.prod(shape)).reshape(shape).astype(kind)
+    np.save(tmp_path / "whole.npy", values)
+    with ArrayFile(tmp_path / "pieces.npy", np.dtype(kind), shape) as file:
+        for start in range(0, shape[0], 2):
+            file.append(values[start : start + 2])
+    assert (tmp_path / "pieces.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_columns_are_written_in_any_order(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 255, (6, 11), np.uint8)
+    with ArrayFile(tmp_path / "columns.npy", values.dtype, values.shape) as file:
+        for start in (8, 0, 4):
+            file.write_columns(start, values[:, start : start + 4])
+    assert np.array_equal(load_array(tmp_path / "columns.npy"), values)
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"somebody's")
+    with pytest.raises(FileExistsError):
+        ArrayFile(tmp_path / "a.npy", np.dtype(np.uint8), (1,))
+    assert (tmp_path / "a.npy").read_bytes() == b"somebody's"

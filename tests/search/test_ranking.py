@@ -14,7 +14,16 @@ from odits.models.reading.ctc import Lexicon, locate
 from odits.models.reading.reader import READINGS, TextReader, stored_reading
 from odits.models.reading.spotter import SVT_TRAIN, WordSpotter
 from odits.search.frames import COUNT, bound, frame_table
-from odits.search.index import DESCRIPTION, ArrayWriter, Index, IndexedImage, description, index_folder, open_index
+from odits.search.index import (
+    ARRAYS,
+    DESCRIPTION,
+    ArrayWriter,
+    Index,
+    IndexedImage,
+    description,
+    index_folder,
+    open_index,
+)
 from odits.search.query import Query, parse_query
 from odits.search.ranking import LEAST, Searcher, differing, probability, reason, search
 
@@ -60,6 +69,20 @@ def mixed_index(home: Path) -> Index:
     found = open_index("mixed-lines")
     assert found is not None
     return found
+
+
+def test_bounds_are_the_same_however_many_lines_are_bounded_at_a_time(
+    mixed_index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = mixed_index
+    monkeypatch.setattr("odits.search.index._LINES", 7)
+    writer = ArrayWriter(tmp_path, len(index.table) - 1, len(index.lengths))
+    for line, (start, length) in enumerate(zip(index.starts, index.lengths, strict=False)):
+        place = index.corners[line], float(index.certainty[line]), float(index.height[line])
+        writer.add_frames(index.table[start : start + length], *place, index.text(line))
+    writer.finish()
+    for name in ARRAYS:
+        assert (tmp_path / f"{name}.npy").read_bytes() == (index.folder / f"{name}.npy").read_bytes(), name
 
 
 def plain_ranking(searcher: Searcher, query: Query, count: int) -> list[tuple[int, float]]:
