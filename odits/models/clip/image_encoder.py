@@ -87,7 +87,7 @@ class ImageEncoder:
         >>> with torch.inference_mode():
         ...     embeddings = encoder(torch.zeros(1, 3, 32, 128))
         >>> encoder.engine, tuple(embeddings.shape)
-        ('', (1, 128))
+        ('', (1, 256))
     """
 
     def __init__(self, model: Any) -> None:
