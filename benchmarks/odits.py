@@ -17,6 +17,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks._engines import settle
 from benchmarks.report import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
@@ -41,9 +42,10 @@ def main() -> None:
     vocabulary = Vocabulary.from_words(vocabulary_words(options.data), "benchmark")
     image = open_image(next(iter(sorted(DEMO.glob("*.jpg")))))
     crops = pieces(image)
-    figures: dict[str, float | int] = {"vocabulary": len(vocabulary), "objects": OBJECTS}
+    figures: dict[str, float | int | str] = {"vocabulary": len(vocabulary), "objects": OBJECTS}
     for name, clip in (("embedded", load("embedded", kind="clip")), ("vit_b_32", random_vit())):
         model = untrained(InputEncoder(ObjectEncoder(clip, load("embedded", kind="segmenter"))))
+        engine = settle(clip, image)
         model.predict_input(encode(clip, image, crops), vocabulary)
         whole, bare = [], []
         for _ in range(options.rounds):
@@ -57,6 +59,7 @@ def main() -> None:
         figures |= {
             f"{name}_encoding_seconds": float(np.median(bare)),
             f"{name}_ratio": float(np.median(np.array(whole) / np.array(bare))),
+            f"{name}_engine": engine,
         }
         if name == "embedded":
             figures |= scaling(model, encode(clip, image, crops))

@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-EXTRAS = ("ray", "doctr", "heic", "serve", "dev")
+EXTRAS = ("ray", "doctr", "heic", "fast", "serve", "dev")
 
 
 def read_requirements(path: Path) -> list[str]:

@@ -90,6 +90,7 @@ def words(
                 "image": str(path),
                 "model": prediction.model,
                 "checkpoint": prediction.checkpoint,
+                **({"engine": prediction.engine} if prediction.engine else {}),
                 "vocabulary_size": len(prediction.vocabulary),
                 "none": prediction.none,
                 "readable": not prediction.is_empty,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -40,6 +40,7 @@ class WordPrediction:
             P, section 2.2.1 of the thesis).
         model: which model predicted, as shown to users.
         checkpoint: digest or name of its weights.
+        engine: what encoded the image, where it was not PyTorch itself: the same numbers, to rounding.
 
     Example:
         >>> words = Vocabulary(("BAR", "HOTEL"), "two words")
@@ -52,6 +53,7 @@ class WordPrediction:
     probabilities: np.ndarray
     model: str
     checkpoint: str
+    engine: str = field(default="", kw_only=True)
 
     @property
     def none(self) -> float:

@@ -73,6 +73,17 @@ def plainly() -> Iterator[None]:
         _plain.reset(token)
 
 
+def is_plain() -> bool:
+    """Return whether layers of this thread compute as PyTorch's own do."""
+    return _plain.get()
+
+
+def release(model: nn.Module) -> None:
+    """Free the prepacked weights of a model; where they are used again, they are laid out again."""
+    for weight in model.parameters():
+        _packed.pop(weight, None)
+
+
 def _multiply(rows: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
     found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, packed, bias, "none", [], "")
     return found

@@ -207,7 +207,7 @@ def predict_quietly(
         return answer(_PREDICTIONS, key, lambda: _predict(model, image, vocabulary))
     view: View = "crop" if crop else "scene"
     found = answer(_PROBABILITIES, (*key, view), lambda: model.probabilities([image], vocabulary, view)[0])
-    return WordPrediction(vocabulary, found, model.name, model.checkpoint)
+    return WordPrediction(vocabulary, found, model.name, model.checkpoint, engine=getattr(model, "engine", ""))
 
 
 def _predict(model: WordModel, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
@@ -227,10 +227,12 @@ def show_caption(prediction: WordPrediction) -> None:
     embedded = " (embedded)" if prediction.model == EMBEDDED_NAME else ""
     kind = "settings" if prediction.model.startswith("Word spotting") else "checkpoint"
     words = count_of(len(prediction.vocabulary), "word")
+    vocabulary = f"{escape_markdown(prediction.vocabulary.name)} ({words})"
     measured = measured_figures(prediction.checkpoint)
+    engine = f" · encoded by {prediction.engine}" if prediction.engine else ""
     st.markdown(
-        f"**{name}**{embedded} :small[· {kind} `{prediction.checkpoint[:12]}` · "
-        f"{escape_markdown(prediction.vocabulary.name)} ({words})]" + (f"  \n:small[{measured}]" if measured else ""),
+        f"**{name}**{embedded} :small[· {kind} `{prediction.checkpoint[:12]}` · {vocabulary}{engine}]"
+        + (f"  \n:small[{measured}]" if measured else ""),
         help=when_to_choose(prediction.checkpoint) or None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from odits.core.privacy import TELEMETRY_OFF, disable_telemetry
+from odits.core.privacy import REPORTER, TELEMETRY_OFF, disable_telemetry
 from tests.loopback import serving
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,6 +52,19 @@ def test_a_variable_that_asks_for_telemetry_is_overruled(monkeypatch: pytest.Mon
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
     disable_telemetry()
     assert {name: os.environ[name] for name in TELEMETRY_OFF} == TELEMETRY_OFF
+
+
+def test_openvino_imports_nothing_that_reports() -> None:
+    with pytest.raises(ImportError):
+        importlib.import_module(REPORTER)
+
+
+def test_openvino_leaves_no_identifier(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed (requirements-fast.txt)")
+    path = str(Path(openvino.__file__).parents[1])
+    done = run(["-c", "import odits, openvino.tools.ovc; print('imported')"], tmp_path, PYTHONPATH=path)
+    assert done.stdout.split() == ["imported"], done.stderr
+    assert files_in(tmp_path) == set()
 
 
 @pytest.mark.slow

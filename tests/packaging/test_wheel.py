@@ -33,6 +33,7 @@ def test_wheel_asks_for_what_the_requirements_files_say(installed: Installed) ->
     assert requirements("requirements-ray.txt") == needed["ray"]
     assert requirements("requirements-doctr.txt") == needed["doctr"]
     assert requirements("requirements-heic.txt") == needed["heic"]
+    assert requirements("requirements-fast.txt") == needed["fast"]
     assert requirements("requirements-serve.txt") == needed["serve"]
     assert requirements("requirements-dev.txt") | needed["ray"] | needed["serve"] == needed["dev"]
     assert metadata["Version"] == odits.__version__

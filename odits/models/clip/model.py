@@ -18,6 +18,7 @@ from odits.core.store import FunctionCodec, Store, make_key
 from odits.data.predictions import View, WordPrediction
 from odits.data.vocabulary import Vocabulary
 from odits.models.clip.embedded import normalise
+from odits.models.clip.image_encoder import ImageEncoder
 from odits.models.clip.sign_tower import CROP_HEIGHT, CROP_WIDTH, SignTower
 from odits.models.clip.text import encode_vocabulary
 from odits.models.prepacked import prepack
@@ -72,6 +73,7 @@ class ClipModel:
         self.model, self.tokenize = prepack(model.eval()), tokenize
         self.name, self.checkpoint = name, checkpoint
         self.transforms = view_transforms(model, preprocess)
+        self._encode = ImageEncoder(self.model)
         self._lock = threading.RLock()
         self._embeddings: dict[str, Tensor] = {}
 
@@ -79,6 +81,11 @@ class ClipModel:
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.model.logit_scale.device
+
+    @property
+    def engine(self) -> str:
+        """What encoded the last images, where it was not PyTorch itself: "OpenVINO"; else ""."""
+        return self._encode.engine
 
     def encode_images(self, images: Sequence[Image.Image], view: View = "scene") -> Tensor:
         """Embed RGB images.
@@ -96,7 +103,7 @@ class ClipModel:
         with self._lock, torch.inference_mode():
             for start in range(0, len(images), batch_size):
                 batch = torch.stack([transform(image) for image in images[start : start + batch_size]])
-                features.append(self.model.encode_image(batch.to(self.device), normalize=True).float().cpu())
+                features.append(self._encode(batch.to(self.device)).cpu())
         if not features:  # not every image tower says how long its embeddings are; the words' are as long
             return torch.empty(0, encode_vocabulary(self.model, self.tokenize, ["a"]).shape[1])
         return torch.cat(features)
@@ -152,7 +159,8 @@ class ClipModel:
 
     def predict(self, image: Image.Image, vocabulary: Vocabulary) -> WordPrediction:
         """Predict the words of one RGB image."""
-        return WordPrediction(vocabulary, self.probabilities([image], vocabulary)[0], self.name, self.checkpoint)
+        probabilities = self.probabilities([image], vocabulary)[0]
+        return WordPrediction(vocabulary, probabilities, self.name, self.checkpoint, engine=self.engine)
 
 
 def view_transforms(model: Any, preprocess: Transform) -> dict[View, Transform]:

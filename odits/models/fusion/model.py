@@ -181,6 +181,7 @@ class OditsModel:
             output.attention[0].numpy(),
             weights[0].numpy(),
             None if presence is None else presence.numpy(),
+            engine="" if self.clip is None else self.clip.engine,
         )
 
 
