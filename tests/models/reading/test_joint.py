@@ -55,8 +55,11 @@ def test_what_one_reader_reads_the_joint_one_reads_too(scene: Image.Image) -> No
 
 
 @pytest.mark.slow
-def test_other_processes_read_for_all_its_readers() -> None:
-    records = [ImageRecord(name, DEMO / name) for name in ("cafe.jpg", "hotel.jpg")]
+def test_other_processes_read_for_all_its_readers(tmp_path: Path) -> None:
+    for name in ("cafe.jpg", "hotel.jpg"):
+        with Image.open(DEMO / name) as image:
+            image.resize((512, 384)).save(tmp_path / name)
+    records = [ImageRecord(name, tmp_path / name) for name in ("cafe.jpg", "hotel.jpg")]
     told: list[tuple[int, int]] = []
     spotter = JointSpotter()
     outcomes = list(read_records(spotter, records, Workers(2), lambda done, of: told.append((done, of))))

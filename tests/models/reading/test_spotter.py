@@ -82,11 +82,11 @@ def test_found_words_are_matched_once_each(lines: list[TextLine]) -> None:
 
 @pytest.mark.slow
 def test_retrieval_ranks_the_image_that_shows_the_word(svt: Path) -> None:
-    records = read_dataset(svt).split("train")[:4]
+    records = read_dataset(svt).split("train")[:2]
     task = retrieval_task(records)
     scores, problems = spotting_scores(WordSpotter(), task)
     assert problems == {}
-    assert scores.shape == task.relevant.shape == (len(task.queries), 4)
+    assert scores.shape == task.relevant.shape == (len(task.queries), 2)
     assert mean_average_precision(scores, task.relevant) > 0.8
     assert task.relevant.any(1).all()
 
