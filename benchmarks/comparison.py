@@ -1,4 +1,4 @@
-"""Minutes that `odits compare` takes on SVT from nothing: readings, objects, features and trainings are all made anew."""
+"""Minutes that `odits compare` takes on SVT from nothing: objects, readings, features and trainings are made anew."""
 
 from __future__ import annotations
 
