@@ -43,7 +43,6 @@ from odits.models.registry import load  # noqa: E402
 from odits.search.index import open_index  # noqa: E402
 from odits.search.ranking import Searcher  # noqa: E402
 
-__all__ = ["main", "markdown"]
 OBJECTS = (1, 3, 10, 30, 100, 200)
 SIZES: dict[str, dict[str, tuple[int, ...]]] = {
     "words": {"quick": (1_000, 3_000, 10_000), "usual": (1_000, 10_000, 30_000, 100_000), "full": (1_000_000,)},

@@ -19,8 +19,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._report.bounds import bound, encoder_gflop, vocabulary_tokens
+from benchmarks._report.curves import markdown as growth_markdown
 from benchmarks._report.machine import higher, machine, peaks
-from benchmarks._report.paper import markdown, text_table, write_section
+from benchmarks._report.paper import markdown, markers, text_table, write_section
+from benchmarks._report.rates import markdown as rates_markdown
+from benchmarks._report.rates import rates
 from benchmarks._report.rows import ROWS, RUNS, Row, Run, is_met, value_at
 from benchmarks._report.running import Result, do_run, stored_result
 from benchmarks.reporting import add_data, parser
@@ -44,7 +47,9 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="keep each benchmark's document there")
     arguments.add_argument("--resume", action="store_true", help="what --out holds is not run again; problems are")
     arguments.add_argument("--growth", action="store_true", help="growth.py too: costs against sizes (minutes)")
-    arguments.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the markers of a file")
+    arguments.add_argument(
+        "--write", type=Path, nargs="+", default=[], metavar="FILE", help="put the tables between the markers of files"
+    )
     options = arguments.parse_args()
     if options.resume and options.out is None:
         raise SystemExit("--resume needs --out FOLDER.")
@@ -52,13 +57,26 @@ def main() -> None:
         os.environ["ODITS_DATA"] = str(options.data.absolute())  # for the benchmarks; no command names a folder
     runs = [run for run in RUNS if (run.name in options.only if options.only else options.quick or not run.named_only)]
     document = measure(runs, options)
-    if options.write:
-        write_section(options.write, "speed", markdown(document))
-        if "growth" in document:
-            from benchmarks.growth import markdown as growth_markdown
-
-            write_section(options.write, "growth", growth_markdown(document["growth"]))
+    for path in options.write:
+        write_sections(path, document)
     sys.stdout.write(json.dumps(document, indent=2) + "\n" if options.json else text_table(document))
+
+
+def write_sections(path: Path, document: Mapping[str, Any]) -> None:
+    """Write those of the tables into a file that it has markers for.
+
+    Raises:
+        OditsError: it has markers for none.
+    """
+    texts = {"speed": markdown(document), "rates": rates_markdown(document)}
+    if "growth" in document:
+        texts["growth"] = growth_markdown(document["growth"])
+    there = path.read_text("utf-8")
+    named = [name for name in texts if markers(name)[0] in there]
+    if not named:
+        raise OditsError(f"{path.name} has no place for any of the tables.")
+    for name in named:
+        write_section(path, name, texts[name])
 
 
 def measure(runs: Sequence[Run], options: Namespace) -> dict[str, Any]:
@@ -83,6 +101,7 @@ def measure(runs: Sequence[Run], options: Namespace) -> dict[str, Any]:
         "date": max((result.date for result in results.values()), default=""),
         "machine": about,
         "seconds": sum(result.seconds for name, result in results.items() if name != GROWTH.name),
+        "rates": rates({name: result.document for name, result in results.items()}, about["cores"]),
         "rows": table_rows(results, options.quick, about["peaks"], gflop),
     }
     if (growth := results.get(GROWTH.name)) is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import random
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -59,9 +60,9 @@ class Settings:
     """
 
     pictures: int = 100_000_000
-    workers: int = 2_000
-    batch: int = 256
-    picture_seconds: float = 1.0
+    workers: int = 10_000
+    batch: int = 64
+    picture_seconds: float = 10.0
     spread: float = 0.2
     stragglers: float = 0.01
     straggling: float = 5.0
@@ -239,16 +240,33 @@ def queries(settings: Settings) -> dict[str, float]:
     }
 
 
-def merge_top(scores: list[np.ndarray], top: int) -> list[tuple[int, int]]:
-    """Merge the best of shards: (shard, place) of the `top` best of all, of each shard's `top` best alone.
+def shard_top(shard: int, scores: np.ndarray, top: int) -> list[tuple[float, int, int]]:
+    """Return a shard's best: (negative score, shard, place) each, best first, equal ones by place."""
+    places = np.argsort(-scores, kind="stable")[:top]
+    return [(-float(scores[place]), shard, int(place)) for place in places]
+
+
+def merge_top(tops: list[list[tuple[float, int, int]]], top: int) -> list[tuple[int, int]]:
+    """Merge the best of shards: (shard, place) of the `top` best of all.
 
     Equal scores come in the order of shards and places, so the answer is that of one index, whatever the shards.
     """
-    best: list[tuple[float, int, int]] = []
-    for shard, found in enumerate(scores):
-        places = np.argsort(-found, kind="stable")[:top]
-        best += [(-float(found[place]), shard, int(place)) for place in places]
-    return [(shard, place) for _, shard, place in heapq.nsmallest(top, best)]
+    return [(shard, place) for _, shard, place in heapq.nsmallest(top, (one for found in tops for one in found))]
+
+
+def merging(settings: Settings, tries: int = 10) -> dict[str, float]:
+    """Merge the tops of shards with random scores, many of them equal, and hold them against one index of all."""
+    rng = np.random.default_rng(settings.seed)
+    seconds, same = [], 0
+    for _ in range(tries):
+        scores = rng.integers(0, 1_000, (settings.shards, 5 * settings.top)).astype(float)
+        tops = [shard_top(shard, found, settings.top) for shard, found in enumerate(scores)]
+        start = time.perf_counter()
+        merged = merge_top(tops, settings.top)
+        seconds.append(time.perf_counter() - start)
+        whole = np.argsort(-scores.ravel(), kind="stable")[: settings.top]
+        same += merged == [divmod(int(place), scores.shape[1]) for place in whole]
+    return {"merges": tries, "merges_as_one_index": same, "median_merge_ms": 1e3 * float(np.median(seconds))}
 
 
 def main() -> None:
@@ -258,7 +276,7 @@ def main() -> None:
     for field in fields(Settings):
         arguments.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=None)
     options = arguments.parse_args()
-    quick = {"pictures": 1_000_000, "workers": 20, "queries": 100} if options.quick else {}
+    quick = {"pictures": 1_000_000, "workers": 100, "queries": 100} if options.quick else {}
     given = {field.name: getattr(options, field.name) for field in fields(Settings)}
     settings = Settings(**quick | {name: value for name, value in given.items() if value is not None})
     alone = Settings(**asdict(settings) | {"copies": 1})
@@ -267,6 +285,7 @@ def main() -> None:
         "job": Job(settings).run(),
         "queries": queries(settings),
         "queries_with_one_copy": queries(alone),
+        "merging": merging(settings),
     }
     if options.json:
         report(figures, as_json=True)

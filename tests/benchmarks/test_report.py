@@ -14,6 +14,7 @@ from benchmarks import report
 from benchmarks._report import bounds, running
 from benchmarks._report.machine import machine, peaks
 from benchmarks._report.paper import markdown, markers, text_table, write_section
+from benchmarks._report.rates import rates
 from benchmarks._report.rows import ROWS, RUNS, Run, is_met, value_at
 from benchmarks._report.running import Result, do_run, stored_result
 from odits.core.errors import OditsError
@@ -118,6 +119,26 @@ def test_a_section_is_replaced_between_its_markers(tmp_path: Path) -> None:
     assert page.read_text() == f"before\n{begin}\nnewer\n{end}\nafter\n"
     with pytest.raises(OditsError, match="no section"):
         write_section(page, "growth", "x")
+
+
+def test_files_get_the_tables_that_they_have_markers_for(tmp_path: Path) -> None:
+    spotting = {"detection_seconds": 1.5, "recognition_seconds": 0.5}
+    document = {
+        "quick": True,
+        "date": "2026-01-01 00:00",
+        "seconds": 60.0,
+        "machine": machine() | {"peaks": PEAKS},
+        "rows": [],
+        "rates": rates({"spotting": spotting, "evaluate": {}}, 2),
+    }
+    page = tmp_path / "scale.md"
+    page.write_text("\n".join(markers("rates")))
+    report.write_sections(page, document)
+    # half a picture a second on two cores: four core-seconds each
+    assert "| reading, all scales | 0.5 pictures | 1,111 |" in page.read_text()
+    page.write_text("nothing")
+    with pytest.raises(OditsError, match="no place"):
+        report.write_sections(page, document)
 
 
 def test_peaks_and_the_machine_are_measured() -> None:

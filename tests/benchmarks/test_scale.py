@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.scale import Job, Settings, merge_top, queries
+from benchmarks.scale import Job, Settings, merge_top, merging, queries, shard_top
 
-SMALL = Settings(pictures=20_000, workers=25, batch=64, deaths_per_day=200.0, deadly=2e-4, queries=50, shards=20)
+SMALL = Settings(
+    pictures=20_000,
+    workers=25,
+    batch=64,
+    picture_seconds=1.0,
+    deaths_per_day=200.0,
+    deadly=2e-4,
+    queries=50,
+    shards=20,
+)
+    pictures=20_000, workers=25, batch=64, picture_seconds=1.0, deaths_per_day=200.0, deadly=2e-4, queries=50, shards=20
+)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -40,4 +51,6 @@ def test_merged_tops_are_the_top_of_all() -> None:
     rng = np.random.default_rng(0)
     scores = [rng.integers(0, 30, size).astype(float) for size in (40, 3, 0, 100)]  # with many equal ones
     whole = [(-score, shard, place) for shard, found in enumerate(scores) for place, score in enumerate(found)]
-    assert merge_top(scores, 10) == [(shard, place) for _, shard, place in sorted(whole)[:10]]
+    tops = [shard_top(shard, found, 10) for shard, found in enumerate(scores)]
+    assert merge_top(tops, 10) == [(shard, place) for _, shard, place in sorted(whole)[:10]]
+    assert merging(SMALL, 3)["merges_as_one_index"] == 3
