@@ -23,6 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks._report.paper import table, write_section
 from benchmarks.reporting import parser, report
 
 DEATHS = 3
@@ -269,10 +270,35 @@ def merging(settings: Settings, tries: int = 10) -> dict[str, float]:
     return {"merges": tries, "merges_as_one_index": same, "median_merge_ms": 1e3 * float(np.median(seconds))}
 
 
+def markdown(figures: dict[str, Any]) -> str:
+    """Write what was assumed and what came of it."""
+    assumed = ", ".join(f"{name} {value:,g}" for name, value in figures["assumed"].items())
+    job, two, one = figures["job"], figures["queries"], figures["queries_with_one_copy"]
+    rows = [
+        ("the job, without any fault or waiting", f"{job['ideal_hours']:.1f} h"),
+        ("the job", f"{job['hours']:.1f} h, {job['core_hours']:,.0f} core-hours"),
+        ("its last percent", f"{job['hours_of_the_last_percent']:.1f} h"),
+        ("workers that died; work that came to nothing", f"{job['worker_deaths']:,}; {100 * job['lost_work']:.1f} %"),
+        (
+            "pictures with a result; named as problems",
+            f"{job['pictures_done']:,}; {job['pictures_named_as_problems']:,}",
+        ),
+        ("a query, median and 99 %", f"{two['median_ms']:.0f} and {two['percentile_99_ms']:.0f} ms"),
+        ("answers that miss a shard; with one copy of each", f"{_share(two)}; {_share(one)}"),
+        ("merging the shards' best", f"{figures['merging']['median_merge_ms']:.1f} ms"),
+    ]
+    return f"Assumed: {assumed}.\n\n{table(('simulated', 'value'), rows)}"
+
+
+def _share(found: dict[str, float]) -> str:
+    return f"{100 * found['incomplete_answers']:.1f} %"
+
+
 def main() -> None:
     """Simulate both and print the figures with what was assumed."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="a hundredth of the pictures and of the workers")
+    arguments.add_argument("--write", type=Path, metavar="FILE", help="put the table between the markers of a file")
     for field in fields(Settings):
         arguments.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=None)
     options = arguments.parse_args()
@@ -287,6 +313,8 @@ def main() -> None:
         "queries_with_one_copy": queries(alone),
         "merging": merging(settings),
     }
+    if options.write:
+        write_section(options.write, "simulation", markdown(figures))
     if options.json:
         report(figures, as_json=True)
         return

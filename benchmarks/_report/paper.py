@@ -82,7 +82,7 @@ def _by_run(rows: Any) -> dict[str, list[str]]:
 
 def markers(name: str) -> tuple[str, str]:
     """Return the lines that stand around a section that is made."""
-    return f"<!-- {name}: made by `python benchmarks/report.py --write` -->", f"<!-- {name}: end -->"
+    return f"<!-- {name}: made by a benchmark's --write -->", f"<!-- {name}: end -->"
 
 
 def write_section(path: Path, name: str, text: str) -> None:

@@ -17,8 +17,6 @@ SMALL = Settings(
     queries=50,
     shards=20,
 )
-    pictures=20_000, workers=25, batch=64, picture_seconds=1.0, deaths_per_day=200.0, deadly=2e-4, queries=50, shards=20
-)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
