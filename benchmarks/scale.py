@@ -272,7 +272,7 @@ def merging(settings: Settings, tries: int = 10) -> dict[str, float]:
 
 def markdown(figures: dict[str, Any]) -> str:
     """Write what was assumed and what came of it."""
-    assumed = ", ".join(f"{name} {value:,g}" for name, value in figures["assumed"].items())
+    assumed = ", ".join(f"{name} {value:,}" for name, value in figures["assumed"].items())
     job, two, one = figures["job"], figures["queries"], figures["queries_with_one_copy"]
     rows = [
         ("the job, without any fault or waiting", f"{job['ideal_hours']:.1f} h"),
