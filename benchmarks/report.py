@@ -19,6 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._report.bounds import bound, encoder_gflop, vocabulary_tokens
+from benchmarks._report.curves import FIGURE, figure_file
 from benchmarks._report.curves import markdown as growth_markdown
 from benchmarks._report.machine import higher, machine, peaks
 from benchmarks._report.paper import markdown, markers, text_table, write_section
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def write_sections(path: Path, document: Mapping[str, Any]) -> None:
-    """Write those of the tables into a file that it has markers for.
+    """Write those of the tables into a file that it has markers for, and the figure of growth beside it.
 
     Raises:
         OditsError: it has markers for none.
@@ -77,6 +78,8 @@ def write_sections(path: Path, document: Mapping[str, Any]) -> None:
         raise OditsError(f"{path.name} has no place for any of the tables.")
     for name in named:
         write_section(path, name, texts[name])
+    if "growth" in named and document["growth"]["rows"]:
+        write_atomically(path.with_name(FIGURE), figure_file(document["growth"], "svg"))
 
 
 def measure(runs: Sequence[Run], options: Namespace) -> dict[str, Any]:

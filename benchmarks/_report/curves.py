@@ -15,6 +15,8 @@ from odits.figures.static import Format, Theme, canvas, literal_label, save
 
 LIMIT = 1.1
 """The exponent above which a cost grows faster than its size, beyond what noise makes of a straight line."""
+FIGURE = "growth.svg"
+"""The figure's file, beside the page that shows it."""
 COLUMNS, WIDTH, HEIGHT = 3, 330, 260
 """Plots side by side, and pixels of each."""
 _LINE, _POINT = "#9AA5B1", "#0B6E99"
@@ -60,7 +62,7 @@ def curve(
     }
 
 
-def markdown(document: Mapping[str, Any], figure: str = "growth.svg") -> str:
+def markdown(document: Mapping[str, Any], figure: str = FIGURE) -> str:
     """Write the section on growth: the figure, and a table of exponents."""
     if "problem" in document:
         return f"Not measured: {document['problem']}"

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks._report import bounds, running
+from benchmarks._report.curves import curve
 from benchmarks._report.machine import machine, peaks
 from benchmarks._report.paper import markdown, markers, text_table, write_section
 from benchmarks._report.rates import rates
@@ -136,6 +137,10 @@ def test_files_get_the_tables_that_they_have_markers_for(tmp_path: Path) -> None
     report.write_sections(page, document)
     # half a picture a second on two cores: four core-seconds each
     assert "| reading, all scales | 0.5 pictures | 1,111 |" in page.read_text()
+    page.write_text("\n".join(markers("growth")))
+    document["growth"] = {"rows": [curve("encoding words", "words", "s", (10, 100), (0.1, 1.0))]}
+    report.write_sections(page, document)
+    assert "(growth.svg)" in page.read_text() and (tmp_path / "growth.svg").read_bytes().startswith(b"<?xml")
     page.write_text("nothing")
     with pytest.raises(OditsError, match="no place"):
         report.write_sections(page, document)
