@@ -44,6 +44,18 @@ def machine_sentence(document: Document) -> str:
     )
 
 
+def busy_note(machine: Mapping[str, Any]) -> list[str]:
+    """Say that other work kept the machine busy; nothing where it did not."""
+    load = machine.get("load") or 0.0
+    if load <= machine["cores"]:
+        return []
+    return [
+        "",
+        f"**Other work kept the machine busy** ({load:g} processes wanted its {machine['cores']} cores): seconds "
+        "are several times too long, ratios uncertain by tens of percent, and the peaks too low.",
+    ]
+
+
 def markdown(document: Document) -> str:
     """Write the section: the machine, the table, and what bounds each row that misses its goal."""
     size = (
@@ -53,6 +65,7 @@ def markdown(document: Document) -> str:
         "Made by `python benchmarks/report.py --write docs/results.md`, every row on one machine. " + size,
         "",
         machine_sentence(document),
+        *busy_note(document["machine"]),
         "",
         "| work | measured | against | goal | met | command |",
         "|---|---:|---|---|---|---|",

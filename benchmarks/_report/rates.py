@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks._report.paper import table
+from benchmarks._report.paper import busy_note, table
 
 MILLION = 1_000_000
 
@@ -71,6 +71,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         [
             f"`benchmarks/report.py --write docs/scale.md`{quick}, {document['date']} UTC, {about['processor']}, "
             f"{about['cores']} cores, all of them at work:",
+            *busy_note(about),
             "",
             table(("stage", "a second", "core-hours for a million"), rows),
         ]

@@ -98,7 +98,7 @@ def test_the_whole_document_from_what_is_stored(tmp_path: Path, monkeypatch: pyt
     run = next(run for run in RUNS if run.name == "vocabulary")
     stored = Result(running.command_text(run, True), 5.0, VOCABULARY, date="2026-01-01 00:00")
     (tmp_path / "vocabulary.json").write_text(json.dumps(vars(stored)))
-    about = machine() | {"peaks": PEAKS, "encoder_gflop": GFLOP, "tokens": 16_000}
+    about = machine() | {"load": 0.5, "peaks": PEAKS, "encoder_gflop": GFLOP, "tokens": 16_000}
     (tmp_path / "machine.json").write_text(json.dumps(about))
     monkeypatch.setattr(report, "peaks", lambda: PEAKS)
     document = report.measure([run], Namespace(out=tmp_path, resume=True, quick=True, growth=False))
@@ -106,6 +106,8 @@ def test_the_whole_document_from_what_is_stored(tmp_path: Path, monkeypatch: pyt
     table, section = text_table(document), markdown(document)
     assert "24 ×" in table and "torch" in table
     assert "| 24 × | open_clip's encode_text | ≥ 30 × | no |" in section and "50 % of the peak" in section
+    document["machine"] |= {"cores": 2, "load": 9.5}
+    assert "9.5 processes wanted its 2 cores" in markdown(document) and "wanted" not in section
     (tmp_path / "machine.json").write_text(json.dumps(about | {"processor": "another"}))
     with pytest.raises(OditsError, match="another machine"):
         report.measure([run], Namespace(out=tmp_path, resume=True, quick=True, growth=False))
