@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks._report.paper import table
+from benchmarks._report.paper import busy_note, table
 from odits.figures.static import Format, Theme, canvas, literal_label, save
 
 LIMIT = 1.1
@@ -73,9 +73,11 @@ def markdown(document: Mapping[str, Any], figure: str = FIGURE) -> str:
         ends = f"{row['exponent_of_the_largest']:.2f}"
         rows.append((row["name"], f"{first:,} to {last:,} {row['size']}", costs, f"{row['exponent']:.2f}", ends))
     alt = "; ".join(f"{row['name']} against {row['size']}, exponent {row['exponent']:.2f}" for row in document["rows"])
+    note = busy_note(document["machine"])
     lines = [
         f"![Costs on logarithmic axes: {alt}.]({figure})",
         "",
+        *([*note[1:], ""] if note else []),
         table(("cost", "sizes", "from the smallest to the largest", "exponent", "of the two largest"), rows),
     ]
     above = [row for row in document["rows"] if not row["within"]]

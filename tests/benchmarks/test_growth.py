@@ -22,7 +22,7 @@ def test_a_curve_says_how_its_largest_sizes_grow_and_what_is_above_the_limit() -
     steep = curve("steep", "objects", "ms", sizes, (1, 100, 10_000))
     assert flat["exponent"] == pytest.approx(0.5) and flat["exponent_of_the_largest"] == pytest.approx(1.0)
     assert flat["within"] and not steep["within"]
-    text = markdown({"rows": [flat, steep]})
+    text = markdown({"rows": [flat, steep], "machine": {"cores": 2, "load": 1.0}})
     assert "| flat | 1 to 100 words | 1 to 10 s | 0.50 | 1.00 |" in text
     assert "- steep: nothing in its mathematics asks for it." in text and "- flat" not in text
     assert "![Costs on logarithmic axes: flat against words, exponent 0.50; steep against objects" in text
