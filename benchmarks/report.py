@@ -129,7 +129,7 @@ def table_rows(
         if row.run in results:
             found = one_row(row, results[row.run], quick)
             limits = bound(row.run, documents, best, gflop)
-            rows.append(found | ({"bound": limits} if limits and not found.get("problem") else {}))
+            rows.append(found | ({"bound": limits} if limits and row.bounded and not found.get("problem") else {}))
     return rows
 
 
@@ -144,6 +144,7 @@ def one_row(row: Row, result: Result, quick: bool) -> dict[str, Any]:
         "command": result.command,
         "measured": None if problem else measured * row.scale,
         "unit": row.unit,
+        "full_size": not (quick and row.sized),
         "against": row.against,
         "goal": row.goal_text,
         "met": None if problem else is_met(row, result.document, quick),

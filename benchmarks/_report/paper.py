@@ -59,7 +59,9 @@ def busy_note(machine: Mapping[str, Any]) -> list[str]:
 def markdown(document: Document) -> str:
     """Write the section: the machine, the table, and what bounds each row that misses its goal."""
     size = (
-        "`--quick`: small sizes; goals that are of the full size alone are not judged (—)." if document["quick"] else ""
+        "`--quick`: small sizes; figures of smaller sizes than their goals' are not judged (—)."
+        if document["quick"]
+        else ""
     )
     lines = [
         "Made by `python benchmarks/report.py --write docs/results.md`, every row on one machine. " + size,
@@ -72,6 +74,7 @@ def markdown(document: Document) -> str:
     ]
     for row in document["rows"]:
         measured = "—" if row.get("problem") else _amount(row["measured"], row["unit"])
+        measured += "" if row["full_size"] or row.get("problem") else ", smaller"
         cells = (row["name"], measured, row["against"], row["goal"], VERDICTS[row["met"]], f"`{row['command']}`")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     bounds = _by_run(row for row in document["rows"] if row["met"] is False and row.get("bound"))

@@ -140,10 +140,8 @@ def test_files_get_the_tables_that_they_have_markers_for(tmp_path: Path) -> None
     # half a picture a second on two cores: four core-seconds each
     assert "| reading, all scales | 0.5 pictures | 1,111 |" in page.read_text()
     page.write_text("\n".join(markers("growth")))
-    document["growth"] = {
-        "machine": machine() | {"load": 0.1},
-        "rows": [curve("encoding words", "words", "s", (10, 100), (0.1, 1.0))],
-    }
+    grown = curve("encoding words", "words", "s", (10, 100), (0.1, 1.0))
+    document["growth"] = {"machine": machine() | {"load": 0.1}, "rows": [grown]}
     report.write_sections(page, document)
     assert "(growth.svg)" in page.read_text() and (tmp_path / "growth.svg").read_bytes().startswith(b"<?xml")
     page.write_text("nothing")
