@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.data.images import open_image
 from odits.evaluation.reading_tasks import lexicon_words, spotting_quality
 from odits.evaluation.retrieval import mean_average_precision, retrieval_task, spotting_scores

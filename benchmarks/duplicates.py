@@ -16,7 +16,7 @@ from PIL import Image, ImageEnhance
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.data import open_image
 from odits.models.classification.eye import PhotoNetwork
 from odits.search.likeness import DUPLICATE, SIMILAR

@@ -28,7 +28,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._engines import settle
-from benchmarks.report import add_data, parser, report
+from benchmarks.reporting import add_data, parser, report
 from odits.core.tables import BATCH
 from odits.data import Dataset, ImageRecord, Vocabulary, find_data_folder, open_image, read_dataset
 from odits.evaluation.evaluate import evaluate

@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.models.fusion.explanation import Explainer, curves
 from odits.models.registry import load
 

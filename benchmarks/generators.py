@@ -11,7 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.reporting import parser, report
 from odits.models.fusion.random_streams import GENERATORS, random_stream
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.reporting import parser, report
 
 REPOSITORY = Path(__file__).parents[1]
 DEMO = REPOSITORY / "assets" / "demo"

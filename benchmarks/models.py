@@ -17,7 +17,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.core.errors import OditsError
 from odits.core.files import asset
 from odits.core.progress import open_reporter

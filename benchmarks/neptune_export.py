@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from benchmarks.report import parser, report
+from benchmarks.reporting import parser, report
 from tests.tracking.conftest import PROJECT, SCHEMA, START, row
 from tests.tracking.exports import sanitised
 

@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.data import ImageRecord, Vocabulary, open_image
 from odits.models.clip.model import ClipModel
 from odits.models.fusion.inputs import ObjectEncoder

@@ -18,7 +18,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._engines import settle
-from benchmarks.report import add_data, parser, report
+from benchmarks.reporting import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
 from odits.models.clip.embedded import create_untrained
@@ -66,18 +66,18 @@ def main() -> None:
     report(figures, options.json)
 
 
-def pieces(image: Image.Image) -> list[Image.Image]:
-    """Cut crops of 50 boxes of several sizes."""
+def pieces(image: Image.Image, count: int = OBJECTS) -> list[Image.Image]:
+    """Cut crops of boxes of several sizes."""
     rng = np.random.default_rng(0)
-    corners = rng.random((OBJECTS, 2)) * 0.7
-    sizes = 0.05 + 0.25 * rng.random((OBJECTS, 2))
+    corners = rng.random((count, 2)) * 0.7
+    sizes = 0.05 + 0.25 * rng.random((count, 2))
     scale = np.array([image.width, image.height])
     boxes = np.concatenate([corners * scale, np.minimum(corners + sizes, 1) * scale], 1).astype(int)
     return [image.crop(tuple(box)) for box in boxes.tolist()]
 
 
 def encode(clip: ClipModel, image: Image.Image, crops: list[Image.Image]) -> OditsInput:
-    """Encode the 51 pictures."""
+    """Encode the whole image and its crops."""
     whole, objects = clip.encode_images([image]).numpy()[0], clip.encode_images(crops, "crop").numpy()
     count = len(crops)
     return OditsInput(

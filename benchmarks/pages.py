@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks._serving import free_port, wait_until_served  # noqa: E402
-from benchmarks.report import parser, report  # noqa: E402
+from benchmarks.reporting import parser, report  # noqa: E402
 from odits.core.files import temporary_folder  # noqa: E402
 
 TRIVIAL = """

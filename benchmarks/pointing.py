@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, own_home, parser, report
+from benchmarks.reporting import add_data, own_home, parser, report
 from odits.core.progress import Progress, no_progress, open_reporter
 from odits.data import ImageRecord, find_data_folder, read_dataset
 from odits.data.vocabulary import Vocabulary, bare_word

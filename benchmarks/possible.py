@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.metrics.paired import RESAMPLES, mean_interval
 from odits.metrics.probabilities import rank_metrics

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.cli.common import print_table
 from odits.core.progress import Reporter, no_progress, open_reporter
 from odits.core.store import JSON, Entries, Store, make_key

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._reliability.part import Kept, Part, RunPart, document, joined, table
-from benchmarks.report import parser, report
+from benchmarks.reporting import parser, report
 
 PARTS = ("pictures", "parsers", "hostile", "kills", "faults", "several", "links", "sessions", "memory", "training")
 """The modules of `benchmarks/_reliability/`, in the order in which they run."""

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.possible import METRICS, boxed, choose_sharpness, lexicons, rows_of_law
 from benchmarks.possible import rows as rows_of_annotations
-from benchmarks.report import parser, report
+from benchmarks.reporting import parser, report
 from odits.cli.common import print_table
 from odits.core.files import file_digest, sha256_of
 from odits.core.progress import Reporter, open_reporter

@@ -9,7 +9,6 @@ process of its own for each, with 64 points.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import threading
@@ -30,7 +29,7 @@ from segment_anything.modeling import Sam
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.random_sam import make_random
-from benchmarks.report import parser, report
+from benchmarks.reporting import parser, peak_megabytes, report
 from odits.data import open_image
 from odits.models.prepacked import plainly, prepack
 from odits.models.segmentation.sam_generator import MaskGenerator
@@ -158,7 +157,7 @@ def least_iou(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
     )
 
 
-def peak_megabytes(kind: str, options: Namespace, stability: float) -> float:
+def measure_peak(kind: str, options: Namespace, stability: float) -> float:
     """Measure the peak memory of a process that finds the masks of 64 points."""
     command = [sys.executable, __file__, "--peak", kind, "--stability", str(stability), "--image", str(options.image)]
     command += ["--weights", str(options.weights)] if options.weights else []
@@ -166,23 +165,14 @@ def peak_megabytes(kind: str, options: Namespace, stability: float) -> float:
 
 
 def peak(options: Namespace) -> None:
-    """Find the masks in the process that `peak_megabytes` starts."""
+    """Find the masks in the process that `measure_peak` starts."""
     sam = load_sam(options.weights).model if options.weights else sam_model_registry["vit_b"]().eval()
     if not options.weights:
         # The share of masks that pass does not change what the library holds, and ours holds three masks at most.
         sam.mask_decoder.iou_prediction_head.layers[-1].bias.data.fill_(0.9)
     generator = KINDS[options.peak](sam, points_per_side=8, stability_score_thresh=options.stability)
     generator.generate(picture(options.image))
-    sys.stdout.write(json.dumps(peak_of_this_process()))
-
-
-def peak_of_this_process() -> float:
-    """Measure megabytes; where there is /proc, without what the process was started from, which getrusage counts."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+    sys.stdout.write(json.dumps(peak_megabytes()))
 
 
 def main() -> None:
@@ -194,6 +184,7 @@ def main() -> None:
     arguments.add_argument("--box-nms", type=float, default=0.7, help="IoU of boxes above which a mask is a double")
     arguments.add_argument("--image", type=Path, default=DEMO)
     arguments.add_argument("--weights", type=Path, help="a SAM weights file in place of random weights")
+    arguments.add_argument("--no-memory", action="store_true", help="leave peak memory out")
     arguments.add_argument("--peak", choices=tuple(KINDS), help="only the peak memory of one of them")
     arguments.add_argument("--stability", type=float, default=0.95)
     options = arguments.parse_args()
@@ -232,7 +223,7 @@ def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
     def ratio(times: dict[str, list[float]]) -> float:
         return float(np.median(np.array(times["library"]) / np.array(times["exact"])))
 
-    return {
+    figures = {
         "image": options.image.name,
         "points": options.points**2,
         "threads": torch.get_num_threads(),
@@ -247,10 +238,10 @@ def compare(options: Namespace, image: np.ndarray) -> dict[str, Any]:
         "min_iou": least_iou(masks["library"], masks["exact"]),
         "max_logit_difference": difference,
         "logit_standard_deviation": spread,
-        "peak_mb": {
-            kind: peak_megabytes(kind, options, arguments.get("stability_score_thresh", 0.95)) for kind in KINDS
-        },
     }
+    if not options.no_memory:
+        figures["peak_mb"] = {kind: measure_peak(kind, options, stability) for kind in KINDS}
+    return figures
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, parser, report
+from benchmarks.reporting import add_data, parser, peak_megabytes, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.core.files import write_atomically
 from odits.data import find_data_folder, open_image, read_dataset
@@ -44,12 +44,12 @@ LONGEST = 6  # frames of a piece: what is behind the last letter of a line is cu
 KINDS = {"present": 80, "absent": 40, "part": 30, "two words": 25, "1 wrong": 15, "2 wrong": 10}
 
 
-def read_lines(data: Path | None) -> list[TextLine]:
-    """Read the lines of all images that are at hand."""
+def read_lines(data: Path | None, most: int | None = None) -> list[TextLine]:
+    """Read the lines of all images that are at hand, or of the first of them."""
     folder = find_data_folder(data)
     paths = [record.path for record in read_dataset(folder).records] if folder else sorted(DEMO.glob("*.jpg"))
     reader = TextReader()
-    return [line for path in paths for line in stored_lines(open_image(path), reader) if len(line.frames)]
+    return [line for path in paths[:most] for line in stored_lines(open_image(path), reader) if len(line.frames)]
 
 
 def pieces_of(lines: Sequence[TextLine]) -> list[list[np.ndarray]]:
@@ -171,13 +171,18 @@ def main() -> None:
     arguments.add_argument("--images", type=int, default=100_000)
     arguments.add_argument("--lines", type=int, default=8, help="lines of each image")
     arguments.add_argument("--queries", type=int, default=200)
+    arguments.add_argument("--readings", type=int, help="real images whose letters the lines are made of; default all")
     arguments.add_argument("--keep", action="store_true", help="keep the simulated index for the next time")
     options = arguments.parse_args()
     key = f"simulated-{options.images}-{options.lines}"
     index = open_index(key)
+    built: dict[str, float] = {}
     if index is None:
         remove_index(key)
-        simulate(options.images, options.lines, vocabulary_words(options.data), read_lines(options.data), key)
+        real = read_lines(options.data, options.readings)
+        start = time.perf_counter()
+        simulate(options.images, options.lines, vocabulary_words(options.data), real, key)
+        built = {"build_seconds": time.perf_counter() - start, "building_peak_mb": peak_megabytes()}
         index = open_index(key)
     if index is None:
         raise SystemExit("the simulated index can't be read back")
@@ -212,6 +217,7 @@ def main() -> None:
         "lines_scored_exactly_median": float(np.median(scored)),
         "lines_scored_exactly_most": int(np.max(scored)),
         "index_mb": size / 2**20,
+        **built,
         "memory_mb": psutil.Process().memory_info().rss / 2**20,
     }
     if not options.keep:

@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.data import ImageRecord, Vocabulary
 from odits.metrics.paired import paired_bootstrap
 from odits.models.fusion.explanation import Explainer, curves

@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, parser, report
+from benchmarks.reporting import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import find_data_folder, open_image, read_dataset
 from odits.models.reading.ctc import Lexicon

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import add_data, needed_data, parser, report
+from benchmarks.reporting import add_data, needed_data, parser, report
 from odits.evaluation.retrieval import mean_average_precision, retrieval_task, spotting_scores
 from odits.models.reading.reader import ReadingSettings, TextReader
 from odits.models.reading.spotter import SVT_TRAIN, WordSpotter

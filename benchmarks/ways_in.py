@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import parser, report
+from benchmarks.reporting import parser, report
 from odits.models.clip.embedded import create_untrained
 from odits.models.clip.loading import load_clip
 

@@ -21,7 +21,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._engines import settle
-from benchmarks.report import add_data, own_home, parser, report
+from benchmarks.reporting import add_data, own_home, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import Vocabulary, open_image
 from odits.models.clip.embedded import create_untrained

@@ -27,7 +27,7 @@ from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks._reliability.runner import Ended, Runner, runner
 from benchmarks._reliability.spread import spread
 from benchmarks.kills import make_data
-from benchmarks.report import home_at
+from benchmarks.reporting import home_at
 from odits.core.errors import OditsError
 from odits.data.annotation_tables import marks_csv
 from odits.data.annotations import put_marks, read_marks

@@ -27,7 +27,7 @@ from benchmarks import kills as commands
 from benchmarks._reliability.children import Acknowledge, Child, fork
 from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks._reliability.spread import Unit, spread
-from benchmarks.report import own_home
+from benchmarks.reporting import own_home
 from odits.core.errors import OditsError
 from odits.core.files import leftovers
 from odits.core.store import JSON, Store, make_key

@@ -23,7 +23,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from benchmarks._reliability.part import Part, PartProgress
-from benchmarks.report import own_home
+from benchmarks.reporting import own_home
 from pages._shared.parameters import PARAMETERS, sort_address
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from PIL import Image
 from benchmarks._reliability.kills import DEMO, REPOSITORY
 from benchmarks._reliability.part import Part, PartProgress
 from benchmarks._reliability.sessions import FIRST_S, Figures, Session, server
-from benchmarks.report import own_home
+from benchmarks.reporting import own_home
 from odits.models.registry import DEFAULT_MODEL, EMBEDDED
 
 PICTURES, RERUNS = 1_000, 500

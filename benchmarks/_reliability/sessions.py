@@ -28,7 +28,7 @@ from PIL import Image
 from benchmarks._reliability.kills import DEMO, REPOSITORY, store_evaluation
 from benchmarks._reliability.part import Part, PartProgress
 from benchmarks._serving import free_port, wait_until_served
-from benchmarks.report import own_home
+from benchmarks.reporting import own_home
 from odits.core.files import cache_home
 from odits.data.annotations import read_marks
 from odits.models.registry import DEFAULT_MODEL

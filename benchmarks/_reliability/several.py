@@ -19,7 +19,7 @@ from benchmarks._reliability.children import Acknowledge, fork
 from benchmarks._reliability.kills import Marks, changes, marks_of
 from benchmarks._reliability.part import Part, PartProgress, Tally
 from benchmarks.kills import copy_fonts, make_data
-from benchmarks.report import own_home
+from benchmarks.reporting import own_home
 from odits.core.files import write_atomically
 from odits.core.store import JSON, Store, make_key
 from odits.data.annotations import put_marks, read_marks

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from benchmarks._reliability.kills import store_evaluation
 from benchmarks._serving import free_port, wait_until_served
-from benchmarks.report import home_at
+from benchmarks.reporting import home_at
 from odits.data.annotation_files import annotators
 from odits.data.annotations import read_marks
 from tests.browser.conftest import REPOSITORY, WAIT, mistakes, settle, visit
