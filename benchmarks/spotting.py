@@ -17,9 +17,8 @@ from benchmarks.reporting import add_data, parser, report
 from benchmarks.vocabulary import vocabulary_words
 from odits.data import find_data_folder, open_image, read_dataset
 from odits.models.reading.ctc import Lexicon
+from odits.models.reading.loading import load_spotter
 from odits.models.reading.rapidocr import Engine
-from odits.models.reading.reader import TextReader
-from odits.models.reading.spotter import WordSpotter
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 
@@ -29,6 +28,7 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     add_data(arguments)
     arguments.add_argument("--images", type=int, default=20)
+    arguments.add_argument("--spotter", default="spotting", help="spotting, spotting:quick, spotting:v6 or spotting:v4")
     options = arguments.parse_args()
     folder = find_data_folder(options.data)
     paths = [record.path for record in read_dataset(folder).split("train")] if folder else sorted(DEMO.glob("*.jpg"))
@@ -36,8 +36,9 @@ def main() -> None:
     import rapidocr
 
     whole = rapidocr.RapidOCR(params={"Global.log_level": "critical"})
-    reader = TextReader()
-    engine, spotter = Engine(detector=reader.detector), WordSpotter()
+    spotter = load_spotter(options.spotter)
+    reader = spotter.reader
+    engine = Engine(detector=reader.detector)
     steps: dict[str, list[float]] = {name: [] for name in ("detection", "recognition", "scoring", "rapidocr")}
     lines = 0
     for place, path in enumerate([paths[0], *paths[: options.images]]):  # the first one warms up

@@ -53,8 +53,8 @@ Results = Annotated[
 Spotter = Annotated[
     str,
     typer.Option(
-        help="What reads: spotting, spotting:v6, spotting:v4, or spotting:joint for all that are installed, "
-        "which takes a multiple of the time."
+        help="What reads: spotting, spotting:v6, spotting:v4, spotting:quick, which takes a fraction of the time, or "
+        "spotting:joint for all that are installed, which takes a multiple."
     ),
 ]
 

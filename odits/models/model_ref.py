@@ -34,6 +34,8 @@ SPOTTING_V4 = f"{SPOTTING}:v4"
 """Reference of the same with PP-OCRv4's networks, where their package is installed."""
 SPOTTING_JOINT = f"{SPOTTING}:joint"
 """Reference of word spotting by all readers that are installed: more is found, in a multiple of the time."""
+SPOTTING_QUICK = f"{SPOTTING}:quick"
+"""Reference of word spotting that looks for lines less often: less is found, in a fraction of the time."""
 STREET = "street"
 """Reference of ODITS Street, which reads places and says which words are in a picture."""
 DEFAULT_MODEL = STREET

@@ -5,6 +5,7 @@
 | `spotting`, `spotting:v6` | word spotting; with PP-OCRv6's detector of lines in place of PP-OCRv5's |
 | `spotting:v4` | the same with PP-OCRv4's networks, where their package is installed |
 | `spotting:joint` | word spotting by all readers that are installed |
+| `spotting:quick` | word spotting that looks for lines less often |
 | `spotting:vitstr`, `spotting:vitstr:FILE` | word spotting with docTR's ViTSTR as its recogniser |
 | `street` | ODITS Street in assets/: ODITS whose objects are the places where words are written |
 | `embedded` | the CLIP model in assets/; as a segmenter: text lines and regions of one colour |
@@ -48,6 +49,7 @@ from odits.models.model_ref import (
     LAYOUTS,
     SPOTTING,
     SPOTTING_JOINT,
+    SPOTTING_QUICK,
     SPOTTING_V4,
     SPOTTING_V6,
     STREET,
@@ -82,6 +84,7 @@ __all__ = [
     "SEGMENTER_FORMS",
     "SPOTTING",
     "SPOTTING_JOINT",
+    "SPOTTING_QUICK",
     "SPOTTING_V4",
     "SPOTTING_V6",
     "VITSTR",
@@ -146,6 +149,7 @@ _SPOTTERS = {
     SPOTTING_V6: ("Word spotting on PP-OCRv6's lines", "v6"),
     SPOTTING_V4: ("Word spotting with PP-OCRv4", "v4"),
     SPOTTING_JOINT: ("Word spotting by several readers", "joint"),
+    SPOTTING_QUICK: ("Word spotting, quick", "quick"),
 }
 EMBEDDED_SEGMENTER = "Text regions + colour regions (not SAM)"
 _EMBEDDED_SEGMENTER_NOTE = (

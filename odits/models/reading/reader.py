@@ -35,6 +35,10 @@ V4_KEY = "ppocrv4-mobile"
 """What the keys of readers say whose lines PP-OCRv4's detector finds."""
 _NAMES: dict[Detector, str] = {"v4": "PP-OCRv4-mobile", "v5": "PP-OCRv5-mobile", "v6": "PP-OCRv6-small"}
 
+QUICK_SCALES = (0.5, 0.75)
+"""Scales of the quick reader, chosen on SVT's training images among those that take no longer than 1.3 times
+rapidocr's own call: word-retrieval MAP there (docs/results.md)."""
+
 _TALL = 1.5  # a line that is so many times as high as wide is read after a turn, as rapidocr does
 _LONGEST = 3200  # pixels of a line's width; nobody writes 400 letters on a sign
 _BEFORE, _AFTER = 1, 2  # frames
@@ -154,8 +158,11 @@ class TextReader:
         """As shown to users."""
         lines = _NAMES[self.detector]
         if self.recogniser:
-            return f"{self.recogniser.name} on {lines}'s lines"
-        return f"{_NAMES['v6']} on {lines}'s lines" if self.detector == "v5" else f"{lines} (rapidocr)"
+            found = f"{self.recogniser.name} on {lines}'s lines"
+        else:
+            found = f"{_NAMES['v6']} on {lines}'s lines" if self.detector == "v5" else f"{lines} (rapidocr)"
+        scales = self.settings.scales
+        return found if scales == ReadingSettings().scales else f"{found} at {' and '.join(map('{:g}'.format, scales))}"
 
     @property
     def key(self) -> str:

@@ -17,9 +17,9 @@ from odits.models.reading.ctc import Lexicon
 from odits.models.reading.joint import JointSpotter
 from odits.models.reading.loading import load_spotter
 from odits.models.reading.packaged import is_installed
-from odits.models.reading.reader import TextLine
+from odits.models.reading.reader import QUICK_SCALES, TextLine
 from odits.models.reading.spotter import SVT_TRAIN, WordSpotter
-from odits.models.reference import SPOTTING_JOINT, SPOTTING_V4, parse
+from odits.models.reference import SPOTTING_JOINT, SPOTTING_QUICK, SPOTTING_V4, parse
 
 DEMO = Path(__file__).parents[3] / "assets" / "demo"
 WORDS = ["PHARMACY", "FLOWERS", "Bakery", "corner", "HOTEL", "FLOW", "BREADS"]
@@ -75,6 +75,16 @@ def test_its_references_name_a_reader_or_all() -> None:
     if not is_installed("v4"):
         with pytest.raises(OditsError, match="pip install --force-reinstall --no-deps rapidocr-onnxruntime"):
             load_spotter(SPOTTING_V4)
+
+
+@pytest.mark.slow
+def test_the_quick_reader_looks_less_often_and_says_so(scene: Image.Image) -> None:
+    quick, whole = load_spotter(SPOTTING_QUICK), WordSpotter()
+    assert quick.reader.settings.scales == QUICK_SCALES and quick.name.startswith(f"{whole.name} at ")
+    assert quick.checkpoint != whole.checkpoint and quick.calibration == whole.calibration
+    assert 0 < len(quick.read(scene)) < len(whole.read(scene))
+    words = Vocabulary.from_words(WORDS, "some")
+    assert {item.word for item in quick.predict(scene, words).top(3)} == {"FLOWERS", "Bakery", "corner"}
 
 
 @pytest.mark.slow
