@@ -19,13 +19,16 @@ def free_port() -> int:
     return port
 
 
-def wait_until_served(address: str, process: subprocess.Popen[bytes], log: Path | None = None) -> None:
+def wait_until_served(
+    address: str, process: subprocess.Popen[bytes], log: Path | None = None, pause_s: float = 0.2
+) -> None:
     """Wait until a Streamlit server answers.
 
     Args:
         address: of the server, without a path.
         process: the server's.
         log: where it writes.
+        pause_s: seconds between two questions.
 
     Raises:
         RuntimeError: it ended, or did not answer within two minutes; with what it wrote.
@@ -39,4 +42,4 @@ def wait_until_served(address: str, process: subprocess.Popen[bytes], log: Path 
             if process.poll() is not None or time.monotonic() > ends:
                 wrote = log.read_text(errors="replace") if log is not None else ""
                 raise RuntimeError(f"The server at {address} does not answer.\n{wrote}") from None
-            time.sleep(0.2)
+            time.sleep(pause_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks._serving import free_port  # noqa: E402
+from benchmarks._serving import free_port, wait_until_served  # noqa: E402
 from benchmarks.reporting import parser, report  # noqa: E402
 
 DEMO = sorted((ROOT / "assets" / "demo").glob("*.jpg"))
@@ -71,29 +70,13 @@ def first_page(
     start = time.perf_counter()
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        wait_for_port(port)
+        wait_until_served(address, server, pause_s=0.05)
         page.goto(f"{address}/{path}")
         page.get_by_role("heading", name=heading).first.wait_for()
         yield time.perf_counter() - start, address, server
     finally:
         server.terminate()
         server.wait()
-
-
-def wait_for_port(port: int, patience: float = 120.0) -> None:
-    """Wait until somebody listens at a port of the loopback interface.
-
-    Raises:
-        TimeoutError: nobody did.
-    """
-    ends = time.monotonic() + patience
-    while time.monotonic() < ends:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError(f"Nothing answers at port {port}.")
 
 
 def views(page: Page, address: str, server: subprocess.Popen[bytes], count: int) -> list[float]:

@@ -132,17 +132,16 @@ def images_cost(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def odits_model() -> tuple[OditsModel, ClipModel]:
-    """Make ODITS on the embedded model, untrained."""
+def odits_inputs() -> tuple[OditsModel, ClipModel, Image.Image, Vocabulary]:
+    """Make ODITS on the embedded model, untrained, that model, a picture, and a thousand words."""
     clip = load("embedded", kind="clip")
-    return untrained(InputEncoder(ObjectEncoder(clip, load("embedded", kind="segmenter")))), clip
+    model = untrained(InputEncoder(ObjectEncoder(clip, load("embedded", kind="segmenter"))))
+    return model, clip, open_image(min(DEMO.glob("*.jpg"))), Vocabulary(tuple(made_up_words(1_000)), "growth")
 
 
 def objects_cost(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     """Measure ODITS's prediction with the encoding of so many objects."""
-    model, clip = odits_model()
-    image = open_image(next(iter(sorted(DEMO.glob("*.jpg")))))
-    vocabulary = Vocabulary(tuple(made_up_words(1_000)), "growth")
+    model, clip, image, vocabulary = odits_inputs()
     crops = pieces(image, max(sizes))
 
     def predict(size: int) -> None:
@@ -155,9 +154,7 @@ def objects_cost(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
 
 def layers_cost(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     """Measure ODITS's own layers over a thousand words, objects encoded before."""
-    model, clip = odits_model()
-    image = open_image(next(iter(sorted(DEMO.glob("*.jpg")))))
-    vocabulary = Vocabulary(tuple(made_up_words(1_000)), "growth")
+    model, clip, image, vocabulary = odits_inputs()
     tiny = [crop.resize((32, 32)) for crop in pieces(image, max(sizes))]
     costs = []
     for size in sizes:

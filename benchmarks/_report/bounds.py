@@ -131,9 +131,9 @@ def _vocabulary(document: Mapping[str, Any], peaks: Figures, gflop: Figures) -> 
 
 
 def _words(document: Mapping[str, Any], peaks: Figures, gflop: Figures) -> dict[str, float | str]:
-    floor = gflop["vit_b_32_image"] / peaks["gemm_gflops"]
     found = _floor("The image encoder", gflop["vit_b_32_image"], document["top10_seconds"], peaks)
-    return found | {"says": f"{found['says']} The ratio at the peak: {floor / document['bare_seconds']:.2g}."}
+    ratio = float(found["floor_seconds"]) / document["bare_seconds"]
+    return found | {"says": f"{found['says']} The ratio at the peak: {ratio:.2g}."}
 
 
 def _evaluate(document: Mapping[str, Any], peaks: Figures, gflop: Figures) -> dict[str, float | str]:

@@ -116,7 +116,8 @@ class ImageEncoder:
     def _by_openvino(self, pixels: Tensor) -> bool:
         """Return whether OpenVINO is to encode these images; try it when it is time to."""
         setting = os.environ.get("ODITS_FAST", "")
-        if setting == "0" or is_plain() or not _is_convertible(self._model, pixels):
+        given_up = self._tried and self._compiled is None
+        if setting == "0" or given_up or is_plain() or not _is_convertible(self._model, pixels):
             return False
         if self._weights is None or self._weights != _versions(self._model.visual):
             self._weights = self._compiled = None
