@@ -16,11 +16,12 @@ import numpy as np
 from odits.core.device import cores
 from odits.core.errors import OditsError
 from odits.core.files import cache_home, write_atomically
-from odits.core.pool import Item, collect, map_images, per_item
+from odits.core.pool import Item, Workers, collect, map_images, per_item
 from odits.core.pool import Task as ImageTask
 from odits.core.progress import Phase, Progress, Reporter, no_progress
 from odits.core.store import Entries, make_key
 from odits.data import Dataset, open_image, read_dataset
+from odits.data.images import image_digest
 from odits.data.predictions import WordModel
 from odits.evaluation.settings import VARIANTS, ComparisonRequest
 from odits.metrics import probabilities as metrics
@@ -103,6 +104,8 @@ def compared_rows(
         for seed in range(request.seeds)
         for name in request.variants
     ]
+    if request.workers > 1:
+        share_inputs(trials, dataset, request.workers, report)
     predicted = run_trials(trials, request.workers, report)
     for name in request.variants:
         own = [table for table, trial in zip(predicted, trials, strict=True) if trial.row == name]
@@ -211,9 +214,45 @@ class Trial:
         return replace(self.base, seed=self.seed, **changed)
 
     @property
+    def inputs(self) -> tuple[str, str, str, bool, str]:
+        """What its inputs are made by, as `make_input_encoder` takes it."""
+        return self.checkpoint, self.segmenter, self.view, self.reads, self.device
+
+    @property
     def reads(self) -> bool:
         """Whether lines that the spotter reads are objects too."""
         return bool(VARIANTS[self.row].get("read"))
+
+
+def share_inputs(trials: Sequence[Trial], dataset: Dataset, workers: int, report: Reporter) -> None:
+    """Encode the images of all trials, each image once for those that see the same of it.
+
+    Trials that begin side by side would wait for each other's images instead.
+
+    Args:
+        trials: of one split.
+        dataset: all its images can be read.
+        workers: processes.
+        report: shows how far it is; what is encoded stays stored.
+    """
+    from odits.training.odits import input_task, make_input_encoder
+
+    splits = dict.fromkeys(("train", *(trial.split for trial in trials)))
+    records = {record.name: record for split in splits for record in dataset.split(split)}
+    progress = report.phase("looking for encoded images", len(records))
+    digests = {}
+    for name, record in records.items():
+        digests[name] = image_digest(record.open())
+        progress(len(digests), len(records))
+    for inputs in dict.fromkeys(trial.inputs for trial in trials):
+        input_encoder = make_input_encoder(*inputs)
+        missing = [
+            Item(name, record.source) for name, record in records.items() if not input_encoder.is_stored(digests[name])
+        ]
+        if missing:
+            reading = ", and lines read" if input_encoder.spotter else ""
+            phase = report.phase(f"objects by {input_encoder.segmenter.name}{reading}")
+            collect(map_images(input_task(*inputs, dataset.vocabulary()), missing, Workers(workers), phase))
 
 
 def run_trials(trials: Sequence[Trial], workers: int, report: Reporter) -> list[np.ndarray]:
@@ -274,7 +313,7 @@ def run_trial(trial: Trial, phase: Callable[[str], Phase] = Phase) -> np.ndarray
     from odits.training.saving import BEST, INITIAL
 
     dataset = read_dataset(trial.data).without(trial.left_out)
-    input_encoder = make_input_encoder(trial.checkpoint, trial.segmenter, trial.view, trial.reads, trial.device)
+    input_encoder = make_input_encoder(*trial.inputs)
     former = run_folder(input_encoder, dataset, trial.settings, "comparisons")  # of versions before 0.2
     key = make_key(run=former.name)
     with TRIALS.lock(key, wait_s=math.inf):

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from odits.core.errors import OditsError
 from odits.core.files import cache_home, file_digest
 from odits.core.progress import Progress, no_progress
+from odits.core.tasks import Function, Item, per_item
+from odits.core.tasks import Task as ImageTask
 from odits.core.weights import read_tensors
-from odits.data import Dataset, ImageRecord
+from odits.data import Dataset, ImageRecord, Vocabulary
 from odits.models.fusion.initializers import initialise
 from odits.models.fusion.inputs import InputEncoder, ObjectEncoder, collate, lexicon_table
 from odits.models.fusion.layers import Recall
@@ -64,6 +66,34 @@ def make_input_encoder(
     finder = load(segmenter, device, kind="segmenter")
     spotter = load("spotting", kind="spotting") if read else None
     return InputEncoder(ObjectEncoder(clip, finder, view), spotter)
+
+
+def input_task(
+    checkpoint: str, segmenter: str, view: str, read: bool, device: str, vocabulary: Vocabulary
+) -> ImageTask:
+    """Return what workers of `odits.core.pool` do that encode images into the store, as `make_input_encoder` says."""
+    settings = {"checkpoint": checkpoint, "segmenter": segmenter, "view": view, "read": read, "device": device}
+    return ImageTask("odits.training.odits:input_function", {**settings, "words": list(vocabulary.words)})
+
+
+def input_function(
+    words: Sequence[str],
+    threads: int | None = None,  # torch has its share from OMP_NUM_THREADS
+    **settings: Any,
+) -> Function:
+    """Return a function for `odits.core.pool` that encodes an image into the store, and returns nothing.
+
+    Args:
+        words: those that are read.
+        threads: how many may be used.
+        **settings: for `make_input_encoder`.
+    """
+    input_encoder, vocabulary = make_input_encoder(**settings), Vocabulary.from_words(words, "read")
+
+    def store(item: Item) -> None:
+        input_encoder.encode(item.source, vocabulary)
+
+    return per_item(store)
 
 
 def origin_of(checkpoint: str, segmenter: str, input_encoder: InputEncoder) -> dict[str, str]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from odits.data import ImageRecord, Vocabulary
-from odits.evaluation.comparison import Trial, differences, make_row, sharpened
+from odits.core.files import asset
+from odits.core.progress import LineReporter, Phase, Unit
+from odits.data import ImageRecord, Vocabulary, read_dataset
+from odits.data.images import image_digest
+from odits.evaluation.comparison import Trial, differences, make_row, share_inputs, sharpened
 from odits.evaluation.settings import VARIANTS, ComparisonRequest
 from odits.metrics.scoring import Lexicons
 from odits.training.settings import OditsSettings
@@ -88,3 +93,38 @@ def test_trainings_of_a_comparison_run_on_its_device(tmp_path: Path) -> None:
         2,
         ("a.png",),
     )
+
+
+class Phases(LineReporter):
+    """Keeps the names of phases."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO(), float("inf"))
+        self.names: list[str] = []
+
+    def phase(self, name: str, of: int = 0, unit: Unit = "items") -> Phase:
+        self.names.append(name)
+        return super().phase(name, of, unit)
+
+
+@pytest.mark.slow
+def test_images_are_encoded_once_by_several_processes_before_trainings(tmp_path: Path) -> None:
+    from odits.training.odits import make_input_encoder
+
+    for name in ("cafe", "hotel"):
+        with Image.open(asset("demo") / f"{name}.jpg") as image:
+            image.thumbnail((160, 160))
+            image.save(tmp_path / f"{name}.png")
+    (tmp_path / "lexicons.csv").write_text("file,words,split\ncafe.png,CAFE OPEN,train\nhotel.png,HOTEL,eval\n")
+    dataset = read_dataset(tmp_path)
+    rows = ("ODITS", "ODITS without object attention", "ODITS, signs read by the spotter too")
+    trials = [Trial.of(ComparisonRequest(seeds=1), row, tmp_path, 0, ()) for row in rows]
+    digests = [image_digest(record.open()) for record in dataset.records]
+    encoders = [make_input_encoder(*trial.inputs) for trial in trials]
+    assert not any(encoder.is_stored(digest) for encoder in encoders for digest in digests)
+    first, again = Phases(), Phases()
+    share_inputs(trials, dataset, 2, first)
+    assert all(encoder.is_stored(digest) for encoder in encoders for digest in digests)
+    assert len(first.names) == 3 and first.names[-1].endswith(", and lines read")
+    share_inputs(trials, dataset, 2, again)
+    assert again.names == first.names[:1]  # nothing is missing any more
