@@ -282,7 +282,9 @@ def run_trials(trials: Sequence[Trial], workers: int, report: Reporter) -> list[
         found: dict[int, np.ndarray] = {}
         try:
             for future in as_completed(futures):
-                found[futures[future]] = future.result()
+                place = futures[future]
+                found[place] = future.result()
+                progress.describe(f"{trials[place].row}, seed {trials[place].seed}")
                 progress(len(found), len(trials))
         except BrokenProcessPool as error:
             raise OditsError(
