@@ -89,6 +89,8 @@ RECIPES = (
     Recipe("plain, image tower frozen but for its projection", {"train": "head"}),
     Recipe("plain, image tower frozen", {"train": "text"}),
     Recipe("multi-positive, image tower frozen", {"train": "text", "loss": "shared"}),
+    Recipe("plain, LoRA of rank 8", {"lora_rank": 8}),
+    Recipe("multi-positive, LoRA of rank 8", {"lora_rank": 8, "loss": "shared"}),
 )
 QUICK_RECIPES = (START, "plain", "plain, averaged with the start (WiSE-FT)", "multi-positive, image tower frozen")
 
@@ -102,6 +104,7 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=20)
     arguments.add_argument("--rates", type=float, nargs="+", default=[1e-5, 1e-4, 1e-3], help="learning rates to try")
     arguments.add_argument("--images", type=int, default=0, help="only so many images of each split")
+    arguments.add_argument("--only", nargs="+", choices=[one.name for one in RECIPES], default=[], metavar="RECIPE")
     arguments.add_argument("--quick", action="store_true", help="one epoch, one seed, one rate, few images and recipes")
     options = arguments.parse_args()
     if options.quick:
@@ -110,7 +113,8 @@ def main() -> None:
     if options.images:
         few = tuple(record for name in ("train", "eval") for record in dataset.split(name)[: options.images])
         dataset = replace(dataset, records=few)
-    recipes = [one for one in RECIPES if not options.quick or one.name in QUICK_RECIPES]
+    names = {START, *options.only} if options.only else set(QUICK_RECIPES) if options.quick else None
+    recipes = [one for one in RECIPES if names is None or one.name in names]
     with open_reporter() as progress:
         bench = Bench(dataset, options, progress)
         measured: dict[str, list[dict[str, Any]]] = {one.name: [] for one in recipes}

@@ -33,6 +33,7 @@ from odits.training.data import (
     usable_records,
 )
 from odits.training.losses import LexiconLoss
+from odits.training.low_rank import add_low_rank, merge_low_rank
 from odits.training.machine import Processes, deterministic, joined_processes
 from odits.training.run import RunOptions, RunState, Task, open_run, run_lock, train
 from odits.training.saving import save_model
@@ -114,7 +115,10 @@ def _finetune(
         clip, part, features, pairs, settings, processes, Checkpoints(folder, settings, origin), validation
     )
     noted = {**asdict(settings), **origin, "processes": processes.world}
-    return train(task, state, folder, noted, options, processes)
+    try:
+        return train(task, state, folder, noted, options, processes)
+    finally:
+        merge_low_rank(clip.model)
 
 
 class FinetuneTask(Task[Pairs]):
@@ -140,6 +144,8 @@ class FinetuneTask(Task[Pairs]):
         self._chunk = settings.chunk or part.chunk
         self._loss = LexiconLoss(settings.loss, processes.rank, processes.world)
         self._parameters = trained_parameters(clip.model, part, settings.temperature)
+        if settings.lora_rank:
+            self._parameters = add_low_rank(clip.model, self._parameters, settings.lora_rank, settings.seed)
         self.tensors = self._parameters
         self.optimizer = make_optimizer(self._parameters, settings)
 

@@ -20,6 +20,7 @@ from odits.models.fusion.inputs import InputEncoder
 from odits.models.fusion.network import Odits
 from odits.models.fusion.places import PlaceEncoder
 from odits.models.reference import EMBEDDED_ARCHITECTURE, ModelRef, architectures, parse
+from odits.training.low_rank import merged_state
 
 INITIAL, BEST = "initial.safetensors", "best.safetensors"
 """An ODITS run's checkpoints: before training, and after the epoch with the lowest held-out loss."""
@@ -28,7 +29,7 @@ PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
 def save_model(model: Any, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write an open_clip model as a checkpoint.
+    """Write an open_clip model as a checkpoint, its weights with their low-rank updates.
 
     Args:
         model: the model.
@@ -37,7 +38,7 @@ def save_model(model: Any, path: Path, metadata: Mapping[str, str]) -> None:
             model's.
     """
     named = {"architecture": EMBEDDED_ARCHITECTURE, "name": "ODITS Signs", **metadata}
-    save_tensors(model.state_dict(), path, named)
+    save_tensors(merged_state(model), path, named)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:

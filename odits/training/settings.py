@@ -78,6 +78,7 @@ class FinetuneSettings:
     epsilon: float = setting(1e-6, low=0)
     weight_decay: float = setting(0.2, low=0)
     temperature: str = setting("learned", choices=TEMPERATURES)
+    lora_rank: int = setting(0, "Rank of updates to linear layers that are trained alone (LoRA); 0: weights.", low=0)
     seed: int = setting(0, SEED, low=0)
     named_epochs: tuple[int, ...] = setting(
         NAMED_EPOCHS, "Epochs whose checkpoint is saved whatever the loss.", flag="keep"
@@ -88,10 +89,10 @@ class FinetuneSettings:
         check_settings(self)
 
     def identity(self) -> dict[str, Any]:
-        """Return what a resumed run must share: all but its length, what it saves and its chunk size."""
+        """Return what a resumed run must share: all but its length, what it saves, its chunk size, and a rank of 0."""
         found = asdict(self)
         beta1, beta2 = found.pop("betas")
-        left_out = ("epochs", "named_epochs", "chunk")
+        left_out = ("epochs", "named_epochs", "chunk", *(() if self.lora_rank else ("lora_rank",)))
         return {name: value for name, value in found.items() if name not in left_out} | {"beta1": beta1, "beta2": beta2}
 
     def digest(self, *others: str) -> str:

@@ -177,6 +177,43 @@ def test_frozen_parts_stay(place: Path, tmp_path: Path, train: str) -> None:
     assert ("logit_scale" in changed) == (fixed == "learned")
 
 
+def test_low_rank_updates_are_all_that_is_trained(place: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, lora_rank=3, temperature="fixed")
+    state = run(place, tmp_path / "run", config)
+    assert state.history[-1]["total"] < state.history[0]["total"]
+    before = load_file(place / "weights.safetensors")
+    after = load_file(tmp_path / "run" / "epoch-005.safetensors")
+    assert set(before) == set(after)  # a checkpoint like any other
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert "visual.transformer.resblocks.0.attn.in_proj_weight" in changed
+    assert "transformer.resblocks.0.mlp.c_fc.weight" in changed
+    for name in changed:
+        assert name.endswith(("in_proj_weight", "out_proj.weight", "c_fc.weight", "c_proj.weight")), name
+        assert torch.linalg.matrix_rank(after[name] - before[name], rtol=1e-4) == 3, name
+    tuned = load_clip(str(tmp_path / "run" / "epoch-005.safetensors"), "cpu")
+    assert set(tuned.model.state_dict()) == set(before)
+
+
+def test_low_rank_updates_are_taken_up_and_end_in_the_model(place: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, lora_rank=2)
+    run(place, tmp_path / "whole", config)
+    run(place, tmp_path / "cut", dataclasses.replace(config, epochs=2))
+    run(place, tmp_path / "cut", config)
+    whole, cut = ((tmp_path / name / "epoch-005.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
+    with pytest.raises(OditsError, match="another lora rank"):
+        run(place, tmp_path / "cut", dataclasses.replace(config, lora_rank=4))
+    reference = f"{tiny.ARCHITECTURE}@{place / 'weights.safetensors'}"
+    clip = load_clip(reference, "cpu")
+    origin = {"parent": "weights", **inherited_metadata(reference), "name": clip.name}
+    finetune(clip, read_dataset(place / "data"), tmp_path / "in place", config, origin, RunOptions())
+    saved = load_file(tmp_path / "in place" / "epoch-005.safetensors")
+    assert saved.keys() == clip.model.state_dict().keys()
+    assert all(torch.equal(value, saved[name]) for name, value in clip.model.state_dict().items())
+    former = FinetuneSettings(lora_rank=0)
+    assert "lora_rank" not in former.identity()  # runs of former versions are taken up
+
+
 def test_images_are_decoded_once(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(place, tmp_path / "first", dataclasses.replace(CONFIG, epochs=1))
     assert len(list((cache_home() / "cache" / "features").rglob("*.npy"))) == len(tiny.LEXICONS)
