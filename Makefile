@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# processes that run tests side by side: one more than two cores, for tests wait too
-WORKERS ?= 3
+# processes that run tests side by side
+WORKERS ?= 2
 
 .PHONY: app test quick check house mutants wheel wheel-check setup screenshots
 
