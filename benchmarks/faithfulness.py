@@ -14,11 +14,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.reporting import add_data, needed_data, parser, report
+from odits.metrics.paired import paired_bootstrap
 from odits.models.fusion.explanation import Explainer, curves
 from odits.models.registry import load
 
 RANDOM = 5
-RESAMPLES = 10_000
 
 
 def main() -> None:
@@ -59,17 +59,17 @@ def main() -> None:
     }
     for i, name in enumerate(names[1:], 1):
         result[f"{name}_better_than_random"] = {
-            "deletion": interval(table[:, 0] - table[:, 2 * i], rng),
-            "insertion": interval(table[:, 2 * i + 1] - table[:, 1], rng),
+            "deletion": interval(table[:, 0] - table[:, 2 * i]),
+            "insertion": interval(table[:, 2 * i + 1] - table[:, 1]),
         }
     report(result, options.json)
 
 
-def interval(values: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+def interval(values: np.ndarray) -> dict[str, float]:
     """Compute the mean of (m,) differences with its 95 % bootstrap interval."""
-    drawn = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), RESAMPLES) @ values / len(values)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return {"difference": float(values.mean()), "low": float(low), "high": float(high)}
+    (found,) = paired_bootstrap(values[None])
+    assert found is not None
+    return {"difference": found.difference, "low": found.low, "high": found.high}
 
 
 if __name__ == "__main__":
