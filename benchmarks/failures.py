@@ -58,6 +58,12 @@ class Miss:
         """Pixels of the word's box from top to bottom."""
         return int(self.word.box[3] - self.word.box[1])
 
+    @property
+    def answer(self) -> str:
+        """What the model says instead."""
+        word, probability = self.first
+        return f"rank {self.rank:,}; first {word}, {100 * probability:.0f} %"
+
 
 def main() -> None:
     """Look for the words that each model misses, and show a few."""
@@ -124,8 +130,7 @@ def chosen(misses: Sequence[Miss], count: int) -> list[Miss]:
 
 def caption(miss: Miss) -> str:
     """Say what is written and what the model says instead."""
-    word, probability = miss.first
-    return f"{miss.word.word} ({miss.height} pixels): rank {miss.rank:,}; first {word}, {100 * probability:.0f} %"
+    return f"{miss.word.word} ({miss.height} pixels): {miss.answer}"
 
 
 def cut(miss: Miss) -> Image.Image:
@@ -156,11 +161,9 @@ def write_card(root: Path, folder: str, shown: Sequence[Miss], figures: dict[str
         stream = io.BytesIO()
         cut(miss).save(stream, "JPEG", quality=85)
         write_atomically(root / PICTURES / name, stream.getvalue())
-        word, probability = miss.first
         alt = f"A drawn sign with the word {miss.word.word}"
         lines.append(
-            f"| ![{alt}](../../{PICTURES.as_posix()}/{name}) | {miss.word.word}, {miss.height} pixels "
-            f"| rank {miss.rank:,}; first {word}, {100 * probability:.0f} % |"
+            f"| ![{alt}](../../{PICTURES.as_posix()}/{name}) | {miss.word.word}, {miss.height} pixels | {miss.answer} |"
         )
     write_section(root / "assets" / folder / "README.md", "failures", "\n".join(lines))
 

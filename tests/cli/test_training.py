@@ -154,8 +154,10 @@ def test_train_and_compare_show_every_phase_in_a_log(street: dict[str, Path], tm
     log = "\n".join(lines)
     for phase in ("fine-tuning CLIP: training: ", "trainings: 0 of 1", "ODITS, seed 0: training: "):
         assert phase in log, phase
+    status, again, lines = run_logged(street, tmp_path / "again", "compare", "--only", "ODITS", "--seeds", "1")
+    assert again == found and "seed 0" not in "\n".join(lines)  # nothing is trained twice
     options = ("--only", "ODITS", "--seeds", "1", "--workers", "2")
-    status, again, lines = run_logged(street, tmp_path / "again", "compare", *options)
+    status, again, lines = run_logged(street, tmp_path / "aside", "compare", *options)
     log = "\n".join(lines)
     assert again == found and re.search(r"trainings: 1 of 1.*\(ODITS, seed 0\)", log)
     assert "ODITS, seed 0: training" not in log and "objects by" not in log  # nothing is encoded or trained twice
